@@ -1,0 +1,31 @@
+//! Tokens, counted the same way whatever the vendor's own habit.
+
+/// Tokens of one answer. The kinds don't overlap, but for `reasoning`, which is a share of `output`.
+///
+/// OpenAI and Gemini report input with cached tokens included, Anthropic without, and Gemini reports
+/// output without thoughts; the dialects' readers bring all three to this form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenUsage {
+    /// Input read at full price.
+    pub input: u64,
+    /// Input read from the provider's prompt cache.
+    pub cache_read: u64,
+    /// Input written to the provider's prompt cache.
+    pub cache_write: u64,
+    /// Output, reasoning included.
+    pub output: u64,
+    /// The share of `output` spent on reasoning.
+    pub reasoning: u64,
+}
+
+impl TokenUsage {
+    /// All tokens that went in, cached or not.
+    pub const fn input_total(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write
+    }
+
+    /// All tokens, in and out.
+    pub const fn total(&self) -> u64 {
+        self.input_total() + self.output
+    }
+}

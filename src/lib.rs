@@ -1,0 +1,4 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+// From the ground up; `tests/tidy.rs` holds who may use whom.
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The `cliproxy` binary.
+
+fn main() {}
