@@ -1,0 +1,85 @@
+//! Our own errors, in the words of the dialect that the client speaks.
+
+use crate::domain::{Dialect, Failure};
+use bytes::Bytes;
+use serde_json::json;
+
+/// How each vendor names an error of that status: (status, OpenAI's type, Anthropic's type, Gemini's status).
+///
+/// Sources: the vendors' error references; Gemini's names are those of google.rpc.Code.
+const KINDS: [(u16, &str, &str, &str); 14] = [
+    (400, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    (401, "authentication_error", "authentication_error", "UNAUTHENTICATED"),
+    (403, "permission_error", "permission_error", "PERMISSION_DENIED"),
+    (404, "invalid_request_error", "not_found_error", "NOT_FOUND"),
+    (405, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    (413, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),
+    (415, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    (429, "rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"),
+    (431, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),
+    (500, "server_error", "api_error", "INTERNAL"),
+    (501, "server_error", "api_error", "UNIMPLEMENTED"),
+    (502, "server_error", "api_error", "UNAVAILABLE"),
+    (503, "server_error", "overloaded_error", "UNAVAILABLE"),
+    (504, "server_error", "timeout_error", "DEADLINE_EXCEEDED"),
+];
+
+/// The body of an error answer.
+pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
+    let fallback = if failure.status < 500 { &KINDS[0] } else { &KINDS[9] };
+    let (_, openai, anthropic, gemini) =
+        KINDS.iter().find(|(status, ..)| *status == failure.status).unwrap_or(fallback);
+    let message = failure.public.as_str();
+    let value = match dialect {
+        Dialect::OpenAi => json!({
+            "error": {"message": message, "type": openai, "param": null, "code": failure.code.name()}
+        }),
+        Dialect::Anthropic => json!({"type": "error", "error": {"type": anthropic, "message": message}}),
+        Dialect::Gemini => json!({"error": {"code": failure.status, "message": message, "status": gemini}}),
+    };
+    value.to_string().into()
+}
+
+/// The event that ends a broken stream of server-sent events.
+pub fn event(dialect: Dialect, failure: &Failure) -> Bytes {
+    let body = body(dialect, failure);
+    let name: &[u8] = if dialect == Dialect::Anthropic { b"event: error\n" } else { b"" };
+    [name, b"data: ", &body, b"\n\n"].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ErrorCode;
+    use serde_json::Value;
+
+    fn parsed(dialect: Dialect, failure: &Failure) -> Value {
+        serde_json::from_slice(&body(dialect, failure)).expect("JSON")
+    }
+
+    #[test]
+    fn each_dialect_has_its_own_shape() {
+        let failure = Failure::new(ErrorCode::ModelNotFound, "no \"x\"");
+        assert_eq!(
+            parsed(Dialect::OpenAi, &failure),
+            json!({"error": {"message": "no \"x\"", "type": "invalid_request_error", "param": null, "code": "model_not_found"}})
+        );
+        assert_eq!(
+            parsed(Dialect::Anthropic, &failure),
+            json!({"type": "error", "error": {"type": "not_found_error", "message": "no \"x\""}})
+        );
+        assert_eq!(
+            parsed(Dialect::Gemini, &failure),
+            json!({"error": {"code": 404, "message": "no \"x\"", "status": "NOT_FOUND"}})
+        );
+    }
+
+    #[test]
+    fn what_only_the_log_may_say_is_never_in_a_body() {
+        let failure =
+            Failure::new(ErrorCode::UpstreamUnavailable, "try later").because("10.0.0.7:443 refused");
+        for dialect in Dialect::ALL {
+            assert!(!String::from_utf8_lossy(&event(dialect, &failure)).contains("10.0.0.7"));
+        }
+    }
+}
