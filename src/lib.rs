@@ -2,4 +2,21 @@
 
 // From the ground up; `tests/tidy.rs` holds who may use whom.
 pub mod domain;
+pub mod settings;
+
+pub mod balance;
+pub mod batch;
+pub mod cache;
+pub mod cooldown;
+pub mod health;
+pub mod quota;
 pub mod translate;
+
+pub mod observe;
+pub mod providers;
+pub mod store;
+
+pub mod alerts;
+pub mod failover;
+pub mod gateway;
+pub mod operations;

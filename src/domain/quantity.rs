@@ -27,6 +27,21 @@ impl Period {
         Period(Duration::from_secs(seconds))
     }
 
+    /// A period of that many minutes.
+    pub const fn from_mins(minutes: u64) -> Period {
+        Period::from_secs(minutes * 60)
+    }
+
+    /// A period of that many hours.
+    pub const fn from_hours(hours: u64) -> Period {
+        Period::from_mins(hours * 60)
+    }
+
+    /// A period of that many days.
+    pub const fn from_days(days: u64) -> Period {
+        Period::from_hours(days * 24)
+    }
+
     /// Reads the written form. Zero is read too; whether it is allowed is the key's own matter.
     pub fn parse(text: &str) -> Option<Period> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -71,6 +86,16 @@ impl Size {
     /// A size of that many bytes.
     pub const fn from_bytes(bytes: u64) -> Size {
         Size(bytes)
+    }
+
+    /// A size of that many kibibytes.
+    pub const fn from_kib(kib: u64) -> Size {
+        Size(kib << 10)
+    }
+
+    /// A size of that many mebibytes.
+    pub const fn from_mib(mib: u64) -> Size {
+        Size(mib << 20)
     }
 
     /// Reads the written form.

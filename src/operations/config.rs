@@ -1,0 +1,45 @@
+//! The settings of the control plane.
+
+use crate::domain::Secret;
+use crate::settings::{Network, Node, Port, Problems, settings};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+settings! {
+    /// Who may call the operations API.
+    #[derive(Eq)]
+    pub struct Api {
+        /// The bearer token that opens it; default: `$CLIPROXY_OPERATIONS_TOKEN`, else none.
+        token: Option<Secret>,
+        /// Who may call without a token, while none is set; default: loopback.
+        trusted_networks: Vec<Network> = vec![
+            Network::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+            Network::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+        ],
+    }
+}
+
+settings! {
+    /// The operations service, with the metrics for Prometheus.
+    #[derive(Eq)]
+    pub struct Metrics {
+        /// Whether it runs; default true.
+        enabled: bool = true,
+        /// The address it listens on; default: `server.host`.
+        host: Option<IpAddr>,
+        /// The port it listens on; default 9090.
+        port: Port = Port(9090),
+        /// The path of the metrics; default /metrics.
+        path: String = "/metrics".to_owned(),
+        /// The bearer token that opens the metrics; default: none, they are open.
+        token: Option<Secret>,
+    }
+    check Self::check;
+}
+
+impl Metrics {
+    fn check(&self, node: &Node, problems: &mut Problems) {
+        if !self.path.starts_with('/') {
+            problems.error_at(node, "path", "must begin with a slash");
+        }
+    }
+}

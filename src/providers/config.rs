@@ -1,0 +1,183 @@
+//! The settings of providers: where they are, what they serve, what it costs, how long to wait.
+
+use crate::cooldown::config::ProviderCooldown;
+use crate::domain::{Dialect, Period, Price, Secret};
+use crate::health::config::ProviderHealthCheck;
+use crate::quota::config::Quota;
+use crate::settings::{Node, OrOff, Problems, Url, settings};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+settings! {
+    /// A provider. What is left out comes from the preset of its name, if there is one.
+    pub struct Provider {
+        /// Whether it may serve; default true.
+        enabled: bool = true,
+        /// What it speaks: openai, anthropic or gemini; default: the preset's.
+        format: Option<Dialect>,
+        /// Where it is, with or without the version segment; default: the preset's.
+        base_url: Option<Url>,
+        /// Its key; default: the preset's environment variable.
+        api_key: Option<Secret>,
+        /// Its keys, if it has several; default: none.
+        api_keys: Vec<Secret>,
+        /// The models it serves: names or maps; default: those that the preset recognises.
+        models: Vec<Model>,
+        /// Lower numbers are preferred; default 100.
+        priority: u32 = 100,
+        /// Its share among providers of the same priority; default 1.
+        weight: u32 = 1,
+        /// Headers added to each request; default: none.
+        headers: BTreeMap<String, Secret>,
+        /// How long to wait for what.
+        timeouts: Timeouts,
+        /// Requests at one time; default: no limit.
+        max_concurrency: Option<u32> => 1..,
+        /// Its allowance; default: no limit.
+        quota: Option<Quota>,
+        /// Dollars per thousand tokens, for models without a price of their own; default: the price table's.
+        cost_per_1k_tokens: Option<Price>,
+        /// How long it rests after errors.
+        cooldown: ProviderCooldown,
+        /// How it is probed.
+        health_check: ProviderHealthCheck,
+        /// Whether it has OpenAI's Responses API; default: the preset's.
+        responses: Option<bool>,
+        /// The `api-version` of Azure, sent with each request; default: none.
+        api_version: Option<String>,
+        /// Certificates to trust beside the system's, PEM; default: none.
+        ca_file: Option<PathBuf>,
+        /// Our certificate for mutual TLS, PEM; default: none.
+        client_cert_file: Option<PathBuf>,
+        /// Its private key, PEM; default: none.
+        client_key_file: Option<PathBuf>,
+        /// The proxy on the way out: http://, https:// or socks5://; default: none.
+        proxy_url: Option<Secret>,
+    }
+    check Self::check;
+}
+
+impl Provider {
+    fn check(&self, node: &Node, problems: &mut Problems) {
+        if node.get("api_key").is_some() && node.get("api_keys").is_some() {
+            problems.error_at(node, "api_keys", "give `api_key` or `api_keys`, not both");
+        }
+        let given = |key| node.get(key).is_some();
+        if given("client_cert_file") != given("client_key_file") {
+            problems.error(node, "`client_cert_file` and `client_key_file` go together");
+        }
+        let schemes = ["http://", "https://", "socks5://"];
+        let proxied = |url: &Secret| schemes.iter().any(|scheme| url.expose().starts_with(scheme));
+        if self.proxy_url.as_ref().is_some_and(|url| !proxied(url)) {
+            problems.error_at(node, "proxy_url", "expected an http://, https:// or socks5:// address");
+        }
+        for name in self.headers.keys().filter(|name| http::HeaderName::try_from(name.as_str()).is_err()) {
+            let message = "is not a header's name";
+            problems.at_key("headers", |at| at.error_at(node.at("headers"), name, message));
+        }
+    }
+
+    /// All inline keys.
+    pub fn keys(&self) -> impl Iterator<Item = &Secret> {
+        self.api_key.iter().chain(&self.api_keys)
+    }
+}
+
+settings! {
+    /// How long to wait for a provider. See DECISIONS: streams by event, plain answers in all.
+    #[derive(Eq)]
+    pub struct Timeouts {
+        /// For the connection, TLS included; default 5s.
+        connect: Period = Period::from_secs(5),
+        /// For the header of a stream; default 60s.
+        header: Period = Period::from_secs(60),
+        /// For the first content of a stream, restarted by any event; default 5m.
+        first_token: Period = Period::from_mins(5),
+        /// Between two events of a stream; default 60s.
+        idle: Period = Period::from_secs(60),
+        /// For the whole of a plain answer; default 10m.
+        total: Period = Period::from_mins(10),
+        /// For the whole of a stream; default 0 = none.
+        stream_total: OrOff<Period> = OrOff::off(),
+    }
+}
+
+settings! {
+    /// A model that a provider serves.
+    #[derive(Eq)]
+    pub struct Model {
+        required {
+            /// The provider's name for it.
+            name: String,
+        }
+        /// The name that clients use for it; default: the same.
+        alias: Option<String>,
+        /// Tokens that fit its context; default: unknown.
+        context_window: Option<u64> => 1..,
+        /// Tokens that it can answer with; default: unknown.
+        max_output_tokens: Option<u64> => 1..,
+        /// Whether it goes on from a partial answer; default false.
+        supports_prefill: bool = false,
+        /// Dollars per thousand tokens; default: the provider's.
+        cost_per_1k_tokens: Option<Price>,
+    }
+    or text Self::named;
+}
+
+impl Model {
+    /// A model of which only the name is known.
+    pub fn named(name: &str) -> Model {
+        Model {
+            name: name.to_owned(),
+            alias: None,
+            context_window: None,
+            max_output_tokens: None,
+            supports_prefill: false,
+            cost_per_1k_tokens: None,
+        }
+    }
+
+    /// The name that clients use.
+    pub fn client_name(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
+    }
+}
+
+settings! {
+    /// Which providers serve a client-facing model name.
+    #[derive(Eq)]
+    pub struct ModelRoute {
+        /// The providers, and what each calls the model; default: those that know the name.
+        targets: Vec<Target>,
+        /// Other client-facing names to try when all targets fail; default: none.
+        fallbacks: Vec<String>,
+        /// Whether answers carry the client's own name for the model; default false.
+        rewrite_model: bool = false,
+    }
+}
+
+settings! {
+    /// One provider of a route.
+    #[derive(Eq)]
+    pub struct Target {
+        required {
+            /// The provider.
+            provider: String,
+        }
+        /// The provider's name for the model; default: the client's name.
+        model: Option<String>,
+    }
+}
+
+settings! {
+    /// Idle connections to providers.
+    #[derive(Eq)]
+    pub struct Pool {
+        /// Idle connections in all; default 100.
+        max_idle_conns: u32 = 100,
+        /// Idle connections per host; default 10.
+        max_idle_conns_per_host: u32 = 10,
+        /// How long a connection may stay idle; default 90s.
+        idle_conn_timeout: Period = Period::from_secs(90),
+    }
+}

@@ -1,0 +1,148 @@
+//! What is known of providers by their name, so that `providers: {openai: }` is enough.
+//!
+//! One table, one row each. It knows public facts of vendors only; what an operator writes wins.
+
+use crate::domain::Dialect;
+
+/// How a provider wants its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `Authorization: Bearer …`
+    Bearer,
+    /// `x-api-key: …` (Anthropic)
+    XApiKey,
+    /// `x-goog-api-key: …` (Gemini)
+    XGoogApiKey,
+    /// `api-key: …` (Azure)
+    ApiKey,
+}
+
+impl KeyHeader {
+    /// The header of providers without a preset: what their dialect's inventor uses.
+    pub const fn of(dialect: Dialect) -> KeyHeader {
+        match dialect {
+            Dialect::OpenAi => KeyHeader::Bearer,
+            Dialect::Anthropic => KeyHeader::XApiKey,
+            Dialect::Gemini => KeyHeader::XGoogApiKey,
+        }
+    }
+}
+
+/// A provider that is known by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// The name under `providers:`.
+    pub name: &'static str,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Where it is; empty if that differs for each customer.
+    pub base_url: &'static str,
+    /// The environment variable that usually holds its key; empty if it needs none.
+    pub key_variable: &'static str,
+    /// How it wants its key.
+    pub key_header: KeyHeader,
+    /// Beginnings of the model names that are surely its own.
+    pub model_prefixes: &'static [&'static str],
+    /// Whether it has OpenAI's Responses API.
+    pub responses: bool,
+}
+
+impl Preset {
+    /// The preset of that provider name.
+    pub fn of(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+
+    /// Whether it refuses requests without a key.
+    pub const fn needs_key(&self) -> bool {
+        !self.key_variable.is_empty()
+    }
+
+    /// Whether the model is surely one of its own.
+    pub fn recognises(&self, model: &str) -> bool {
+        self.model_prefixes.iter().any(|prefix| model.starts_with(prefix))
+    }
+}
+
+const ANTHROPIC: Preset = Preset {
+    name: "anthropic",
+    dialect: Dialect::Anthropic,
+    base_url: "https://api.anthropic.com",
+    key_variable: "ANTHROPIC_API_KEY",
+    key_header: KeyHeader::XApiKey,
+    model_prefixes: &["claude-"],
+    responses: false,
+};
+
+/// A service that speaks OpenAI's Chat Completions.
+const fn compatible(name: &'static str, base_url: &'static str, key_variable: &'static str) -> Preset {
+    Preset {
+        name,
+        dialect: Dialect::OpenAi,
+        base_url,
+        key_variable,
+        key_header: KeyHeader::Bearer,
+        model_prefixes: &[],
+        responses: false,
+    }
+}
+
+/// Every provider that is known by name.
+pub const PRESETS: &[Preset] = &[
+    ANTHROPIC,
+    Preset { name: "claude", ..ANTHROPIC },
+    Preset {
+        model_prefixes: &["gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-"],
+        responses: true,
+        ..compatible("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
+    },
+    Preset {
+        name: "gemini",
+        dialect: Dialect::Gemini,
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
+        key_variable: "GEMINI_API_KEY",
+        key_header: KeyHeader::XGoogApiKey,
+        model_prefixes: &["gemini-"],
+        responses: false,
+    },
+    compatible("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+    compatible("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    compatible("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+    compatible("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    compatible("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
+    compatible("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+    compatible("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
+    compatible("ollama", "http://127.0.0.1:11434/v1", ""),
+    compatible("vllm", "http://127.0.0.1:8000/v1", ""),
+    Preset { key_header: KeyHeader::ApiKey, ..compatible("azure", "", "AZURE_OPENAI_API_KEY") },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Scalar, Url};
+
+    #[test]
+    fn every_preset_has_an_address_of_its_own_but_azure() {
+        for preset in PRESETS {
+            assert_eq!(Url::parse(preset.base_url).is_none(), preset.name == "azure", "{}", preset.name);
+            assert_eq!(Preset::of(preset.name).map(|found| found.base_url), Some(preset.base_url));
+        }
+    }
+
+    #[test]
+    fn only_the_three_vendors_recognise_models() {
+        let recognised = |model| {
+            PRESETS
+                .iter()
+                .filter(|preset| preset.recognises(model))
+                .map(|preset| preset.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(recognised("claude-opus-4"), ["anthropic", "claude"]);
+        assert_eq!(recognised("gpt-5"), ["openai"]);
+        assert_eq!(recognised("o3-mini"), ["openai"]);
+        assert_eq!(recognised("gemini-2.5-pro"), ["gemini"]);
+        assert_eq!(recognised("llama-3"), Vec::<&str>::new());
+    }
+}
