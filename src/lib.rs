@@ -3,3 +3,5 @@
 // From the ground up; `tests/tidy.rs` holds who may use whom.
 pub mod domain;
 pub mod stats;
+
+pub mod observe;
