@@ -10,6 +10,7 @@ pub mod cache;
 pub mod cooldown;
 pub mod health;
 pub mod quota;
+pub mod stats;
 pub mod translate;
 
 pub mod observe;

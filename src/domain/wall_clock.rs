@@ -1,5 +1,6 @@
 //! Wall time, for stamps only. Durations are measured with `Instant`, which never jumps.
 
+use std::io;
 use std::time::SystemTime;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -17,6 +18,14 @@ pub fn now() -> SystemTime {
 /// RFC 3339 in UTC with whole seconds, as the guide prints times: `2026-02-19T23:00:00Z`.
 pub fn rfc3339(at: SystemTime) -> String {
     OffsetDateTime::from(at).format(&WHOLE_SECONDS).unwrap_or_default()
+}
+
+/// The same, written where it is needed.
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_rfc3339(out: &mut impl io::Write, at: SystemTime) -> io::Result<()> {
+    OffsetDateTime::from(at).format_into(out, &WHOLE_SECONDS).map(drop).map_err(io::Error::other)
 }
 
 #[cfg(test)]

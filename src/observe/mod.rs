@@ -1,5 +1,14 @@
-//! What is said about what happens: metrics, log and traces.
+//! What operators see: metrics and the log, fed by one struct per fact.
 //!
-//! So far only the room's settings are here.
+//! Emitting an event is the only way in: it moves the metrics and writes the log line together, so
+//! that the two can't disagree. The `prometheus` crate is named nowhere else. This room must not know
+//! why a fact holds, or who serves `/metrics`.
 
+mod catalogue;
 pub mod config;
+pub mod events;
+pub mod logging;
+mod metrics;
+
+pub use catalogue::{Kind, METRICS, Metric};
+pub use metrics::{InFlight, Metrics, OTHER_MODEL, ProviderMeters, Status, UNROUTED};

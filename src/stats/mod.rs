@@ -1,0 +1,8 @@
+//! Rolling figures: what happened lately, in fixed memory, without locks.
+//!
+//! Everything here is pure: `now` is an argument, nothing reads a clock, and nothing knows who is
+//! measured (a provider, a credential, the whole gateway) or what the figures are used for.
+
+mod minute;
+
+pub use minute::{Figures, Minute};
