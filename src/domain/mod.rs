@@ -7,6 +7,7 @@ mod class;
 mod dialect;
 mod failure;
 mod money;
+pub mod origin;
 mod quantity;
 mod secret;
 mod usage;

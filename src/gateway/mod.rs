@@ -1,5 +1,10 @@
 //! The data plane: what clients call.
-//!
-//! So far only the room's settings are here.
 
+pub mod body;
+pub mod clients;
 pub mod config;
+pub mod cors;
+pub mod headers;
+pub mod life;
+pub mod limits;
+pub mod routes;

@@ -1,0 +1,199 @@
+//! One attempt: one request to one provider, up to the header of its answer.
+//!
+//! Decides nothing about other candidates. An attempt is settled exactly once; one that is dropped
+//! unsettled was cancelled.
+
+use super::context::Context;
+use super::upstream::Upstream;
+use crate::domain::ErrorClass;
+use crate::observe::events::{AttemptFailed, AttemptSucceeded};
+use crate::providers::{CredentialEntry, ProviderPermit};
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, RetryType};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Informational answers (1xx) that are read over before an upstream is given up.
+const MAX_INFORMATIONAL: usize = 8;
+
+/// An attempt under way, and what it holds.
+pub struct Attempt {
+    /// Who is asked.
+    pub upstream: Arc<Upstream>,
+    /// With which credential.
+    pub credential: Arc<CredentialEntry>,
+    /// For which model, by the provider's name.
+    pub model: Arc<str>,
+    /// Since when.
+    pub started: Instant,
+    request_id: http::HeaderValue,
+    settled: bool,
+    _permit: ProviderPermit,
+}
+
+impl Attempt {
+    /// Begins an attempt.
+    pub fn begin(
+        upstream: Arc<Upstream>,
+        credential: Arc<CredentialEntry>,
+        model: Arc<str>,
+        permit: ProviderPermit,
+        context: &Context,
+        now: Instant,
+    ) -> Attempt {
+        let request_id = context.request_id.clone();
+        Attempt { upstream, credential, model, started: now, request_id, settled: false, _permit: permit }
+    }
+
+    /// It was answered, whole.
+    pub fn succeed(&mut self) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        self.upstream.succeeded();
+        AttemptSucceeded {
+            provider: &self.upstream.provider.name,
+            credential: self.credential.label(),
+            model: &self.model,
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            duration: self.started.elapsed(),
+        }
+        .emit(&self.upstream.meters);
+    }
+
+    /// It failed. `reason` is for operators and names no secret.
+    pub fn fail(&mut self, class: ErrorClass, status: Option<u16>, reason: &str) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let now = Instant::now();
+        self.upstream.failed(class, format!("{class}: {reason}"), now);
+        AttemptFailed {
+            provider: &self.upstream.provider.name,
+            credential: self.credential.label(),
+            model: &self.model,
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            class,
+            status,
+            duration: now.duration_since(self.started),
+            internal: reason,
+        }
+        .emit(&self.upstream.meters);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.fail(ErrorClass::Cancelled, None, "dropped before its end");
+    }
+}
+
+/// What goes to a provider.
+pub struct Outgoing {
+    /// The header, ready to be written.
+    pub header: RequestHeader,
+    /// The body, ready to be written.
+    pub body: Bytes,
+}
+
+/// A provider's answer, its header read.
+pub struct Answer {
+    /// The connection, for the body.
+    pub session: HttpSession,
+    /// The header.
+    pub header: ResponseHeader,
+    /// Where the connection goes back to.
+    pub peer: HttpPeer,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Broken {
+    /// What kind of failure.
+    pub class: ErrorClass,
+    /// In words, for operators.
+    pub reason: String,
+}
+
+impl Broken {
+    /// A failure of the connection, classified by what Pingora says of it.
+    pub fn from_pingora(error: &Error) -> Broken {
+        let class = match error.etype() {
+            ErrorType::ConnectTimedout
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout => ErrorClass::Timeout,
+            _ => ErrorClass::Transport,
+        };
+        Broken { class, reason: error.to_string() }
+    }
+}
+
+/// Sends the request and reads the answer's header.
+///
+/// A pooled connection that turns out dead before a byte of the answer costs nothing: the request is sent
+/// once more, on a fresh connection.
+///
+/// # Errors
+/// When there is no connection, or no answer on it within `header_timeout`.
+pub async fn send(
+    upstream: &Upstream,
+    peer: &HttpPeer,
+    outgoing: &Outgoing,
+    header_timeout: Duration,
+) -> Result<Answer, Broken> {
+    let mut peer = peer.clone();
+    loop {
+        let connected = upstream.connector.get_http_session(&peer).await;
+        let (mut session, reused) = connected.map_err(|error| Broken::from_pingora(&error))?;
+        session.set_read_timeout(Some(header_timeout));
+        session.set_write_timeout(Some(header_timeout));
+        match converse(&mut session, outgoing).await {
+            Ok(header) => return Ok(Answer { session, header, peer }),
+            Err(error) if reused && is_dead_connection(&error) => {
+                // The next pooled connection may be dead as well; a key of its own forces a fresh one.
+                peer.group_key = u64::MAX - peer.group_key;
+            }
+            Err(error) => return Err(Broken::from_pingora(&error)),
+        }
+    }
+}
+
+/// Whether the connection was already gone, so that the provider can't have seen the request.
+fn is_dead_connection(error: &Error) -> bool {
+    matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true))
+        || matches!(error.etype(), ErrorType::WriteError)
+}
+
+/// Writes the request and reads the header of the answer.
+async fn converse(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<ResponseHeader> {
+    let written = write(session, outgoing).await;
+    match (written, read_header(session).await) {
+        (_, Ok(header)) => Ok(header),
+        // An upstream that answers early closes its reading side; only without an answer is that an error.
+        (Err(error), Err(_)) => Err(error),
+        (Ok(()), Err(error)) => Err(error),
+    }
+}
+
+async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<()> {
+    session.write_request_header(Box::new(outgoing.header.clone())).await?;
+    session.write_request_body(outgoing.body.clone(), true).await?;
+    session.finish_request_body().await
+}
+
+/// Reads over 1xx answers up to the final header. Only HTTP/1.1 shows them; a second read of an HTTP/2
+/// header would panic in Pingora.
+async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeader> {
+    for _ in 0..MAX_INFORMATIONAL {
+        session.read_response_header().await?;
+        let Some(header) = session.response_header() else { break };
+        if !header.status.is_informational() || session.as_http1().is_none() {
+            return Ok(header.clone());
+        }
+    }
+    Error::e_explain(ErrorType::InvalidHTTPHeader, "no final answer after many informational ones")
+}

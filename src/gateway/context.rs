@@ -1,0 +1,94 @@
+//! What is known of one request while it is served: Pingora's `CTX`.
+//!
+//! It holds one snapshot of the configuration, so that nothing changes under a request, and everything
+//! that must be given back or settled when it ends, on whatever path.
+
+use super::attempt::Attempt;
+use super::cors;
+use super::life::Open;
+use super::limits::Permit;
+use super::settle::Settlement;
+use super::state::Snapshot;
+use crate::domain::Dialect;
+use crate::observe::InFlight;
+use crate::providers::Route;
+use http::HeaderValue;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Ids of clients are taken over up to this length.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Candidates that a request has tried without the heap.
+const INLINE_TRIED: usize = 8;
+
+/// One request.
+pub struct Context {
+    /// The configuration that it is served with.
+    pub snapshot: Arc<Snapshot>,
+    /// Its id, in log and answer.
+    pub request_id: HeaderValue,
+    /// The dialect in which errors are written.
+    pub dialect: Dialect,
+    /// What `Allow` says, where the method was wrong.
+    pub allow: Option<&'static str>,
+    /// Cross-origin headers for the answer.
+    pub cors: cors::Headers,
+    /// Which providers may serve it.
+    pub route: Option<Arc<Route>>,
+    /// Indexes into the route's targets that were tried already.
+    pub tried: SmallVec<[usize; INLINE_TRIED]>,
+    /// The attempt under way.
+    pub attempt: Option<Attempt>,
+    /// How it ends, said exactly once.
+    pub settlement: Settlement,
+    /// What it holds, given back when it ends.
+    pub held: Option<Held>,
+    /// Whether it goes through the stock loop.
+    pub passthrough: bool,
+}
+
+/// What an admitted request holds.
+pub struct Held {
+    /// Its place among the concurrent requests.
+    pub place: Permit,
+    /// The body bytes that it keeps.
+    pub body: Permit,
+    /// Keeps a draining process alive.
+    pub open: Open,
+    /// Its count in the metrics.
+    pub in_flight: InFlight,
+}
+
+/// The client's own id, if it is sane, else a new one.
+pub fn request_id(from_client: Option<&HeaderValue>) -> HeaderValue {
+    let is_sane = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        !bytes.is_empty()
+            && bytes.len() <= MAX_REQUEST_ID_BYTES
+            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+    };
+    if let Some(id) = from_client.filter(is_sane) {
+        return id.clone();
+    }
+    let id = format!("req-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..));
+    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("req-0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sane_id_is_kept_and_any_other_replaced() {
+        let kept = HeaderValue::from_static("trace-1.a:b_C");
+        assert_eq!(request_id(Some(&kept)), kept);
+        let longest = HeaderValue::from_str(&"x".repeat(MAX_REQUEST_ID_BYTES)).expect("a value");
+        assert_eq!(request_id(Some(&longest)), longest);
+        let too_long = HeaderValue::from_str(&"x".repeat(MAX_REQUEST_ID_BYTES + 1)).expect("a value");
+        for bad in [Some(too_long), Some(HeaderValue::from_static("a b")), Some(HeaderValue::from_static("")), None] {
+            assert!(request_id(bad.as_ref()).as_bytes().starts_with(b"req-"));
+        }
+        assert_ne!(request_id(None), request_id(None));
+    }
+}

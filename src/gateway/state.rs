@@ -1,0 +1,52 @@
+//! What the data plane serves with: one immutable snapshot, swapped as a whole.
+
+use super::clients::Clients;
+use super::config::{Cors, Limits, Retry, Streaming};
+use super::upstream::Upstream;
+use crate::observe::Metrics;
+use crate::providers::Registry;
+use crate::providers::config::Pool;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The settings that the data plane reads while it serves.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What one request may take.
+    pub limits: Limits,
+    /// Which web pages may call.
+    pub cors: Cors,
+    /// How hard an answer is sought.
+    pub retry: Retry,
+    /// How streams are relayed.
+    pub streaming: Streaming,
+    /// How many idle connections are kept.
+    pub pool: Pool,
+}
+
+/// Everything one request sees.
+pub struct Snapshot {
+    /// Who may call.
+    pub clients: Clients,
+    /// Who may serve.
+    pub registry: Registry,
+    /// Their connections and meters, by provider index.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// How.
+    pub settings: Settings,
+}
+
+impl Snapshot {
+    /// A snapshot of these parts, with connections and meters for every provider.
+    pub fn new(clients: Clients, registry: Registry, settings: Settings, metrics: &Metrics, now: Instant) -> Snapshot {
+        let upstreams = registry
+            .providers()
+            .iter()
+            .map(|provider| {
+                let meters = metrics.provider(&provider.name, provider.model_names());
+                Arc::new(Upstream::new(Arc::clone(provider), meters, &settings.pool, now))
+            })
+            .collect();
+        Snapshot { clients, registry, upstreams, settings }
+    }
+}
