@@ -63,13 +63,14 @@ pub fn strategy(name: &str) -> Option<Arc<dyn Strategy>> {
     STRATEGIES.iter().find(|row| row.name == name).map(|row| (row.make)())
 }
 
-/// The candidates of the best tier: those that share the lowest priority number.
+/// The candidates of the best tier: those that share the lowest priority.
 ///
 /// `candidates` are the eligible ones with their priorities, in any order, which is kept. It is walked
 /// twice, so that nothing has to be collected in between.
-pub fn best_tier<I>(candidates: I) -> impl Iterator<Item = Candidate>
+pub fn best_tier<P, I>(candidates: I) -> impl Iterator<Item = Candidate>
 where
-    I: Iterator<Item = (u32, Candidate)> + Clone,
+    P: Ord + Copy,
+    I: Iterator<Item = (P, Candidate)> + Clone,
 {
     let best = candidates.clone().map(|(priority, _)| priority).min();
     candidates.filter(move |(priority, _)| Some(*priority) == best).map(|(_, candidate)| candidate)
@@ -104,6 +105,6 @@ mod tests {
 
     #[test]
     fn no_candidates_make_no_tier() {
-        assert_eq!(best_tier(std::iter::empty()).count(), 0);
+        assert_eq!(best_tier(std::iter::empty::<(u32, Candidate)>()).count(), 0);
     }
 }

@@ -11,21 +11,19 @@ use crate::balance::{Candidate, Facts};
 use smallvec::SmallVec;
 
 /// Candidates that fit without the heap. More work too, at the cost of an allocation.
-pub const INLINE_CANDIDATES: usize = 32;
+pub(super) const INLINE_CANDIDATES: usize = 32;
 
-/// Bytes of the facts.
-const FACTS: usize = 17;
 /// Bytes of one candidate.
 const CANDIDATE: usize = 8;
 
 /// An encoded record, on the stack with room to spare for the inline candidates.
-pub type Key = SmallVec<[u8; 512]>;
+pub(super) type Key = SmallVec<[u8; 512]>;
 
 /// Candidates, on the stack up to the same bound.
-pub type Candidates = SmallVec<[Candidate; INLINE_CANDIDATES]>;
+pub(super) type Candidates = SmallVec<[Candidate; INLINE_CANDIDATES]>;
 
 /// Writes the record.
-pub fn encode(candidates: &[Candidate], facts: &Facts) -> Key {
+pub(super) fn encode(candidates: &[Candidate], facts: &Facts) -> Key {
     let mut key = Key::new();
     key.extend_from_slice(&facts.ticket.to_le_bytes());
     key.extend_from_slice(&facts.session.unwrap_or(0).to_le_bytes());
@@ -38,7 +36,7 @@ pub fn encode(candidates: &[Candidate], facts: &Facts) -> Key {
 }
 
 /// Reads the record; `None` if it isn't one.
-pub fn decode(key: &[u8]) -> Option<(Candidates, Facts)> {
+pub(super) fn decode(key: &[u8]) -> Option<(Candidates, Facts)> {
     let (ticket, rest) = key.split_first_chunk::<8>()?;
     let (session, rest) = rest.split_first_chunk::<8>()?;
     let ([given], rest) = rest.split_first_chunk::<1>()?;
@@ -58,6 +56,9 @@ pub fn decode(key: &[u8]) -> Option<(Candidates, Facts)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Bytes of the facts.
+    const FACTS: usize = 17;
 
     fn candidates(count: u32) -> Vec<Candidate> {
         (0..count).map(|provider| Candidate { provider, weight: provider + 1 }).collect()

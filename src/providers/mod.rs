@@ -1,10 +1,11 @@
 //! The providers: what they are, what state they are in, and which of them may serve a model.
 //!
-//! A [`Registry`] is one immutable snapshot of all of it, swapped whole on a reload; live state
+//! A [`registry::Registry`] is one immutable snapshot of all of it, swapped whole on a reload; live state
 //! (credentials, requests in flight, resolved addresses) is shared between snapshots. This module must
 //! not know how a request is sent.
 
+pub mod base;
 pub mod config;
-pub mod key;
+mod key;
 pub mod presets;
 pub mod selector;
