@@ -6,6 +6,8 @@
 
 pub mod base;
 pub mod config;
+pub mod credential;
+pub mod credentials;
 mod key;
 pub mod presets;
 pub mod selector;
