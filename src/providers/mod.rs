@@ -10,4 +10,5 @@ pub mod credential;
 pub mod credentials;
 mod key;
 pub mod presets;
+pub mod resolve;
 pub mod selector;
