@@ -1,6 +1,18 @@
-//! The providers: what they are and how they are reached.
+//! The providers: what they are, what state they are in, and which of them may serve a model.
 //!
-//! So far only the room's settings are here.
+//! A [`registry::Registry`] is one immutable snapshot of all of it, swapped whole on a reload; live state
+//! (credentials, requests in flight, resolved addresses) is shared between snapshots. This module must
+//! not know how a request is sent.
 
+pub mod base;
 pub mod config;
+pub mod credential;
+pub mod credentials;
+pub mod definition;
+mod key;
 pub mod presets;
+pub mod provider;
+pub mod registry;
+pub mod resolve;
+pub mod routes;
+pub mod selector;

@@ -1,0 +1,245 @@
+//! A provider as the program uses it: what the operator wrote, completed by the preset of its name.
+//!
+//! What is typed and what is used are two types: [`config::Provider`] may leave almost everything out,
+//! a [`Definition`] has everything. This module must not know live state.
+
+use super::base::Base;
+use super::config::{Model, Provider as Settings, Timeouts};
+use super::credential::{Entry, Terms, UnsendableKey};
+use super::presets::{KeyHeader, Preset};
+use super::routes::{Supplied, Supplier};
+use crate::domain::{Dialect, Price, Secret};
+use crate::settings::{Scalar, Url};
+use http::{HeaderName, HeaderValue};
+use std::sync::Arc;
+
+/// The path of Azure's OpenAI service, which customers leave out of its address.
+const AZURE_PATH: &str = "/openai";
+
+/// Everything that is fixed about a provider.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The name under `providers:`.
+    pub name: Arc<str>,
+    /// Whether it may serve.
+    pub enabled: bool,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Where it is.
+    pub base: Base,
+    /// How it wants its key.
+    pub key_header: KeyHeader,
+    /// Whether it refuses requests without a key.
+    pub needs_key: bool,
+    /// The keys of the configuration.
+    pub keys: Vec<Secret>,
+    /// Headers added to each request, marked as sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The models of its list; if there are none, its preset's prefixes speak for it.
+    pub models: Vec<Model>,
+    /// How the names of the models begin that its preset recognises.
+    pub model_prefixes: &'static [&'static str],
+    /// Whether it has OpenAI's Responses API.
+    pub responses: bool,
+    /// Lower numbers are preferred.
+    pub priority: u32,
+    /// Its share among providers of the same priority.
+    pub weight: u32,
+    /// Requests at one time.
+    pub max_concurrency: Option<u32>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// Dollars per thousand tokens, for models without a price of their own.
+    pub price: Option<Price>,
+}
+
+/// Why a provider can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// No `format`, and no preset of its name.
+    #[error("needs a `format` (openai, anthropic or gemini): its name is not one that is known")]
+    NoFormat,
+    /// No `base_url`, and no preset of its name that has one.
+    #[error("needs a `base_url`")]
+    NoBase,
+    /// A header that HTTP can't carry; the value is not repeated.
+    #[error("the header `{0}` can't be sent")]
+    Header(String),
+    /// A key that HTTP can't carry; the key is not repeated.
+    #[error("a key {0}")]
+    Key(#[from] UnsendableKey),
+}
+
+impl Definition {
+    /// The provider of that name. Where it has no key of its own, `environment` is asked for the
+    /// preset's variable.
+    pub fn new(
+        name: &str,
+        settings: &Settings,
+        environment: impl Fn(&str) -> Option<Secret>,
+    ) -> Result<Definition, DefinitionError> {
+        let preset = Preset::of(name);
+        let dialect = settings.format.or(preset.map(|p| p.dialect)).ok_or(DefinitionError::NoFormat)?;
+        let of_dialect = KeyHeader::of(dialect);
+        let key_header = preset.filter(|p| p.dialect == dialect).map_or(of_dialect, |p| p.key_header);
+        let url = settings.base_url.clone().or_else(|| Url::parse(preset?.base_url));
+        let mut url = url.ok_or(DefinitionError::NoBase)?;
+        if key_header == KeyHeader::ApiKey && url.path.is_empty() {
+            AZURE_PATH.clone_into(&mut url.path);
+        }
+        let mut base = Base::new(&url, dialect);
+        if let Some(version) = &settings.api_version {
+            base = base.with_query("api-version", version);
+        }
+        let mut keys: Vec<Secret> = settings.keys().cloned().collect();
+        if keys.is_empty() {
+            keys.extend(preset.filter(|p| p.needs_key()).and_then(|p| environment(p.key_variable)));
+        }
+        let definition = Definition {
+            name: name.into(),
+            enabled: settings.enabled,
+            dialect,
+            base,
+            key_header,
+            needs_key: preset.is_some_and(Preset::needs_key),
+            keys,
+            headers: sendable(settings)?,
+            models: settings.models.clone(),
+            model_prefixes: preset.map_or(&[], |p| p.model_prefixes),
+            responses: settings.responses.unwrap_or(preset.is_some_and(|p| p.responses)),
+            priority: settings.priority,
+            weight: settings.weight,
+            max_concurrency: settings.max_concurrency,
+            timeouts: settings.timeouts.clone(),
+            price: settings.cost_per_1k_tokens,
+        };
+        definition.key_entries()?;
+        Ok(definition)
+    }
+
+    /// The same where a key was meant to be there, such as one from a variable that is not set: without
+    /// one, the provider is `no_credential`.
+    pub fn requiring_key(mut self) -> Definition {
+        self.needs_key = true;
+        self
+    }
+
+    /// The configuration's keys as entries of the rotation.
+    pub(super) fn key_entries(&self) -> Result<Vec<Entry>, UnsendableKey> {
+        self.keys.iter().map(|key| Entry::key(self.key_header, key, Terms::default())).collect()
+    }
+
+    /// Whether credentials of `other` may be used here as they are: same place, same way, same keys.
+    pub(super) fn shares_credentials_with(&self, other: &Definition) -> bool {
+        (&self.base, self.key_header, self.needs_key, &self.keys)
+            == (&other.base, other.key_header, other.needs_key, &other.keys)
+    }
+
+    /// What the list says of a model, by the provider's own name for it.
+    pub fn model(&self, upstream: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == upstream)
+    }
+
+    /// What the routes need to know.
+    pub(super) fn supplier(&self) -> Supplier {
+        let supplied = |model: &Model| Supplied {
+            name: model.name.as_str().into(),
+            aliases: model.alias.iter().map(|alias| alias.as_str().into()).collect(),
+        };
+        Supplier {
+            name: Arc::clone(&self.name),
+            enabled: self.enabled,
+            models: self.models.iter().map(supplied).collect(),
+            prefixes: self.model_prefixes,
+        }
+    }
+}
+
+/// The headers of the configuration. Any may hold a secret, so all are marked.
+fn sendable(settings: &Settings) -> Result<Vec<(HeaderName, HeaderValue)>, DefinitionError> {
+    let header = |(name, value): (&String, &Secret)| {
+        let sendable =
+            HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::from_str(value.expose()).ok());
+        let (parsed, mut value) = sendable.ok_or_else(|| DefinitionError::Header(name.clone()))?;
+        value.set_sensitive(true);
+        Ok((parsed, value))
+    };
+    settings.headers.iter().map(header).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unset(_: &str) -> Option<Secret> {
+        None
+    }
+
+    fn at(url: &str) -> Settings {
+        Settings { base_url: Url::parse(url), ..Settings::default() }
+    }
+
+    #[test]
+    fn a_known_name_needs_nothing_more() {
+        let claude = Definition::new("claude", &Settings::default(), |variable| {
+            (variable == "ANTHROPIC_API_KEY").then(|| Secret::new("sk-env"))
+        });
+        let claude = claude.unwrap();
+        assert_eq!((claude.dialect, claude.key_header), (Dialect::Anthropic, KeyHeader::XApiKey));
+        assert_eq!(claude.base.upstream_path("/v1/messages"), "/v1/messages");
+        assert_eq!(claude.keys, [Secret::new("sk-env")]);
+        assert!(claude.needs_key);
+    }
+
+    #[test]
+    fn what_is_written_wins() {
+        let mut settings = at("http://127.0.0.1:9001");
+        settings.api_key = Some(Secret::new("sk-mine"));
+        settings.format = Some(Dialect::OpenAi);
+        let claude = Definition::new("claude", &settings, |_| Some(Secret::new("sk-env"))).unwrap();
+        assert_eq!((claude.dialect, claude.key_header), (Dialect::OpenAi, KeyHeader::Bearer));
+        assert_eq!((claude.base.port, claude.keys), (9_001, vec![Secret::new("sk-mine")]));
+    }
+
+    #[test]
+    fn an_unknown_name_says_what_it_lacks() {
+        let error = |settings: &Settings| Definition::new("mine", settings, unset).unwrap_err();
+        assert_eq!(error(&Settings::default()), DefinitionError::NoFormat);
+        let spoken = Settings { format: Some(Dialect::OpenAi), ..Settings::default() };
+        assert_eq!(error(&spoken), DefinitionError::NoBase);
+        assert_eq!(
+            Definition::new("azure", &Settings::default(), unset).unwrap_err(),
+            DefinitionError::NoBase
+        );
+    }
+
+    #[test]
+    fn a_provider_without_preset_needs_no_key_unless_one_was_meant() {
+        let settings = Settings { format: Some(Dialect::OpenAi), ..at("http://127.0.0.1:8000/v1") };
+        let mine = Definition::new("mine", &settings, unset).unwrap();
+        assert!(!mine.needs_key);
+        assert!(mine.requiring_key().needs_key);
+        assert!(!Definition::new("ollama", &Settings::default(), unset).unwrap().needs_key);
+    }
+
+    #[test]
+    fn azure_takes_the_host_alone_and_adds_its_version() {
+        let settings =
+            Settings { api_version: Some("preview".to_owned()), ..at("https://x.openai.azure.com") };
+        let azure = Definition::new("azure", &settings, unset).unwrap();
+        let path = azure.base.upstream_path("/v1/chat/completions");
+        assert_eq!(path, "/openai/v1/chat/completions?api-version=preview");
+    }
+
+    #[test]
+    fn headers_and_keys_that_cannot_be_sent_are_named_and_not_repeated() {
+        let mut settings = Settings::default();
+        settings.headers.insert("x-team".to_owned(), Secret::new("se\ncret"));
+        let error = Definition::new("openai", &settings, unset).unwrap_err();
+        assert_eq!(error.to_string(), "the header `x-team` can't be sent");
+
+        let settings = Settings { api_key: Some(Secret::new("se\ncret")), ..Settings::default() };
+        let error = Definition::new("openai", &settings, unset).unwrap_err();
+        assert!(!error.to_string().contains("cret"), "{error}");
+    }
+}
