@@ -2,3 +2,4 @@
 
 // From the ground up; `tests/tidy.rs` holds who may use whom.
 pub mod domain;
+pub mod simulator;
