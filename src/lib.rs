@@ -21,3 +21,6 @@ pub mod alerts;
 pub mod failover;
 pub mod gateway;
 pub mod operations;
+pub mod simulator;
+
+pub mod cli;

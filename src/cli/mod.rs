@@ -1,0 +1,3 @@
+//! The commands of `cliproxy`, one file each.
+
+pub mod simulate;
