@@ -5,3 +5,5 @@ pub mod domain;
 pub mod stats;
 
 pub mod observe;
+
+pub mod operations;
