@@ -15,6 +15,9 @@ use crate::domain::{ErrorClass, ErrorCode, TokenUsage};
 /// Where events come from, as filters such as `RUST_LOG=cliproxy::event=debug` name it.
 const TARGET: &str = "cliproxy::event";
 
+/// How much of a text is logged, in bytes: names come from clients, causes from upstreams.
+const MAX_TEXT_BYTES: usize = 1024;
+
 /// A client request is over: `request_success`, `request_error` or `request_cancelled`.
 #[derive(Clone, Debug)]
 pub struct RequestSettled<'a> {
@@ -82,9 +85,9 @@ impl RequestSettled<'_> {
 impl Source for RequestSettled<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut fields = Fields(visitor);
-        fields.put("provider", self.provider)?;
-        fields.put("model", self.model)?;
-        fields.put("request_id", self.request_id)?;
+        fields.text("provider", self.provider)?;
+        fields.text("model", self.model)?;
+        fields.text("request_id", self.request_id)?;
         fields.put("latency_ms", millis(self.duration))?;
         fields.put("tokens.input", self.tokens.input)?;
         fields.put("tokens.output", self.tokens.output)?;
@@ -95,7 +98,7 @@ impl Source for RequestSettled<'_> {
         fields.put("http_status", self.http_status)?;
         fields.put("attempts", self.attempts)?;
         fields.put("stream", self.stream)?;
-        fields.put("cache", self.cache)?;
+        fields.text("cache", self.cache)?;
         fields.if_some("ttft_ms", self.ttft.map(millis))?;
         fields.if_some("error_type", self.error.map(ErrorClass::name))?;
         fields.if_some("error_code", self.code.map(ErrorCode::name))?;
@@ -130,11 +133,11 @@ impl AttemptSucceeded<'_> {
 impl Source for AttemptSucceeded<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut fields = Fields(visitor);
-        fields.put("provider", self.provider)?;
-        fields.put("model", self.model)?;
-        fields.put("request_id", self.request_id)?;
+        fields.text("provider", self.provider)?;
+        fields.text("model", self.model)?;
+        fields.text("request_id", self.request_id)?;
         fields.put("latency_ms", millis(self.duration))?;
-        fields.put("credential", self.credential)
+        fields.text("credential", self.credential)
     }
 }
 
@@ -172,11 +175,11 @@ impl AttemptFailed<'_> {
 impl Source for AttemptFailed<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut fields = Fields(visitor);
-        fields.put("provider", self.provider)?;
-        fields.put("model", self.model)?;
-        fields.put("request_id", self.request_id)?;
+        fields.text("provider", self.provider)?;
+        fields.text("model", self.model)?;
+        fields.text("request_id", self.request_id)?;
         fields.put("latency_ms", millis(self.duration))?;
-        fields.put("credential", self.credential)?;
+        fields.text("credential", self.credential)?;
         fields.put("error_type", self.class.name())?;
         fields.if_some("http_status", self.status)?;
         fields.unless_empty("internal", self.internal)
@@ -209,11 +212,11 @@ impl Source for Audit<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         let mut fields = Fields(visitor);
         fields.put("event", "audit")?;
-        fields.put("who", self.who)?;
-        fields.put("action", self.action)?;
-        fields.put("target", self.target)?;
+        fields.text("who", self.who)?;
+        fields.text("action", self.action)?;
+        fields.text("target", self.target)?;
         fields.if_some("from", self.from.as_ref().map(Value::from_display))?;
-        fields.put("result", self.result)
+        fields.text("result", self.result)
     }
 }
 
@@ -225,6 +228,10 @@ impl<'kvs> Fields<'_, 'kvs> {
         self.0.visit_pair(Key::from(key), value.into())
     }
 
+    fn text(&mut self, key: &'static str, text: &'kvs str) -> Result<(), kv::Error> {
+        self.put(key, &text[..text.floor_char_boundary(MAX_TEXT_BYTES)])
+    }
+
     fn if_some(&mut self, key: &'static str, value: Option<impl Into<Value<'kvs>>>) -> Result<(), kv::Error> {
         value.map_or(Ok(()), |value| self.put(key, value))
     }
@@ -234,7 +241,7 @@ impl<'kvs> Fields<'_, 'kvs> {
     }
 
     fn unless_empty(&mut self, key: &'static str, text: &'kvs str) -> Result<(), kv::Error> {
-        self.if_some(key, (!text.is_empty()).then_some(text))
+        if text.is_empty() { Ok(()) } else { self.text(key, text) }
     }
 }
 
@@ -247,5 +254,90 @@ fn line(level: Level, message: &'static str, fields: &dyn Source) {
         let mut record = Record::builder();
         record.level(level).target(TARGET).key_values(&fields);
         log::logger().log(&record.args(format_args!("{message}")).build());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Metrics;
+
+    const SETTLED: RequestSettled<'_> = RequestSettled {
+        provider: "claude",
+        model: "m",
+        request_id: "req-1",
+        client: "",
+        status: Status::Error,
+        http_status: 0,
+        error: None,
+        code: None,
+        internal: "",
+        duration: Duration::ZERO,
+        ttft: None,
+        tokens: TokenUsage { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 },
+        usage_estimated: false,
+        attempts: 0,
+        cache: "miss",
+        stream: false,
+    };
+
+    #[test]
+    fn an_error_is_for_operators_and_what_clients_do_wrong_is_a_warning() {
+        for (http_status, error, code, level) in [
+            (401, None, Some(ErrorCode::Unauthorized), Level::Warn),
+            (404, Some(ErrorClass::Gateway), Some(ErrorCode::ModelNotFound), Level::Warn),
+            (429, None, Some(ErrorCode::RateLimited), Level::Warn),
+            (400, Some(ErrorClass::InvalidRequest), None, Level::Warn),
+            (429, Some(ErrorClass::RateLimit), None, Level::Error),
+            (404, Some(ErrorClass::ModelNotFound), None, Level::Error),
+            (502, Some(ErrorClass::Auth), Some(ErrorCode::UpstreamCredentialsExhausted), Level::Error),
+            (503, None, Some(ErrorCode::Overloaded), Level::Error),
+            (200, Some(ErrorClass::Truncated), None, Level::Error),
+        ] {
+            let event = RequestSettled { http_status, error, code, ..SETTLED };
+            assert_eq!(event.level(), level, "{http_status} {error:?} {code:?}");
+        }
+        assert_eq!(RequestSettled { status: Status::Cancelled, ..SETTLED }.level(), Level::Info);
+    }
+
+    #[test]
+    fn a_text_is_cut_at_its_limit_and_between_characters() {
+        for (text, length) in [
+            ("x".repeat(MAX_TEXT_BYTES), MAX_TEXT_BYTES),
+            ("x".repeat(MAX_TEXT_BYTES + 1), MAX_TEXT_BYTES),
+            ("x".repeat(MAX_TEXT_BYTES - 1) + "ü", MAX_TEXT_BYTES - 1),
+        ] {
+            let event = RequestSettled { model: &text, ..SETTLED };
+            let logged =
+                event.get(Key::from("model")).and_then(|value| value.to_borrowed_str().map(str::len));
+            assert_eq!(logged, Some(length));
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_fails_counts_as_an_attempt_and_as_an_error() {
+        let metrics = Metrics::new("test").unwrap();
+        let meters = metrics.provider("claude", ["m"]);
+        let failed = AttemptFailed {
+            provider: "claude",
+            credential: "main",
+            model: "m",
+            request_id: "req-1",
+            class: ErrorClass::Timeout,
+            status: None,
+            duration: Duration::from_secs(1),
+            internal: "no header within 60s",
+        };
+        failed.emit(&meters);
+        AttemptFailed { class: ErrorClass::Cancelled, ..failed }.emit(&meters);
+        let text = metrics.render().unwrap();
+        for line in [
+            r#"cliproxy_attempts_total{provider="claude",outcome="error"} 1"#,
+            r#"cliproxy_attempts_total{provider="claude",outcome="cancelled"} 1"#,
+            r#"cliproxy_attempts_total{provider="claude",outcome="success"} 0"#,
+            r#"cliproxy_errors_total{provider="claude",error_type="timeout"} 1"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}");
+        }
     }
 }

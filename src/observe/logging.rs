@@ -45,14 +45,20 @@ pub struct LogOptions {
 /// # Errors
 /// If the process logs already.
 pub fn init(options: LogOptions) -> Result<(), SetLoggerError> {
+    let filters = std::env::var(OVERRIDE).unwrap_or_default();
+    builder(options, &filters).target(Target::Stderr).try_init()
+}
+
+fn builder(options: LogOptions, filters: &str) -> Builder {
     let mut builder = Builder::new();
-    match std::env::var(OVERRIDE) {
-        Ok(filters) if !filters.is_empty() => builder.parse_filters(&filters),
-        _ => builder.filter_level(level_of_others(options.level)).filter_module(OURS, options.level),
-    };
+    if filters.is_empty() {
+        builder.filter_level(level_of_others(options.level)).filter_module(OURS, options.level);
+    } else {
+        builder.parse_filters(filters);
+    }
     let write = writer(options.format);
-    builder.target(Target::Stderr).format(move |buffer, record| write(buffer, record, wall_clock::now()));
-    builder.try_init()
+    builder.format(move |buffer, record| write(buffer, record, wall_clock::now()));
+    builder
 }
 
 fn level_of_others(level: LevelFilter) -> LevelFilter {
@@ -242,6 +248,7 @@ mod tests {
     use crate::domain::{ErrorClass, TokenUsage};
     use crate::observe::Status;
     use crate::observe::events::{Audit, RequestSettled};
+    use log::Log;
     use log::kv::Source;
     use serde_json::Value as Json;
     use std::time::{Duration, UNIX_EPOCH};
@@ -391,10 +398,43 @@ mod tests {
         assert_eq!(line, "timestamp=2026-02-19T23:00:00Z level=info msg=\"\" key=\"\"\n");
     }
 
+    /// What is left of records of these targets and levels.
+    fn heard(level: LevelFilter, filters: &str, records: &[(&str, Level)]) -> Vec<String> {
+        let (reader, pipe) = io::pipe().unwrap();
+        let logger = builder(LogOptions { level, format: Format::Text }, filters)
+            .target(Target::Pipe(Box::new(pipe)))
+            .build();
+        for (target, level) in records {
+            logger.log(&Record::builder().level(*level).target(target).args(format_args!("m")).build());
+        }
+        drop(logger);
+        let text = io::read_to_string(reader).unwrap();
+        let words = |line: &str| {
+            line.split(' ').filter(|word| !word.starts_with("timestamp")).collect::<Vec<_>>().join(" ")
+        };
+        text.lines().map(words).collect()
+    }
+
     #[test]
     fn others_speak_only_when_it_matters() {
-        assert_eq!(level_of_others(LevelFilter::Info), LevelFilter::Warn);
-        assert_eq!(level_of_others(LevelFilter::Error), LevelFilter::Error);
-        assert_eq!(level_of_others(LevelFilter::Debug), LevelFilter::Info);
+        let records = [
+            ("cliproxy::gateway", Level::Info),
+            ("cliproxy::gateway", Level::Debug),
+            ("pingora_core", Level::Info),
+            ("pingora_core", Level::Warn),
+        ];
+        let ours = "level=info msg=m";
+        let theirs = "level=warn msg=m target=pingora_core";
+        assert_eq!(heard(LevelFilter::Info, "", &records), [ours, theirs]);
+        assert_eq!(heard(LevelFilter::Error, "", &records), Vec::<String>::new());
+        let all = [ours, "level=debug msg=m", "level=info msg=m target=pingora_core", theirs];
+        assert_eq!(heard(LevelFilter::Debug, "", &records), all);
+    }
+
+    #[test]
+    fn the_environment_decides_if_it_says_anything() {
+        let records = [("cliproxy::gateway", Level::Info), ("pingora_core", Level::Debug)];
+        let theirs = "level=debug msg=m target=pingora_core";
+        assert_eq!(heard(LevelFilter::Info, "pingora_core=debug", &records), [theirs]);
     }
 }

@@ -1,5 +1,58 @@
-//! The control plane: what operators call.
+//! The operations API: who may ask what about the gateway, and what they are answered.
 //!
-//! So far only the room's settings are here.
+//! Transport-free: a [`Request`] in, a [`Response`] out, never waiting. The same router answers on the
+//! operations port and on the gateway port; only `service` knows what carries it. What other rooms have
+//! to show comes through [`View`], which the composition root plugs in, so that nothing here knows how
+//! providers are kept.
 
+mod access;
 pub mod config;
+mod message;
+mod network;
+mod routes;
+mod service;
+mod view;
+
+use std::sync::Arc;
+
+pub use access::{Access, AccessRules};
+pub use message::{Port, Request, Response};
+pub use network::Network;
+pub use routes::{ROUTES, Route};
+pub use service::{OperationsApp, answer};
+pub use view::{CredentialView, Health, ProviderHealth, ProviderView, View};
+
+use crate::observe::Metrics;
+
+/// The version that `/health` and `cliproxy_build_info` report.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The control plane's read side.
+pub struct Operations {
+    view: Arc<dyn View>,
+    metrics: Arc<Metrics>,
+    access: AccessRules,
+    metrics_path: Option<String>,
+}
+
+impl Operations {
+    /// `metrics_path` is where metrics are served, `None` if nowhere.
+    pub fn new(
+        view: Arc<dyn View>,
+        metrics: Arc<Metrics>,
+        access: AccessRules,
+        metrics_path: Option<String>,
+    ) -> Operations {
+        Operations { view, metrics, access, metrics_path }
+    }
+
+    /// Answers a request.
+    pub fn dispatch(&self, request: &Request<'_>) -> Response {
+        routes::dispatch(self, request)
+    }
+
+    /// Whether a path on the gateway port is this room's to answer, if only with a 404.
+    pub fn owns(&self, path: &str) -> bool {
+        routes::owns(self, path)
+    }
+}
