@@ -40,8 +40,8 @@ pub trait Strategy: Send + Sync {
     /// The name in configuration and status.
     fn name(&self) -> &'static str;
 
-    /// The position in `candidates` of the one to use; `None` only if there are none.
-    fn pick(&self, candidates: &[Candidate], facts: &Facts) -> Option<usize>;
+    /// The provider to use: one of the candidates'; `None` only if there are none.
+    fn pick(&self, candidates: &[Candidate], facts: &Facts) -> Option<u32>;
 }
 
 /// A row of [`STRATEGIES`].

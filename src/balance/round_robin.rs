@@ -17,8 +17,9 @@ impl Strategy for RoundRobin {
         Self::NAME
     }
 
-    fn pick(&self, candidates: &[Candidate], facts: &Facts) -> Option<usize> {
-        rotate(facts.ticket, candidates.iter().map(|candidate| candidate.weight))
+    fn pick(&self, candidates: &[Candidate], facts: &Facts) -> Option<u32> {
+        let at = rotate(facts.ticket, candidates.iter().map(|candidate| candidate.weight))?;
+        candidates.get(at).map(|candidate| candidate.provider)
     }
 }
 
@@ -31,7 +32,6 @@ mod tests {
         let candidates = [4, 7, 9].map(|provider| Candidate { provider, weight: 100 });
         let served: Vec<_> = (0..6)
             .filter_map(|ticket| RoundRobin.pick(&candidates, &Facts { ticket, session: None }))
-            .map(|at| candidates[at].provider)
             .collect();
         assert_eq!(served, [4, 7, 9, 4, 7, 9]);
     }

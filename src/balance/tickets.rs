@@ -61,8 +61,8 @@ mod tests {
         for _ in 0..rounds {
             for candidates in asking {
                 let facts = Facts { ticket: ticket(candidates), session: None };
-                if let Some(at) = RoundRobin.pick(candidates, &facts) {
-                    served[candidates[at].provider as usize] += 1;
+                if let Some(provider) = RoundRobin.pick(candidates, &facts) {
+                    served[provider as usize] += 1;
                 }
             }
         }

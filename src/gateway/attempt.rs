@@ -3,12 +3,13 @@
 //! Decides nothing about other candidates. An attempt is settled exactly once; one that is dropped
 //! unsettled was cancelled.
 
-use super::context::Context;
 use super::upstream::Upstream;
 use crate::domain::ErrorClass;
 use crate::observe::events::{AttemptFailed, AttemptSucceeded};
-use crate::providers::{CredentialEntry, ProviderPermit};
+use crate::providers::credential::Entry;
+use crate::providers::provider::Permit;
 use bytes::Bytes;
+use http::HeaderValue;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
@@ -18,33 +19,34 @@ use std::time::{Duration, Instant};
 
 /// Informational answers (1xx) that are read over before an upstream is given up.
 const MAX_INFORMATIONAL: usize = 8;
+/// Further addresses of a provider that an attempt connects to when the first doesn't answer.
+const MAX_ADDRESSES: usize = 3;
 
 /// An attempt under way, and what it holds.
 pub struct Attempt {
     /// Who is asked.
     pub upstream: Arc<Upstream>,
     /// With which credential.
-    pub credential: Arc<CredentialEntry>,
+    pub credential: Arc<Entry>,
     /// For which model, by the provider's name.
     pub model: Arc<str>,
     /// Since when.
     pub started: Instant,
-    request_id: http::HeaderValue,
+    request_id: HeaderValue,
     settled: bool,
-    _permit: ProviderPermit,
+    _permit: Permit,
 }
 
 impl Attempt {
     /// Begins an attempt.
     pub fn begin(
         upstream: Arc<Upstream>,
-        credential: Arc<CredentialEntry>,
+        credential: Arc<Entry>,
         model: Arc<str>,
-        permit: ProviderPermit,
-        context: &Context,
+        permit: Permit,
+        request_id: HeaderValue,
         now: Instant,
     ) -> Attempt {
-        let request_id = context.request_id.clone();
         Attempt { upstream, credential, model, started: now, request_id, settled: false, _permit: permit }
     }
 
@@ -55,7 +57,7 @@ impl Attempt {
         }
         self.upstream.succeeded();
         AttemptSucceeded {
-            provider: &self.upstream.provider.name,
+            provider: self.upstream.provider.name(),
             credential: self.credential.label(),
             model: &self.model,
             request_id: self.request_id.to_str().unwrap_or_default(),
@@ -72,7 +74,7 @@ impl Attempt {
         let now = Instant::now();
         self.upstream.failed(class, format!("{class}: {reason}"), now);
         AttemptFailed {
-            provider: &self.upstream.provider.name,
+            provider: self.upstream.provider.name(),
             credential: self.credential.label(),
             model: &self.model,
             request_id: self.request_id.to_str().unwrap_or_default(),
@@ -141,14 +143,12 @@ impl Broken {
 /// When there is no connection, or no answer on it within `header_timeout`.
 pub async fn send(
     upstream: &Upstream,
-    peer: &HttpPeer,
+    mut peer: HttpPeer,
     outgoing: &Outgoing,
     header_timeout: Duration,
 ) -> Result<Answer, Broken> {
-    let mut peer = peer.clone();
     loop {
-        let connected = upstream.connector.get_http_session(&peer).await;
-        let (mut session, reused) = connected.map_err(|error| Broken::from_pingora(&error))?;
+        let (mut session, reused) = connect(upstream, &mut peer).await?;
         session.set_read_timeout(Some(header_timeout));
         session.set_write_timeout(Some(header_timeout));
         match converse(&mut session, outgoing).await {
@@ -158,6 +158,23 @@ pub async fn send(
                 peer.group_key = u64::MAX - peer.group_key;
             }
             Err(error) => return Err(Broken::from_pingora(&error)),
+        }
+    }
+}
+
+/// Connects, trying the provider's other addresses where one doesn't answer.
+async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSession, bool), Broken> {
+    let mut others = upstream.provider.addresses().take(MAX_ADDRESSES);
+    loop {
+        match upstream.connector.get_http_session(peer).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => {
+                let tried = peer._address.as_inet().copied();
+                let Some(next) = others.find(|address| Some(*address) != tried) else {
+                    return Err(Broken::from_pingora(&error));
+                };
+                peer._address = next.into();
+            }
         }
     }
 }

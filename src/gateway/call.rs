@@ -128,7 +128,7 @@ impl Call {
     /// # Errors
     /// When the configuration leads to a path or header that can't be sent.
     pub fn outgoing(&self, attempt: &Attempt) -> pingora::Result<Outgoing> {
-        let provider = &attempt.upstream.provider;
+        let provider = &attempt.upstream.provider.definition;
         let body = self.body_for(&attempt.model);
         let path = provider.base.upstream_path(&self.path_for(&attempt.model));
         let mut header = RequestHeader::build_no_case(Method::POST, path.as_bytes(), Some(16))?;
@@ -156,7 +156,8 @@ impl Call {
             return self.path_and_query.as_str().into();
         }
         let version = if self.path_and_query.starts_with("/v1/") { "v1" } else { "v1beta" };
-        let query = self.path_and_query.split_once('?').map_or(String::new(), |(_, query)| format!("?{query}"));
+        let query =
+            self.path_and_query.split_once('?').map_or(String::new(), |(_, query)| format!("?{query}"));
         format!("/{version}/models/{model}:{}{query}", self.endpoint.path).into()
     }
 }
@@ -166,7 +167,7 @@ impl Call {
 /// # Errors
 /// None in practice: the values were checked when the configuration was read.
 pub fn sign(header: &mut RequestHeader, attempt: &Attempt, body: &[u8]) -> pingora::Result<()> {
-    let provider = &attempt.upstream.provider;
+    let provider = &attempt.upstream.provider.definition;
     for (name, value) in &provider.headers {
         header.insert_header(name.clone(), value.clone())?;
     }

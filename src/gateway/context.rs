@@ -7,14 +7,16 @@ use super::attempt::Attempt;
 use super::cors;
 use super::life::Open;
 use super::limits::Permit;
+use super::routes::Endpoint;
 use super::settle::Settlement;
 use super::state::Snapshot;
-use crate::domain::Dialect;
-use crate::observe::InFlight;
-use crate::providers::Route;
+use crate::domain::{Dialect, ErrorClass};
+use crate::observe::{InFlight, Metrics};
+use crate::providers::routes::{Route, Target};
 use http::HeaderValue;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Ids of clients are taken over up to this length.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -34,10 +36,14 @@ pub struct Context {
     pub allow: Option<&'static str>,
     /// Cross-origin headers for the answer.
     pub cors: cors::Headers,
+    /// What was called, where it is an inference endpoint.
+    pub endpoint: Option<&'static Endpoint>,
+    /// The model that the client named.
+    pub model: Arc<str>,
     /// Which providers may serve it.
     pub route: Option<Arc<Route>>,
-    /// Indexes into the route's targets that were tried already.
-    pub tried: SmallVec<[usize; INLINE_TRIED]>,
+    /// The targets that were tried already, and what came of it.
+    pub tried: SmallVec<[Tried; INLINE_TRIED]>,
     /// The attempt under way.
     pub attempt: Option<Attempt>,
     /// How it ends, said exactly once.
@@ -46,6 +52,15 @@ pub struct Context {
     pub held: Option<Held>,
     /// Whether it goes through the stock loop.
     pub passthrough: bool,
+}
+
+/// A target that was tried in vain.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// Which.
+    pub target: Target,
+    /// What it failed with; `None` while the attempt is under way.
+    pub class: Option<ErrorClass>,
 }
 
 /// What an admitted request holds.
@@ -58,6 +73,34 @@ pub struct Held {
     pub open: Open,
     /// Its count in the metrics.
     pub in_flight: InFlight,
+}
+
+impl Context {
+    /// A request that has just arrived.
+    pub fn new(snapshot: Arc<Snapshot>, metrics: Arc<Metrics>, now: Instant) -> Context {
+        let no_id = HeaderValue::from_static("");
+        Context {
+            snapshot,
+            request_id: no_id.clone(),
+            dialect: Dialect::OpenAi,
+            allow: None,
+            cors: cors::Headers::new(),
+            endpoint: None,
+            model: "".into(),
+            route: None,
+            tried: SmallVec::new(),
+            attempt: None,
+            settlement: Settlement::new(metrics, no_id, now),
+            held: None,
+            passthrough: false,
+        }
+    }
+
+    /// Gives the request its id, once its header is known.
+    pub fn identify(&mut self, id: HeaderValue) {
+        self.settlement.request_id = id.clone();
+        self.request_id = id;
+    }
 }
 
 /// The client's own id, if it is sane, else a new one.
@@ -86,7 +129,9 @@ mod tests {
         let longest = HeaderValue::from_str(&"x".repeat(MAX_REQUEST_ID_BYTES)).expect("a value");
         assert_eq!(request_id(Some(&longest)), longest);
         let too_long = HeaderValue::from_str(&"x".repeat(MAX_REQUEST_ID_BYTES + 1)).expect("a value");
-        for bad in [Some(too_long), Some(HeaderValue::from_static("a b")), Some(HeaderValue::from_static("")), None] {
+        for bad in
+            [Some(too_long), Some(HeaderValue::from_static("a b")), Some(HeaderValue::from_static("")), None]
+        {
             assert!(request_id(bad.as_ref()).as_bytes().starts_with(b"req-"));
         }
         assert_ne!(request_id(None), request_id(None));

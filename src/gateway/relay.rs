@@ -8,13 +8,13 @@ use super::attempt::{Answer, Broken};
 use super::call::Call;
 use super::context::Context;
 use super::reply;
-use crate::domain::{Dialect, ErrorClass, ErrorCode, Failure, TokenUsage};
+use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::translate;
 use crate::translate::frames::{Frames, Framing};
 use crate::translate::usage::{Frame, Meter};
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http::header::{HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
@@ -84,9 +84,16 @@ pub async fn error_body(answer: &mut Answer, within: Duration) -> Bytes {
 }
 
 /// Gives a plain answer to the client.
-pub async fn plain(session: &mut ServerSession, context: &mut Context, call: &Call, mut answer: Answer) -> Relayed {
+pub async fn plain(
+    session: &mut ServerSession,
+    context: &mut Context,
+    call: &Call,
+    mut answer: Answer,
+) -> Relayed {
     let limit = context.snapshot.settings.retry.max_buffered_response.as_usize();
-    let Some(total) = context.attempt.as_ref().map(|attempt| attempt.upstream.provider.timeouts.total.get()) else {
+    let Some(total) =
+        context.attempt.as_ref().map(|attempt| attempt.upstream.provider.definition.timeouts.total.get())
+    else {
         return Relayed::ClientGone;
     };
     let gathered = tokio::select! {
@@ -127,7 +134,9 @@ async fn long(
 ) -> Relayed {
     let frames = None;
     let meter = Meter::plain(call.dialect());
-    Stream { session, context, call, meter, frames, hides_usage: false, relayed: 0 }.run(answer, Some(part)).await
+    Stream { session, context, call, meter, frames, hides_usage: false, relayed: 0 }
+        .run(answer, Some(part))
+        .await
 }
 
 /// Relays a stream to the client.
@@ -159,8 +168,11 @@ struct Stream<'r> {
 
 impl Stream<'_> {
     async fn run(mut self, mut answer: Answer, first: Option<Bytes>) -> Relayed {
-        let Some(timeouts) =
-            self.context.attempt.as_ref().map(|attempt| attempt.upstream.provider.timeouts.clone())
+        let Some(timeouts) = self
+            .context
+            .attempt
+            .as_ref()
+            .map(|attempt| attempt.upstream.provider.definition.timeouts.clone())
         else {
             return Relayed::ClientGone;
         };
@@ -287,7 +299,7 @@ pub fn answer_header(
     let waited = attempt.started.elapsed();
     context.settlement.upstream_time += waited;
     let overhead = elapsed.saturating_sub(context.settlement.upstream_time);
-    header.insert_header(reply::PROVIDER, &*attempt.upstream.provider.name)?;
+    header.insert_header(reply::PROVIDER, &**attempt.upstream.provider.name())?;
     if let Ok(model) = HeaderValue::from_str(&attempt.model) {
         header.insert_header(reply::MODEL, model)?;
     }
@@ -326,7 +338,7 @@ pub async fn error(
     header: &ResponseHeader,
     body: Bytes,
 ) -> pingora::Result<()> {
-    let body = context.snapshot.registry.mask_secrets(&body).map_or(body, Bytes::from);
+    let body = super::mask::secrets(context, body);
     let mut answer = answer_header(context, header, 0)?;
     super::headers::copy_downstream(&header.headers, &mut answer);
     reply::whole(session, context, answer, body).await
@@ -340,12 +352,4 @@ pub struct Refusal {
     pub header: ResponseHeader,
     /// Its body.
     pub body: Bytes,
-}
-
-/// Whether an answer is of a kind that a client of the dialect can read as an error.
-pub fn is_json(headers: &HeaderMap, _dialect: Dialect) -> bool {
-    headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/json"))
 }

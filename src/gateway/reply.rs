@@ -4,7 +4,9 @@ use super::context::Context;
 use crate::domain::Failure;
 use crate::translate;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -42,7 +44,11 @@ pub fn header(status: u16, headers: usize) -> pingora::Result<Box<ResponseHeader
 ///
 /// # Errors
 /// When the client is gone.
-pub async fn refuse(session: &mut ServerSession, context: &mut Context, failure: &Failure) -> pingora::Result<()> {
+pub async fn refuse(
+    session: &mut ServerSession,
+    context: &mut Context,
+    failure: &Failure,
+) -> pingora::Result<()> {
     context.settlement.refused(failure);
     let mut header = header(failure.status, 8)?;
     header.insert_header(ERROR, HeaderValue::from_static(failure.code.name()))?;

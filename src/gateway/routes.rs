@@ -44,6 +44,13 @@ pub struct Endpoint {
     pub asks_usage: bool,
 }
 
+impl Endpoint {
+    /// Whether this is OpenAI's Responses API, which not every OpenAI-compatible provider has.
+    pub fn is_responses(&self) -> bool {
+        self.path.ends_with("responses")
+    }
+}
+
 const fn in_body(path: &'static str, dialect: Dialect, streams: Streams) -> Endpoint {
     let generates = matches!(streams, Streams::OnRequest);
     Endpoint { path, dialect, model_in: ModelIn::Body, streams, generates, asks_usage: false }

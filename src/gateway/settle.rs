@@ -15,7 +15,8 @@ pub const CACHE_BYPASS: &str = "bypass";
 /// What will be said of a request when it ends. Dropping it says it, if nobody has.
 pub struct Settlement {
     metrics: Arc<Metrics>,
-    request_id: HeaderValue,
+    /// The request's id.
+    pub request_id: HeaderValue,
     started: Instant,
     /// Whether there is anything to say: operations calls are no client requests.
     counts: bool,
@@ -134,7 +135,7 @@ impl Settlement {
             upstream.minute.observe_request(latency, self.started + duration);
         }
         let (provider, meters) = match &self.upstream {
-            Some(upstream) => (&*upstream.provider.name, &upstream.meters),
+            Some(upstream) => (&**upstream.provider.name(), &upstream.meters),
             None => (UNROUTED, self.metrics.unrouted()),
         };
         RequestSettled {

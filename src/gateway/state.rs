@@ -4,8 +4,8 @@ use super::clients::Clients;
 use super::config::{Cors, Limits, Retry, Streaming};
 use super::upstream::Upstream;
 use crate::observe::Metrics;
-use crate::providers::Registry;
 use crate::providers::config::Pool;
+use crate::providers::registry::Registry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,12 +38,19 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot of these parts, with connections and meters for every provider.
-    pub fn new(clients: Clients, registry: Registry, settings: Settings, metrics: &Metrics, now: Instant) -> Snapshot {
+    pub fn new(
+        clients: Clients,
+        registry: Registry,
+        settings: Settings,
+        metrics: &Metrics,
+        now: Instant,
+    ) -> Snapshot {
         let upstreams = registry
             .providers()
             .iter()
             .map(|provider| {
-                let meters = metrics.provider(&provider.name, provider.model_names());
+                let models = provider.definition.models.iter().map(|model| model.name.as_str());
+                let meters = metrics.provider(provider.name(), models);
                 Arc::new(Upstream::new(Arc::clone(provider), meters, &settings.pool, now))
             })
             .collect();

@@ -2,12 +2,12 @@
 
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
-use crate::providers::Provider;
 use crate::providers::config::Pool;
+use crate::providers::provider::Provider;
 use crate::stats::Minute;
 use arc_swap::ArcSwapOption;
-use pingora::connectors::http::Connector;
 use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ impl Upstream {
     /// The upstream side of a provider.
     pub fn new(provider: Arc<Provider>, meters: ProviderMeters, pool: &Pool, now: Instant) -> Upstream {
         let options = ConnectorOptions {
-            ca_file: provider.ca_file.clone(),
+            ca_file: provider.definition.ca_file.as_ref().map(|path| path.display().to_string()),
             cert_key_file: None,
             debug_ssl_keylog: false,
             keepalive_pool_size: pool.max_idle_conns_per_host.min(pool.max_idle_conns) as usize,
@@ -60,10 +60,10 @@ impl Upstream {
 
     /// Where to connect for this attempt.
     pub fn peer(&self, address: SocketAddr) -> HttpPeer {
-        let base = &self.provider.base;
+        let base = &self.provider.definition.base;
         // Never empty: without a name, certificates would not be checked. An IP host is its own name.
         let mut peer = HttpPeer::new(address, base.tls, base.host.clone());
-        let connect = self.provider.timeouts.connect.get();
+        let connect = self.provider.definition.timeouts.connect.get();
         // Two providers on one address must not share connections: one may have its own CA or account.
         peer.group_key = self.provider.index as u64 + 1;
         peer.options.total_connection_timeout = Some(connect);

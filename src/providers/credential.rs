@@ -38,6 +38,11 @@ pub trait Credential: Send + Sync {
     /// Puts the proof on the request.
     fn apply(&self, request: &Outgoing<'_>, set: SetHeader<'_>);
 
+    /// The secret as it may be repeated in an error, to be masked there; `None` for what is never sent.
+    fn secret(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Renews what expires; called in the background. Keys have nothing to renew.
     async fn refresh(&self, _now: SystemTime) -> Result<(), Failure> {
         Ok(())
@@ -58,11 +63,17 @@ fn header(kind: KeyHeader) -> (HeaderName, &'static str) {
 struct PreparedKey {
     name: HeaderName,
     value: HeaderValue,
+    /// How long what stands before the key is.
+    prefix: usize,
 }
 
 impl Credential for PreparedKey {
     fn apply(&self, _: &Outgoing<'_>, set: SetHeader<'_>) {
         set(&self.name, &self.value);
+    }
+
+    fn secret(&self) -> Option<&[u8]> {
+        self.value.as_bytes().get(self.prefix..)
     }
 }
 
@@ -153,7 +164,7 @@ impl Entry {
         let text = zeroize::Zeroizing::new(format!("{prefix}{}", secret.expose()));
         let mut value = HeaderValue::from_str(&text).map_err(|_| UnsendableKey)?;
         value.set_sensitive(true);
-        let credential = Box::new(PreparedKey { name, value });
+        let credential = Box::new(PreparedKey { name, value, prefix: prefix.len() });
         Ok(Entry::new(credential, Sha256::digest(secret.expose()).into(), terms))
     }
 
@@ -207,6 +218,11 @@ impl Entry {
             set(name, value);
         }
         self.credential.apply(request, set);
+    }
+
+    /// The secret as a provider may repeat it.
+    pub fn secret(&self) -> Option<&[u8]> {
+        self.credential.secret()
     }
 
     /// Renews what expires.

@@ -11,6 +11,7 @@ use super::routes::{Supplied, Supplier};
 use crate::domain::{Dialect, Price, Secret};
 use crate::settings::{Scalar, Url};
 use http::{HeaderName, HeaderValue};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The path of Azure's OpenAI service, which customers leave out of its address.
@@ -51,6 +52,8 @@ pub struct Definition {
     pub timeouts: Timeouts,
     /// Dollars per thousand tokens, for models without a price of their own.
     pub price: Option<Price>,
+    /// Certificates to trust instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Why a provider can't be used.
@@ -112,6 +115,7 @@ impl Definition {
             max_concurrency: settings.max_concurrency,
             timeouts: settings.timeouts.clone(),
             price: settings.cost_per_1k_tokens,
+            ca_file: settings.ca_file.clone(),
         };
         definition.key_entries()?;
         Ok(definition)

@@ -5,10 +5,12 @@
 //! not know how a request is sent.
 
 pub mod base;
+pub mod classify;
 pub mod config;
 pub mod credential;
 pub mod credentials;
 pub mod definition;
+pub mod hint;
 mod key;
 pub mod presets;
 pub mod provider;

@@ -92,7 +92,7 @@ impl Registry {
 
     /// The target to use: of the eligible ones those of the best tier, and of these the strategy's choice,
     /// made by Pingora's load balancer. `None` only if none is eligible.
-    pub fn choose<'a, I>(&self, eligible: I, session: Option<u64>) -> Option<&'a Target>
+    pub fn choose<'a, I>(&self, eligible: I, session: Option<u64>) -> Option<Target>
     where
         I: Iterator<Item = &'a Target> + Clone,
     {
@@ -109,7 +109,9 @@ impl Registry {
         }
         let facts = Facts { ticket: self.tickets.next(&candidates), session };
         let picked = self.pool.pick(&candidates, &facts)?;
-        eligible.filter(|target| target.provider == picked).min_by_key(|target| target.rank)
+        let target = eligible.filter(|target| target.provider == picked).min_by_key(|target| target.rank);
+        // A strategy that names a provider which is no candidate is obeyed: what was asked for, from there.
+        Some(target.cloned().unwrap_or(Target { provider: picked, upstream_model: None, rank: 0 }))
     }
 
     /// Gives each provider the credentials that files in `auths/` hold for it; those of other names are
@@ -159,8 +161,8 @@ mod tests {
             "always"
         }
 
-        fn pick(&self, candidates: &[Candidate], _: &Facts) -> Option<usize> {
-            candidates.iter().position(|candidate| candidate.provider == self.0)
+        fn pick(&self, _: &[Candidate], _: &Facts) -> Option<u32> {
+            Some(self.0)
         }
     }
 

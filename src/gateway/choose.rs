@@ -1,0 +1,77 @@
+//! The next candidate of a request: who, with which credential, at which address.
+//!
+//! The one place where both ways of carrying a request choose: our exchange and Pingora's stock loop.
+
+use super::attempt::Attempt;
+use super::context::{Context, Tried};
+use super::routes::Endpoint;
+use crate::domain::{ErrorClass, wall_clock};
+use crate::providers::definition::Definition;
+use crate::providers::routes::Target;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// Begins an attempt at the best candidate that is left, and says where to connect.
+///
+/// # Errors
+/// When nobody is left who could take the request now.
+pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    // The attempt before this one is over; what it holds is given back before anybody is chosen.
+    context.attempt = None;
+    let now = wall_clock::now();
+    while let Some(target) = candidate(context, now) {
+        context.tried.push(Tried { target: target.clone(), class: None });
+        let Some(attempt) = begin(context, &target, now) else { continue };
+        context.settlement.attempts += 1;
+        context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
+        context.settlement.model = Arc::clone(&attempt.model);
+        let address = attempt.upstream.provider.addresses().next();
+        let attempt = context.attempt.insert(attempt);
+        if let Some(address) = address {
+            return Ok(Box::new(attempt.upstream.peer(address)));
+        }
+        attempt.fail(ErrorClass::Transport, None, "its name has never resolved");
+        context.settlement.attempt_failed(ErrorClass::Transport);
+        if let Some(tried) = context.tried.last_mut() {
+            tried.class = Some(ErrorClass::Transport);
+        }
+    }
+    Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is left")
+}
+
+/// The strategy's choice among the targets that could take the request.
+fn candidate(context: &Context, now: SystemTime) -> Option<Target> {
+    let registry = &context.snapshot.registry;
+    let eligible = context.route.as_ref()?.targets.iter().filter(|target| {
+        let is_new = context.tried.iter().all(|tried| tried.target != **target);
+        let provider = registry.provider(target.provider).filter(|_| is_new);
+        provider.is_some_and(|provider| {
+            context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
+                && provider.available(now).is_ok()
+        })
+    });
+    registry.choose(eligible, None)
+}
+
+/// Whether a provider can be asked for this at all: for now, only in the client's own dialect.
+pub fn can_express(provider: &Definition, endpoint: &Endpoint) -> bool {
+    provider.dialect == endpoint.dialect && (provider.responses || !endpoint.is_responses())
+}
+
+/// Takes a place at the provider, and one of its credentials.
+fn begin(context: &Context, target: &Target, now: SystemTime) -> Option<Attempt> {
+    let upstream = context.snapshot.upstreams.get(target.provider)?;
+    let permit = upstream.provider.admit()?;
+    let credential = upstream.provider.credentials().pick(now, |_| true)?;
+    let model = target.upstream_model.as_ref().unwrap_or(&context.model);
+    Some(Attempt::begin(
+        Arc::clone(upstream),
+        credential,
+        Arc::clone(model),
+        permit,
+        context.request_id.clone(),
+        Instant::now(),
+    ))
+}

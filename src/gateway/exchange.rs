@@ -1,0 +1,170 @@
+//! One client request, one attempt after another, until a provider's answer is committed.
+//!
+//! Which candidate is next is decided in `upstream_peer`, the same for this loop and Pingora's own. What a
+//! failure means is decided by its class: most move on to the next candidate, a client's own fault is
+//! answered at once. After a commit nothing is tried again.
+
+use super::Gateway;
+use super::attempt::{self, Answer, Broken};
+use super::call::Call;
+use super::context::Context;
+use super::relay::{self, Refusal, Relayed};
+use super::verdict;
+use crate::domain::{ErrorClass, Failure};
+use crate::providers::classify::classify;
+use pingora::upstreams::peer::HttpPeer;
+use pingora_proxy::{ProxyHttp, Session};
+
+/// How an exchange ended without an answer for the client.
+enum Ended {
+    /// The client has its answer, or part of one and an abort.
+    Answered,
+    /// The client has gone.
+    ClientGone,
+    /// This candidate failed before the client saw anything.
+    Failed(Failed),
+}
+
+/// An attempt that came to nothing.
+struct Failed {
+    broken: Broken,
+    refusal: Option<Refusal>,
+}
+
+/// Serves a call.
+///
+/// # Errors
+/// When no candidate could answer: what the client is to be told.
+pub async fn run(
+    gateway: &Gateway,
+    session: &mut Session,
+    context: &mut Context,
+    call: &Call,
+) -> Result<(), Failure> {
+    let mut last: Option<Refusal> = None;
+    while context.settlement.attempts < context.snapshot.settings.retry.max_attempts {
+        let Ok(peer) = gateway.upstream_peer(session, context).await else { break };
+        match attempt(session, context, call, *peer).await {
+            Ended::Answered => return Ok(()),
+            Ended::ClientGone => {
+                context.settlement.cancelled();
+                return Ok(());
+            }
+            Ended::Failed(Failed { broken, refusal }) => {
+                let class = broken.class;
+                fail(context, &broken, refusal.as_ref().map(|refusal| refusal.header.status.as_u16()));
+                last = refusal;
+                if !class.moves_on() {
+                    break;
+                }
+            }
+        }
+    }
+    conclude(session, context, call, last).await
+}
+
+/// Records that the attempt under way failed.
+fn fail(context: &mut Context, broken: &Broken, status: Option<u16>) {
+    context.settlement.attempt_failed(broken.class);
+    if let Some(tried) = context.tried.last_mut() {
+        tried.class = Some(broken.class);
+    }
+    if let Some(attempt) = &mut context.attempt {
+        attempt.fail(broken.class, status, &broken.reason);
+        context.settlement.upstream_time += attempt.started.elapsed();
+    }
+}
+
+/// One attempt, from the request to the end of what the client gets of it.
+async fn attempt(session: &mut Session, context: &mut Context, call: &Call, peer: HttpPeer) -> Ended {
+    let Some(attempt) = &context.attempt else { return Ended::ClientGone };
+    let outgoing = match call.outgoing(attempt) {
+        Ok(outgoing) => outgoing,
+        Err(error) => return failed(ErrorClass::Gateway, error.to_string()),
+    };
+    let timeouts = &attempt.upstream.provider.definition.timeouts;
+    let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
+    let sent = tokio::select! {
+        biased;
+        sent = attempt::send(&attempt.upstream, peer, &outgoing, header_timeout.get()) => sent,
+        () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+    };
+    match sent {
+        Ok(answer) if answer.header.status.is_success() => committed(session, context, call, answer).await,
+        Ok(answer) => refused(session, context, answer).await,
+        Err(broken) => Ended::Failed(Failed { broken, refusal: None }),
+    }
+}
+
+/// Relays a good answer.
+async fn committed(session: &mut Session, context: &mut Context, call: &Call, answer: Answer) -> Ended {
+    let status = answer.header.status.as_u16();
+    let downstream = session.as_downstream_mut();
+    let relayed = match call.framing(&answer.header.headers) {
+        Some(framing) => relay::stream(downstream, context, call, framing, answer).await,
+        None => relay::plain(downstream, context, call, answer).await,
+    };
+    match relayed {
+        Relayed::Whole => {
+            context.settlement.answered(status, None);
+            if let Some(attempt) = &mut context.attempt {
+                attempt.succeed();
+            }
+            Ended::Answered
+        }
+        Relayed::ClientGone => Ended::ClientGone,
+        Relayed::Uncommitted(broken) => Ended::Failed(Failed { broken, refusal: None }),
+        Relayed::Truncated(broken) => {
+            context.settlement.answered(status, Some(broken.class));
+            context.settlement.truncated(broken.reason.clone());
+            if let Some(attempt) = &mut context.attempt {
+                attempt.fail(broken.class, Some(status), &broken.reason);
+            }
+            Ended::Answered
+        }
+    }
+}
+
+/// Reads an answer that is no success, and says what it means.
+async fn refused(session: &mut Session, context: &mut Context, mut answer: Answer) -> Ended {
+    let Some(attempt) = &context.attempt else { return Ended::ClientGone };
+    let within = attempt.upstream.provider.definition.timeouts.header.get();
+    let body = tokio::select! {
+        biased;
+        body = relay::error_body(&mut answer, within) => body,
+        () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+    };
+    let header = answer.header.clone();
+    relay::release(context, answer).await;
+    let status = header.status.as_u16();
+    let class = classify(status, Some(&body));
+    let broken = Broken { class, reason: format!("answered {status}") };
+    Ended::Failed(Failed { broken, refusal: Some(Refusal { class, header, body }) })
+}
+
+/// Gives the client what is left when no candidate answered: the provider's own words where there was but
+/// one to ask or the fault is the client's, else ours.
+async fn conclude(
+    session: &mut Session,
+    context: &mut Context,
+    call: &Call,
+    last: Option<Refusal>,
+) -> Result<(), Failure> {
+    let verdict = verdict::of(context, call, last.as_ref());
+    match (verdict, last) {
+        (verdict::Verdict::TheirWords, Some(Refusal { class, header, body })) => {
+            context.settlement.answered(header.status.as_u16(), Some(class));
+            let sent = relay::error(session.as_downstream_mut(), context, &header, body).await;
+            if sent.is_err() {
+                context.settlement.cancelled();
+            }
+            Ok(())
+        }
+        (verdict::Verdict::TheirWords, None) => Err(verdict::unavailable(context, call)),
+        (verdict::Verdict::OurWords(failure), _) => Err(failure),
+    }
+}
+
+fn failed(class: ErrorClass, reason: String) -> Ended {
+    Ended::Failed(Failed { broken: Broken { class, reason }, refusal: None })
+}

@@ -1,0 +1,128 @@
+//! `/providers/{name}/…`: any method, any path, straight to one provider, through Pingora's stock loop.
+//!
+//! Nothing is buffered, WebSockets included. The path is confined to the provider's base, and the client
+//! must be allowed the provider by name, since nothing here is metered.
+
+use super::attempt::{Attempt, Broken};
+use super::call;
+use super::clients::Client;
+use super::context::Context;
+use super::headers;
+use crate::domain::{ErrorClass, ErrorCode, Failure};
+use crate::providers::routes::{Route, Target};
+use http::header::HOST;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::{Error, ErrorSource};
+use pingora_proxy::FailToProxy;
+use std::sync::Arc;
+
+/// Prepares a request for the stock loop.
+///
+/// # Errors
+/// When the provider is unknown, the client may not call it, or the path tries to leave it.
+pub fn prepare(
+    context: &mut Context,
+    client: &Client,
+    provider: &str,
+    request: &RequestHeader,
+) -> Result<(), Failure> {
+    let Some(found) = context.snapshot.registry.named(provider) else {
+        let known: Vec<&str> = context.snapshot.registry.providers().iter().map(|it| &**it.name()).collect();
+        let message = format!("there is no provider of that name; known: {}", known.join(", "));
+        return Err(Failure::new(ErrorCode::NotFound, message));
+    };
+    if !client.may_pass_through(provider) {
+        let message = format!(
+            "this client may not call `{provider}` directly; its key needs `passthrough: [{provider}]`"
+        );
+        return Err(Failure::new(ErrorCode::ModelForbidden, message));
+    }
+    let path = rest(request);
+    if found.definition.base.passthrough_path(path).is_none() {
+        return Err(Failure::new(ErrorCode::InvalidRequest, "the path must stay below the provider's own"));
+    }
+    let target = Target { provider: found.index, upstream_model: None, rank: 0 };
+    context.route = Some(Arc::new(Route { targets: vec![target], rewrite_model: false }));
+    context.passthrough = true;
+    Ok(())
+}
+
+/// Path and query behind `/providers/{name}`.
+fn rest(request: &RequestHeader) -> &str {
+    let all = request.uri.path_and_query().map_or("/", |path| path.as_str());
+    let below = all.strip_prefix("/providers/").unwrap_or(all);
+    below.find(['/', '?']).map_or("/", |at| &below[at..])
+}
+
+/// Makes the client's header the provider's.
+///
+/// # Errors
+/// When the path can't be sent.
+pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Result<()> {
+    let Some(attempt) = &context.attempt else { return Ok(()) };
+    let base = &attempt.upstream.provider.definition.base;
+    let path = base.passthrough_path(rest(request)).unwrap_or_else(|| "/".to_owned());
+    request.set_raw_path(path.as_bytes())?;
+    headers::strip_passthrough(request);
+    request.insert_header(HOST, base.authority.as_str())?;
+    call::sign(request, attempt, &[])
+}
+
+/// Cleans a provider's answer, and settles the attempt by its status.
+///
+/// # Errors
+/// None in practice.
+pub fn answered(context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+    headers::strip_downstream(response);
+    super::reply::common(context, response)?;
+    let status = response.status.as_u16();
+    let class = status_class(status);
+    if let Some(attempt) = &mut context.attempt {
+        response.insert_header(super::reply::PROVIDER, &**attempt.upstream.provider.name())?;
+        settle(attempt, status, class);
+    }
+    context.settlement.answered(status, class);
+    Ok(())
+}
+
+fn settle(attempt: &mut Attempt, status: u16, class: Option<ErrorClass>) {
+    match class {
+        None => attempt.succeed(),
+        Some(class) => attempt.fail(class, Some(status), &format!("answered {status}")),
+    }
+}
+
+/// What a status alone says; bodies are not read here.
+fn status_class(status: u16) -> Option<ErrorClass> {
+    match status {
+        ..=399 => None,
+        400 => Some(ErrorClass::InvalidRequest),
+        401..=403 => Some(ErrorClass::Auth),
+        429 => Some(ErrorClass::RateLimit),
+        500.. => Some(ErrorClass::ServerError),
+        _ => Some(ErrorClass::InvalidRequest),
+    }
+}
+
+/// Answers a request that the stock loop could not carry.
+pub async fn failed(session: &mut ServerSession, context: &mut Context, error: &Error) -> FailToProxy {
+    let is_ours = *error.esource() != ErrorSource::Downstream;
+    if !is_ours {
+        context.settlement.cancelled();
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
+    let broken = Broken::from_pingora(error);
+    context.settlement.attempt_failed(broken.class);
+    if let Some(attempt) = &mut context.attempt {
+        attempt.fail(broken.class, None, &broken.reason);
+    }
+    if session.response_written().is_some() {
+        context.settlement.truncated(broken.reason);
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
+    let message = "the provider could not be reached; try again later";
+    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message).because(broken.reason);
+    let can_reuse_downstream = super::reply::refuse(session, context, &failure).await.is_ok();
+    FailToProxy { error_code: failure.status, can_reuse_downstream }
+}

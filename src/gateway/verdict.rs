@@ -1,0 +1,103 @@
+//! What a client is told when no candidate answered.
+
+use super::call::Call;
+use super::context::Context;
+use super::relay::Refusal;
+use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
+use crate::providers::routes::Target;
+use std::time::Duration;
+
+/// When to come back if nobody said.
+const COME_BACK: Duration = Duration::from_secs(2);
+
+/// Whose words the client gets.
+pub enum Verdict {
+    /// The provider's own answer.
+    TheirWords,
+    /// An error of ours.
+    OurWords(Failure),
+}
+
+/// Decides, from what was tried.
+pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
+    let Some(class) = context.tried.last().and_then(|tried| tried.class) else {
+        return Verdict::OurWords(unavailable(context, call));
+    };
+    if class.is_client_fault() {
+        return Verdict::TheirWords;
+    }
+    if context.tried.iter().all(|tried| tried.class == Some(ErrorClass::Auth)) {
+        return Verdict::OurWords(credentials_exhausted(context, call));
+    }
+    let was_the_only_one = context.route.as_ref().is_some_and(|route| route.targets.len() == 1);
+    let is_readable = |refusal: &Refusal| refusal.header.status.as_u16() >= 400;
+    if was_the_only_one && last.is_some_and(is_readable) && class != ErrorClass::Auth {
+        return Verdict::TheirWords;
+    }
+    if was_the_only_one && class == ErrorClass::Timeout {
+        let message = format!("no answer for model `{}` in time; try again later", call.model);
+        return Verdict::OurWords(Failure::new(ErrorCode::Timeout, message).because(reasons(context)));
+    }
+    Verdict::OurWords(exhausted(context, call))
+}
+
+/// Every candidate was tried.
+fn exhausted(context: &Context, call: &Call) -> Failure {
+    let all = |class| context.tried.iter().all(|tried| tried.class == Some(class));
+    let why = reasons(context);
+    if all(ErrorClass::ModelNotFound) {
+        let message = format!("no provider has the model `{}` any more: {why}", call.model);
+        return Failure::new(ErrorCode::ModelNotFound, message);
+    }
+    if all(ErrorClass::RateLimit) {
+        let message = format!("every provider of model `{}` limits its rate: {why}", call.model);
+        return Failure::new(ErrorCode::RateLimited, message).retry_after(COME_BACK);
+    }
+    let message = format!("no provider of model `{}` could answer: {why}; try again later", call.model);
+    Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(COME_BACK)
+}
+
+/// Nobody could be tried at all.
+pub fn unavailable(context: &Context, call: &Call) -> Failure {
+    let why = reasons(context);
+    let message = format!("no provider of model `{}` is available: {why}; try again later", call.model);
+    let only_credentials = why.split("; ").all(|reason| reason.ends_with("no_credential"));
+    if only_credentials {
+        return credentials_exhausted(context, call);
+    }
+    Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(COME_BACK)
+}
+
+fn credentials_exhausted(context: &Context, call: &Call) -> Failure {
+    let message = format!(
+        "the gateway has no working credential for model `{}`: {}; its operator must add one",
+        call.model,
+        reasons(context)
+    );
+    Failure::new(ErrorCode::UpstreamCredentialsExhausted, message)
+}
+
+/// Each candidate's name and why it is out: `claude: rate_limit; openai: no_credential`.
+fn reasons(context: &Context) -> String {
+    let Some(route) = &context.route else { return String::new() };
+    let mut reasons: Vec<String> = Vec::with_capacity(route.targets.len());
+    for target in &route.targets {
+        let reason = reason(context, target);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons.join("; ")
+}
+
+fn reason(context: &Context, target: &Target) -> String {
+    let Some(provider) = context.snapshot.registry.provider(target.provider) else { return String::new() };
+    let tried =
+        context.tried.iter().rev().find(|tried| tried.target == *target).and_then(|tried| tried.class);
+    let word = match (tried, provider.available(wall_clock::now())) {
+        (Some(class), _) => class.name(),
+        (None, Err(unavailable)) => unavailable.name(),
+        (None, Ok(())) => "not tried",
+    };
+    format!("{}: {word}", provider.name())
+}
