@@ -4,11 +4,14 @@
 //! (credentials, requests in flight, resolved addresses) is shared between snapshots. This module must
 //! not know how a request is sent.
 
+pub mod auths;
 pub mod base;
+pub mod classify;
 pub mod config;
 pub mod credential;
 pub mod credentials;
 pub mod definition;
+pub mod hint;
 mod key;
 pub mod presets;
 pub mod provider;

@@ -1,0 +1,489 @@
+//! What a provider's error means: one classification, from the body's words first, then the status.
+//!
+//! Vendors hide billing errors under 429, key errors under 400 and overload under 200; their own words are
+//! clearer than their status codes. The words of all vendors are one table for all dialects, since
+//! aggregators pass on each other's. This module is pure; it must not know what follows from a class.
+
+use crate::domain::ErrorClass::{self, *};
+use serde_json::Value;
+
+/// The longest error body that is read; of a longer one the status speaks alone.
+pub const MAX_ERROR_BODY: usize = 256 << 10;
+
+/// Where a word of the table is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// It is the error's `code`, `type` or `status`, or the `reason` of one of its details.
+    Code,
+    /// The message contains it, under a status of 4xx (or in an answer of 200): messages of 5xx say
+    /// little that the status doesn't, and may quote anything.
+    Message,
+}
+
+/// What each word means. The first row that applies decides. All in lower case.
+const WORDS: &[(At, &str, ErrorClass)] = &[
+    // Keys and bills.
+    (At::Code, "insufficient_quota", Auth),
+    (At::Code, "billing_hard_limit_reached", Auth),
+    (At::Code, "billing_not_active", Auth),
+    (At::Code, "account_deactivated", Auth),
+    (At::Code, "billing_error", Auth),
+    (At::Code, "invalid_api_key", Auth),
+    (At::Code, "api_key_invalid", Auth),
+    (At::Code, "billing_disabled", Auth),
+    (At::Code, "service_disabled", Auth),
+    (At::Message, "credit balance is too low", Auth),
+    (At::Message, "insufficient balance", Auth),
+    (At::Message, "api key not valid", Auth),
+    (At::Message, "user location is not supported", Auth),
+    // The prompt and the model's context.
+    (At::Code, "context_length_exceeded", ContextLength),
+    (At::Code, "exceed_context_size_error", ContextLength),
+    (At::Code, "request_too_large", ContextLength),
+    (At::Message, "prompt is too long", ContextLength),
+    (At::Message, "exceed context limit", ContextLength),
+    (At::Message, "maximum context length", ContextLength),
+    (At::Message, "exceeds the context window", ContextLength),
+    (At::Message, "exceeds the maximum number of tokens", ContextLength),
+    // Policy.
+    (At::Code, "content_filter", ContentFilter),
+    (At::Code, "content_policy_violation", ContentFilter),
+    (At::Code, "moderation_blocked", ContentFilter),
+    (At::Code, "invalid_prompt", ContentFilter),
+    (At::Message, "blocked by content filtering policy", ContentFilter),
+    (At::Message, "violates usage guidelines", ContentFilter),
+    // The model.
+    (At::Code, "model_not_found", ModelNotFound),
+    (At::Code, "model_decommissioned", ModelNotFound),
+    (At::Code, "deploymentnotfound", ModelNotFound),
+    (At::Message, "model not exist", ModelNotFound),
+    (At::Message, "is not a valid model id", ModelNotFound),
+    (At::Message, "no endpoints found", ModelNotFound),
+    // Room.
+    (At::Code, "overloaded_error", Overloaded),
+    (At::Code, "slow_down", Overloaded),
+    (At::Code, "unavailable", Overloaded),
+    (At::Code, "rate_limit_error", RateLimit),
+    (At::Code, "rate_limit_exceeded", RateLimit),
+    (At::Code, "resource_exhausted", RateLimit),
+    // The rest of the vendors' own lists.
+    (At::Code, "authentication_error", Auth),
+    (At::Code, "permission_error", Auth),
+    (At::Code, "unauthenticated", Auth),
+    (At::Code, "permission_denied", Auth),
+    (At::Code, "server_error", ServerError),
+    (At::Code, "api_error", ServerError),
+    (At::Code, "timeout_error", ServerError),
+    (At::Code, "internal", ServerError),
+    (At::Code, "deadline_exceeded", ServerError),
+];
+
+/// The class of an answer that is an error by its status.
+pub fn classify(status: u16, body: Option<&[u8]>) -> ErrorClass {
+    let clues = body.and_then(read).map(|body| Clues::of(&body)).unwrap_or_default();
+    clues.class(status).unwrap_or_else(|| by_status(status, &clues.message))
+}
+
+/// The class of an error inside an answer of 200: the whole body, or one event of a stream. `None` if
+/// it is no error.
+pub fn classify_inside(body: &[u8]) -> Option<ErrorClass> {
+    let body = read(body)?;
+    if body.pointer("/promptFeedback/blockReason").is_some_and(Value::is_string) {
+        return Some(ContentFilter);
+    }
+    let clues = error_of(&body).map(|_| Clues::of(&body))?;
+    let status = clues.status.unwrap_or(500);
+    Some(clues.class(status).unwrap_or_else(|| by_status(status, &clues.message)))
+}
+
+fn by_status(status: u16, message: &str) -> ErrorClass {
+    match status {
+        429 => RateLimit,
+        503 | 529 => Overloaded,
+        401..=403 => Auth,
+        404 if message.contains("model") => ModelNotFound,
+        413 => ContextLength,
+        408 => ServerError,
+        400..=499 => InvalidRequest,
+        // 5xx, redirects, and whatever is no status of an answer.
+        _ => ServerError,
+    }
+}
+
+fn read(body: &[u8]) -> Option<Value> {
+    if body.len() > MAX_ERROR_BODY { None } else { serde_json::from_slice(body).ok() }
+}
+
+/// The error of a body: `{"error": …}`, or the same in a list of one as Gemini's streams have it.
+fn error_of(body: &Value) -> Option<&Value> {
+    let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+    body.get("error").filter(|error| error.is_object() || error.is_string())
+}
+
+/// What an error says of itself, in lower case.
+#[derive(Default)]
+struct Clues {
+    codes: Vec<String>,
+    message: String,
+    /// The status that the error itself names.
+    status: Option<u16>,
+}
+
+impl Clues {
+    fn of(body: &Value) -> Clues {
+        // Without an `error`, some compatible services put its fields at the top.
+        let error = error_of(body).unwrap_or(body);
+        let text = |value: &Value| value.as_str().map(str::to_ascii_lowercase);
+        let field = |name| error.get(name).and_then(text);
+        let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
+        let reasons = details.filter_map(|detail| detail.get("reason").and_then(text));
+        let status = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64);
+        Clues {
+            codes: ["code", "type", "status"].into_iter().filter_map(field).chain(reasons).collect(),
+            message: ["message", "detail"].into_iter().find_map(field).or(text(error)).unwrap_or_default(),
+            status: status.and_then(|status| u16::try_from(status).ok()).filter(|s| (400..600).contains(s)),
+        }
+    }
+
+    fn class(&self, status: u16) -> Option<ErrorClass> {
+        let speaks = status < 500;
+        let applies = |(at, word, _): &&(At, &str, ErrorClass)| match at {
+            At::Code => self.codes.iter().any(|code| code == word),
+            At::Message => speaks && self.message.contains(word),
+        };
+        WORDS.iter().find(applies).map(|(_, _, class)| *class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A body as the vendor sends it, its status, and what it means. One for each row of the table.
+    const FIXTURES: &[(u16, &str, ErrorClass)] = &[
+        (
+            429,
+            r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Billing hard limit has been reached","type":"invalid_request_error","code":"billing_hard_limit_reached"}}"#,
+            Auth,
+        ),
+        (
+            429,
+            r#"{"error":{"message":"Your account is not active.","type":"billing_not_active","code":"billing_not_active"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"The account was deactivated.","type":"invalid_request_error","code":"account_deactivated"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"billing_error","message":"Check your payment details."}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","code":"invalid_api_key"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"Bad key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"This API method requires billing.","status":"FAILED_PRECONDITION","details":[{"reason":"BILLING_DISABLED"}]}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"Enable it first.","status":"FAILED_PRECONDITION","details":[{"reason":"SERVICE_DISABLED"}]}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Too long.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"request (9000 tokens) exceeds the size","type":"exceed_context_size_error"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"object":"error","message":"This model's maximum context length is 4096 tokens.","type":"BadRequestError","code":400}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Your input exceeds the context window of this model.","type":"invalid_request_error"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"[{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}]"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter","status":400}}"#,
+            ContentFilter,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Rejected by the safety system.","type":"invalid_request_error","code":"content_policy_violation"}}"#,
+            ContentFilter,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Rejected.","type":"image_generation_user_error","code":"moderation_blocked"}}"#,
+            ContentFilter,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Your prompt was flagged.","type":"invalid_request_error","code":"invalid_prompt"}}"#,
+            ContentFilter,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Output blocked by content filtering policy"}}"#,
+            ContentFilter,
+        ),
+        (
+            403,
+            r#"{"code":"The caller does not have permission","error":"Content violates usage guidelines."}"#,
+            ContentFilter,
+        ),
+        (
+            403,
+            r#"{"error":{"message":"Project does not have access to it","type":"invalid_request_error","code":"model_not_found"}}"#,
+            ModelNotFound,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"It was retired.","type":"invalid_request_error","code":"model_decommissioned"}}"#,
+            ModelNotFound,
+        ),
+        (
+            404,
+            r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment does not exist."}}"#,
+            ModelNotFound,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"Model Not Exist","type":"invalid_request_error","code":"invalid_request_error"}}"#,
+            ModelNotFound,
+        ),
+        (400, r#"{"error":{"message":"x/y is not a valid model ID","code":400}}"#, ModelNotFound),
+        (404, r#"{"error":{"message":"No endpoints found for x/y.","code":404}}"#, ModelNotFound),
+        (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Overloaded),
+        (
+            429,
+            r#"{"error":{"message":"Reduce your request rate.","type":"server_error","code":"slow_down"}}"#,
+            Overloaded,
+        ),
+        (
+            500,
+            r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#,
+            Overloaded,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"Number of request tokens has exceeded your limit"}}"#,
+            RateLimit,
+        ),
+        (
+            503,
+            r#"{"error":{"message":"Rate limit reached","type":"tokens","code":"rate_limit_exceeded"}}"#,
+            RateLimit,
+        ),
+        (
+            429,
+            r#"{"error":{"code":429,"message":"Resource has been exhausted","status":"RESOURCE_EXHAUSTED"}}"#,
+            RateLimit,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#,
+            Auth,
+        ),
+        (400, r#"{"type":"error","error":{"type":"permission_error","message":"no permission"}}"#, Auth),
+        (400, r#"{"error":{"code":401,"message":"No credentials","status":"UNAUTHENTICATED"}}"#, Auth),
+        (400, r#"{"error":{"code":403,"message":"Denied","status":"PERMISSION_DENIED"}}"#, Auth),
+        (
+            400,
+            r#"{"error":{"message":"The server had an error","type":"server_error","code":null}}"#,
+            ServerError,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"api_error","message":"Internal server error"}}"#,
+            ServerError,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"timeout_error","message":"Request timed out"}}"#,
+            ServerError,
+        ),
+        (400, r#"{"error":{"code":500,"message":"An internal error","status":"INTERNAL"}}"#, ServerError),
+        (
+            400,
+            r#"{"error":{"code":504,"message":"Deadline expired","status":"DEADLINE_EXCEEDED"}}"#,
+            ServerError,
+        ),
+    ];
+
+    #[test]
+    fn every_row_of_the_table_has_a_fixture_that_it_decides() {
+        let mut decided = BTreeSet::new();
+        for (status, body, class) in FIXTURES {
+            assert_eq!(classify(*status, Some(body.as_bytes())), *class, "{status} {body}");
+            let clues = Clues::of(&read(body.as_bytes()).expect(body));
+            let row = WORDS.iter().position(|row| match row.0 {
+                At::Code => clues.codes.iter().any(|code| code == row.1),
+                At::Message => clues.message.contains(row.1),
+            });
+            decided.extend(row);
+        }
+        let missing: Vec<_> =
+            (0..WORDS.len()).filter(|row| !decided.contains(row)).map(|row| WORDS[row].1).collect();
+        assert!(missing.is_empty(), "rows without a fixture: {missing:?}");
+    }
+
+    #[test]
+    fn without_words_the_status_decides() {
+        let cases = [
+            (302, ServerError),
+            (400, InvalidRequest),
+            (401, Auth),
+            (402, Auth),
+            (403, Auth),
+            (404, InvalidRequest),
+            (405, InvalidRequest),
+            (408, ServerError),
+            (413, ContextLength),
+            (422, InvalidRequest),
+            (429, RateLimit),
+            (500, ServerError),
+            (501, ServerError),
+            (502, ServerError),
+            (503, Overloaded),
+            (520, ServerError),
+            (529, Overloaded),
+        ];
+        for (status, class) in cases {
+            for body in [
+                None,
+                Some(&b""[..]),
+                Some(b"<html>Bad gateway</html>"),
+                Some(b"{\"error\":null}"),
+                Some(b"[]"),
+            ] {
+                assert_eq!(classify(status, body), class, "{status} {body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_404_is_about_the_model_only_if_it_says_so() {
+        let cases = [
+            (
+                r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}"#,
+                ModelNotFound,
+            ),
+            (
+                r#"{"error":{"code":404,"message":"models/x is not found for API version v1beta","status":"NOT_FOUND"}}"#,
+                ModelNotFound,
+            ),
+            (r#"{"error":"model 'llama' not found"}"#, ModelNotFound),
+            (
+                r#"{"error":{"message":"Invalid URL (POST /v1/chat)","type":"invalid_request_error"}}"#,
+                InvalidRequest,
+            ),
+            (r#"{"detail":"Not Found"}"#, InvalidRequest),
+        ];
+        for (body, class) in cases {
+            assert_eq!(classify(404, Some(body.as_bytes())), class, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_message_of_a_server_error_quotes_is_not_believed() {
+        let body = br#"{"error":{"message":"failed on input 'prompt is too long'"}}"#;
+        assert_eq!(classify(500, Some(body)), ServerError);
+        assert_eq!(classify(400, Some(body)), ContextLength);
+    }
+
+    #[test]
+    fn errors_inside_a_200_are_found_and_answers_are_none() {
+        let cases = [
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                Some(Overloaded),
+            ),
+            (r#"{"error":{"message":"Provider returned error","code":502}}"#, Some(ServerError)),
+            (r#"{"error":{"message":"Slow down","code":429}}"#, Some(RateLimit)),
+            (r#"{"error":"something broke"}"#, Some(ServerError)),
+            (r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{}}"#, Some(ContentFilter)),
+            (r#"{"id":"resp_1","status":"completed","error":null,"output":[]}"#, None),
+            (r#"{"choices":[{"message":{"content":"prompt is too long"}}]}"#, None),
+            ("not json", None),
+        ];
+        for (body, class) in cases {
+            assert_eq!(classify_inside(body.as_bytes()), class, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_bound_is_not_read() {
+        let body = |padding: usize| {
+            let frame = r#"{"error":{"code":"content_filter","message":""}}"#;
+            frame.replace(r#"message":""#, &format!(r#"message":"{}"#, "x".repeat(padding - frame.len())))
+        };
+        assert_eq!(classify(400, Some(body(MAX_ERROR_BODY).as_bytes())), ContentFilter);
+        assert_eq!(classify(400, Some(body(MAX_ERROR_BODY + 1).as_bytes())), InvalidRequest);
+    }
+}
