@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const EPOCH_SECONDS: f64 = 1e9;
 /// From here on, in milliseconds.
 const EPOCH_MILLIS: f64 = 1e12;
+/// Numbers of seconds beyond this (some 300 years) are nonsense, and would overflow a date.
+const LONGEST_SECONDS: u64 = 10_000_000_000;
 
 /// How long to wait, if the answer says so.
 pub fn retry_hint(headers: &HeaderMap, body: Option<&[u8]>, now: SystemTime) -> Option<Duration> {
@@ -88,7 +90,7 @@ fn written_duration(text: &str) -> Option<Duration> {
 fn seconds(text: &str, scale: f64) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let number: f64 = is_number.then(|| text.parse().ok())??;
-    Duration::try_from_secs_f64(number * scale).ok().filter(|wait| wait.as_secs() < u64::from(u32::MAX) * 2)
+    Duration::try_from_secs_f64(number * scale).ok().filter(|wait| wait.as_secs() <= LONGEST_SECONDS)
 }
 
 /// The time from now to then; none if it has passed.

@@ -4,6 +4,7 @@
 //! (credentials, requests in flight, resolved addresses) is shared between snapshots. This module must
 //! not know how a request is sent.
 
+pub mod auths;
 pub mod base;
 pub mod classify;
 pub mod config;

@@ -4,14 +4,15 @@
 //! common with the last, by name. This module must not know what makes a provider eligible beyond its
 //! own means: health, cooldown and quota are the caller's to ask.
 
+use super::auths::Auths;
 use super::config::ModelRoute;
-use super::credential::Entry;
 use super::definition::Definition;
 use super::provider::Provider;
-use super::resolve::{Change, Lookup};
+use super::resolve::{Change, Lookup, REFRESH};
 use super::routes::{ListedModel, Route, Routes, Target, UnknownModel};
 use super::selector::Pool;
 use crate::balance::{Candidate, Facts, Strategy, Tickets, best_tier};
+use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -114,11 +115,14 @@ impl Registry {
         Some(target.cloned().unwrap_or(Target { provider: picked, upstream_model: None, rank: 0 }))
     }
 
-    /// Gives each provider the credentials that files in `auths/` hold for it; those of other names are
-    /// left out, see [`Registry::named`].
-    pub fn take_auths(&self, mut entries: BTreeMap<String, Vec<Entry>>) {
+    /// Gives each provider the credentials that files hold for it. Files for others are the caller's to
+    /// warn of: [`Auths::strangers`].
+    pub fn take_auths(&self, auths: &Auths) {
         for provider in &self.providers {
-            provider.take_auths(entries.remove(&**provider.name()).unwrap_or_default());
+            // What can't be sent was reported when the file was read.
+            let header = provider.definition.key_header;
+            let entries = auths.of(provider.name()).filter_map(|file| file.entry(header).ok());
+            provider.take_auths(entries.collect());
         }
     }
 
@@ -141,17 +145,33 @@ impl Registry {
     }
 }
 
+/// Keeps the names of whatever registry is current resolved, for ever; `tell` is given what changed.
+/// Resolve a registry once with [`Registry::resolve_names`] before it becomes current.
+pub async fn keep_resolved(
+    current: &ArcSwap<Registry>,
+    lookup: Arc<dyn Lookup>,
+    tell: impl Fn(&Provider, &Change),
+) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let registry = current.load_full();
+        for (provider, change) in registry.resolve_names(Arc::clone(&lookup)).await {
+            tell(&provider, &change);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::balance::RoundRobin;
     use crate::domain::{Dialect, Secret};
+    use crate::providers::auths::AuthFile;
     use crate::providers::config::{self, Model};
-    use crate::providers::credential::Terms;
-    use crate::providers::presets::KeyHeader;
     use crate::settings::{Scalar, Url};
     use async_trait::async_trait;
     use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::UNIX_EPOCH;
 
     struct Always(u32);
@@ -273,10 +293,19 @@ mod tests {
     fn files_add_credentials_and_take_them_back() {
         let registry = registry(vec![definition("a", &[], |p| p.api_key = Some(Secret::new("inline")))]);
         let count = || registry.providers()[0].credentials().status(UNIX_EPOCH).len();
-        let entry = Entry::key(KeyHeader::Bearer, &Secret::new("filed"), Terms::default()).unwrap();
-        registry.take_auths(BTreeMap::from([("a".to_owned(), vec![entry])]));
+        let file = AuthFile {
+            provider: "a".to_owned(),
+            api_key: Secret::new("filed"),
+            label: None,
+            weight: 1,
+            priority: 100,
+            disabled: false,
+            headers: BTreeMap::new(),
+            expires_at: None,
+        };
+        registry.take_auths(&Auths { files: vec![("a.yaml".into(), file)], problems: vec![] });
         assert_eq!(count(), 2);
-        registry.take_auths(BTreeMap::new());
+        registry.take_auths(&Auths::default());
         assert_eq!(count(), 1);
     }
 
@@ -304,5 +333,26 @@ mod tests {
         assert_eq!(names, ["b", "a"]);
         let resolved: Vec<_> = registry.providers().iter().map(|p| p.resolver().is_resolved()).collect();
         assert_eq!(resolved, [false, true, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_of_the_current_registry_are_looked_up_again_every_30_seconds() {
+        struct Counting(AtomicUsize);
+        #[async_trait]
+        impl Lookup for Counting {
+            async fn lookup(&self, _: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Ok(vec![([127, 0, 0, 1], port).into()])
+            }
+        }
+        let named = |p: &mut config::Provider| p.base_url = Url::parse("https://a.example");
+        let current = ArcSwap::from_pointee(registry(vec![definition("a", &[], named)]));
+        let lookup = Arc::new(Counting(AtomicUsize::new(0)));
+        let told = AtomicUsize::new(0);
+        let kept = keep_resolved(&current, Arc::clone(&lookup) as Arc<dyn Lookup>, |_, _| {
+            told.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(tokio::time::timeout(REFRESH * 3 + REFRESH / 2, kept).await.is_err());
+        assert_eq!((lookup.0.load(Ordering::Relaxed), told.load(Ordering::Relaxed)), (3, 1));
     }
 }
