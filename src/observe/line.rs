@@ -54,10 +54,10 @@ fn write_json<W: Write>(out: &mut W, record: &Record<'_>, at: SystemTime) -> io:
     out.write_all(b"{\"timestamp\":\"")?;
     wall_clock::write_rfc3339(out, at)?;
     write!(out, "\",\"level\":\"{}\",\"msg\":", level_name(record.level()))?;
-    json_string(out, record.args())?;
+    json_display(out, record.args())?;
     if let Some(target) = foreign_target(record) {
         out.write_all(b",\"target\":")?;
-        json_string(out, &target)?;
+        json_str(out, target)?;
     }
     let mut fields = JsonFields { out, group: None };
     record.key_values().visit(&mut fields).map_err(io::Error::other)?;
@@ -69,26 +69,39 @@ fn write_text<W: Write>(out: &mut W, record: &Record<'_>, at: SystemTime) -> io:
     out.write_all(b"timestamp=")?;
     wall_clock::write_rfc3339(out, at)?;
     write!(out, " level={} msg=", level_name(record.level()))?;
-    text_string(out, record.args())?;
+    text_display(out, record.args())?;
     if let Some(target) = foreign_target(record) {
         out.write_all(b" target=")?;
-        text_string(out, &target)?;
+        text_str(out, target)?;
     }
     record.key_values().visit(&mut TextFields(out)).map_err(io::Error::other)?;
     out.write_all(b"\n")
 }
 
-/// A JSON string, escaped piece by piece as it is displayed.
-fn json_string<W: Write>(out: &mut W, text: &dyn Display) -> io::Result<()> {
+/// A JSON string.
+fn json_str<W: Write>(out: &mut W, text: &str) -> io::Result<()> {
+    serde_json::to_writer(out, text).map_err(io::Error::from)
+}
+
+/// The same, escaped piece by piece as it is displayed.
+fn json_display<W: Write>(out: &mut W, text: &dyn Display) -> io::Result<()> {
     serde_json::Serializer::new(out).collect_str(text).map_err(io::Error::from)
 }
 
-/// A bare word, or a JSON string where it would not be one word. Displays it twice, since collecting it
-/// to look at it would allocate.
-fn text_string<W: Write>(out: &mut W, text: &dyn Display) -> io::Result<()> {
+/// A bare word, or a JSON string where it would not be one word.
+fn text_str<W: Write>(out: &mut W, text: &str) -> io::Result<()> {
+    if !text.is_empty() && is_bare(text) { out.write_all(text.as_bytes()) } else { json_str(out, text) }
+}
+
+/// The same. Displays it twice, since collecting it to look at it would allocate.
+fn text_display<W: Write>(out: &mut W, text: &dyn Display) -> io::Result<()> {
     let mut seen = Seen { anything: false };
     let bare = fmt::Write::write_fmt(&mut seen, format_args!("{text}")).is_ok() && seen.anything;
-    if bare { write!(out, "{text}") } else { json_string(out, text) }
+    if bare { write!(out, "{text}") } else { json_display(out, text) }
+}
+
+fn is_bare(text: &str) -> bool {
+    text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '=' | '"' | '\\'))
 }
 
 /// Refuses what can't stand unquoted.
@@ -99,8 +112,7 @@ struct Seen {
 impl fmt::Write for Seen {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.anything |= !text.is_empty();
-        let needs_quotes = |c: char| c.is_whitespace() || c.is_control() || "=\"\\".contains(c);
-        if text.contains(needs_quotes) { Err(fmt::Error) } else { Ok(()) }
+        if is_bare(text) { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
@@ -114,7 +126,7 @@ impl<'kvs, W: Write> VisitSource<'kvs> for JsonFields<'_, 'kvs, W> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         self.name(&key).map_err(unwritten)?;
         self.group = split(key.as_str()).0.is_some().then_some(key);
-        value.visit(OneValue { out: self.out, string: json_string })
+        value.visit(OneValue { out: self.out, format: Format::Json })
     }
 }
 
@@ -128,10 +140,10 @@ impl<W: Write> JsonFields<'_, '_, W> {
         }
         self.out.write_all(b",")?;
         if let Some(group) = group.filter(|_| open != group) {
-            json_string(self.out, &group)?;
+            json_str(self.out, group)?;
             self.out.write_all(b":{")?;
         }
-        json_string(self.out, &name)?;
+        json_str(self.out, name)?;
         self.out.write_all(b":")
     }
 }
@@ -146,16 +158,16 @@ struct TextFields<'a, W>(&'a mut W);
 impl<'kvs, W: Write> VisitSource<'kvs> for TextFields<'_, W> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         self.0.write_all(b" ").map_err(unwritten)?;
-        text_string(self.0, &key).map_err(unwritten)?;
+        text_str(self.0, key.as_str()).map_err(unwritten)?;
         self.0.write_all(b"=").map_err(unwritten)?;
-        value.visit(OneValue { out: self.0, string: text_string })
+        value.visit(OneValue { out: self.0, format: Format::Text })
     }
 }
 
 /// Writes a value; the two formats differ in strings only.
 struct OneValue<'a, W> {
     out: &'a mut W,
-    string: fn(&mut W, &dyn Display) -> io::Result<()>,
+    format: Format,
 }
 
 impl<W: Write> OneValue<'_, W> {
@@ -166,11 +178,19 @@ impl<W: Write> OneValue<'_, W> {
 
 impl<'v, W: Write> VisitValue<'v> for OneValue<'_, W> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        (self.string)(self.out, &value).map_err(unwritten)
+        match self.format {
+            Format::Json => json_display(self.out, &value),
+            Format::Text => text_display(self.out, &value),
+        }
+        .map_err(unwritten)
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        (self.string)(self.out, &value).map_err(unwritten)
+        match self.format {
+            Format::Json => json_str(self.out, value),
+            Format::Text => text_str(self.out, value),
+        }
+        .map_err(unwritten)
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
