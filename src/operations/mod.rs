@@ -6,11 +6,14 @@
 //! providers are kept.
 
 mod access;
+mod answers;
 pub mod config;
 mod message;
 mod network;
 mod routes;
 mod service;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::sync::Arc;

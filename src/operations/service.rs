@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode, header};
+use pingora::ErrorType;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -60,6 +61,9 @@ impl HttpServerApp for OperationsApp {
             Ok(false) => return None,
             Err(cause) => {
                 log::debug!("an operations request could not be read: {cause}");
+                if matches!(cause.etype(), ErrorType::InvalidHTTPHeader) {
+                    let _ = session.respond_error(400).await;
+                }
                 return None;
             }
         }
@@ -282,6 +286,13 @@ mod tests {
         );
         let (text, _) = exchange(&[request]).await;
         assert!(text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 405"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_is_told_so() {
+        let (text, answered) = exchange(&["GET /health\u{1} nonsense\r\n\r\n", HEALTHY]).await;
+        assert!(text.starts_with("HTTP/1.1 400"), "{text}");
+        assert_eq!(answered, 1);
     }
 
     #[tokio::test]
