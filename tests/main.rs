@@ -1,1 +1,15 @@
 //! The integration tests: one binary, files by intent.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test may fail, say so, and block its own thread"
+)]
+#![allow(unreachable_pub, reason = "nothing outside this binary can reach its modules")]
+
+mod simulator;
+#[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
+mod support;
