@@ -10,6 +10,7 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside this binary can reach its modules")]
 
+mod sdk;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;
