@@ -3,7 +3,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that can't go on has failed"
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test may fail, say so, and block its own thread"
 )]
+#![allow(unreachable_pub, reason = "nothing outside this binary can reach its modules")]
 
 mod operations_port;
+mod sdk;
+mod simulator;
+#[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
+mod support;

@@ -1,0 +1,72 @@
+//! The vendors' own Python SDKs against the gateway: each SDK in front of a provider of each dialect.
+
+use crate::sdk::run_script;
+use crate::support::{Gateway, Provider};
+
+const KEY: &str = "client-key";
+
+/// Whatever model a script asks for, the one provider has it.
+const MODELS: &str = "models: [gpt-4o-mini, text-embedding-3-small, claude-sonnet-4-5, gemini-2.5-flash, \
+    gemini-embedding-001]";
+
+/// Anthropic has no embeddings: the checks of these are left out before its provider.
+const NO_EMBEDDINGS: &str = "embeddings";
+
+#[track_caller]
+fn works_before(script: &str, provider: &Provider, lacks: &str) {
+    let gateway = Gateway::start(&format!(
+        "server: {{host: 127.0.0.1, port: {{port}}, auth: {{api_keys: [{KEY}]}}}}\nproviders:\n{}",
+        provider.yaml_with("only", &[MODELS])
+    ));
+    run_script(script, &gateway.url(), KEY, lacks);
+    let received = provider.transcript();
+    assert!(!received.is_empty(), "the provider was asked");
+    for request in received {
+        assert!(!format!("{:?}", request.headers).contains(KEY), "the client's key stays here");
+    }
+}
+
+#[test]
+fn openais_sdk_works_before_openai() {
+    works_before("openai_sdk.py", &Provider::openai(), "");
+}
+
+#[test]
+fn openais_sdk_works_before_anthropic() {
+    works_before("openai_sdk.py", &Provider::anthropic(), NO_EMBEDDINGS);
+}
+
+#[test]
+fn openais_sdk_works_before_gemini() {
+    works_before("openai_sdk.py", &Provider::gemini(), "");
+}
+
+#[test]
+fn anthropics_sdk_works_before_openai() {
+    works_before("anthropic_sdk.py", &Provider::openai(), "");
+}
+
+#[test]
+fn anthropics_sdk_works_before_anthropic() {
+    works_before("anthropic_sdk.py", &Provider::anthropic(), "");
+}
+
+#[test]
+fn anthropics_sdk_works_before_gemini() {
+    works_before("anthropic_sdk.py", &Provider::gemini(), "");
+}
+
+#[test]
+fn googles_sdk_works_before_openai() {
+    works_before("gemini_sdk.py", &Provider::openai(), "");
+}
+
+#[test]
+fn googles_sdk_works_before_anthropic() {
+    works_before("gemini_sdk.py", &Provider::anthropic(), NO_EMBEDDINGS);
+}
+
+#[test]
+fn googles_sdk_works_before_gemini() {
+    works_before("gemini_sdk.py", &Provider::gemini(), "");
+}
