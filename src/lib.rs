@@ -23,4 +23,7 @@ pub mod gateway;
 pub mod operations;
 pub mod simulator;
 
+pub mod config;
+
+pub mod app;
 pub mod cli;

@@ -1,3 +1,9 @@
-//! The `cliproxy` binary.
+//! The `cliproxy` binary: parses the command line and runs the command.
 
-fn main() {}
+use clap::Parser;
+use cliproxy::cli::Cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Cli::parse().run().into()
+}

@@ -113,8 +113,11 @@ impl Clients {
                      and send one as `Authorization: Bearer <key>`",
                 ));
             }
-            Anonymous::Local => origin::is_to_loopback(headers, authority) && !origin::is_cross_site(headers),
-            Anonymous::Everyone => !origin::is_cross_site(headers),
+            Anonymous::Local => {
+                origin::is_addressed_to(headers, authority, origin::is_loopback)
+                    && !origin::is_foreign_page(headers, authority)
+            }
+            Anonymous::Everyone => !origin::is_foreign_page(headers, authority),
         };
         if is_allowed {
             return Ok(Arc::clone(&self.nobody));

@@ -18,6 +18,18 @@ choices! {
     }
 }
 
+impl Level {
+    /// What the `log` facade calls it.
+    pub const fn filter(self) -> log::LevelFilter {
+        match self {
+            Level::Debug => log::LevelFilter::Debug,
+            Level::Info => log::LevelFilter::Info,
+            Level::Warn => log::LevelFilter::Warn,
+            Level::Error => log::LevelFilter::Error,
+        }
+    }
+}
+
 choices! {
     /// How a log line is written.
     pub enum Format {

@@ -2,7 +2,7 @@
 
 use crate::domain::Secret;
 use crate::settings::{Network, Node, Port, Problems, settings};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 settings! {
     /// Who may call the operations API.

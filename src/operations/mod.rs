@@ -9,7 +9,6 @@ mod access;
 mod answers;
 pub mod config;
 mod message;
-mod network;
 mod routes;
 mod service;
 #[cfg(test)]
@@ -20,7 +19,6 @@ use std::sync::Arc;
 
 pub use access::{Access, AccessRules};
 pub use message::{Port, Request, Response};
-pub use network::Network;
 pub use routes::{ROUTES, Route};
 pub use service::{OperationsApp, answer};
 pub use view::{CredentialView, Health, ProviderHealth, ProviderView, View};

@@ -1,0 +1,238 @@
+//! The composition root: the only place that builds shared state and adds services to Pingora's server.
+//!
+//! From a checked configuration to a running process. What each part does is its own room's business;
+//! here they are introduced to each other.
+
+mod background;
+mod shutdown;
+mod view;
+
+use crate::balance::{self, Strategy};
+use crate::config::{Config, Loaded};
+use crate::gateway::Gateway;
+use crate::gateway::clients::Clients;
+use crate::gateway::life::Life;
+use crate::gateway::limits::Room;
+use crate::gateway::state::{Settings, Snapshot};
+use crate::observe::Metrics;
+use crate::operations::{AccessRules, Operations, OperationsApp, VERSION};
+use crate::providers::definition::{Definition, DefinitionError};
+use crate::providers::registry::{Blueprint, Registry};
+use arc_swap::ArcSwap;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use pingora_proxy::http_proxy_service_with_name;
+use shutdown::Signals;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use view::LiveView;
+
+/// What is left to Pingora after our own drain: it must not cut what we still wait for.
+const AFTER_GRACE: Duration = Duration::from_secs(5);
+/// The share of memory that request bodies may hold where nothing is configured.
+const BODY_SHARE: u64 = 4;
+/// What is taken for the memory limit where none can be read: 2 GiB, as in the guide's compose file.
+const ASSUMED_MEMORY: u64 = 2 << 30;
+
+/// Why the gateway can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A provider is not usable as configured.
+    #[error("providers.{name}: {cause}")]
+    Provider {
+        /// Which.
+        name: String,
+        /// Why.
+        cause: DefinitionError,
+    },
+    /// An address can't be listened on.
+    #[error("cannot listen on {address} ({key}): {cause}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The key that says so.
+        key: &'static str,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The metrics contradict each other: a bug.
+    #[error("metrics: {0}")]
+    Metrics(String),
+    /// The process can't take part in TLS: a bug.
+    #[error("TLS can't be set up")]
+    Tls,
+}
+
+/// A gateway that is ready to run.
+pub struct App {
+    config: Config,
+    gateway: Gateway,
+    life: Arc<Life>,
+    operations: Arc<Operations>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+}
+
+impl App {
+    /// Builds everything, with the strategy that the configuration names.
+    ///
+    /// # Errors
+    /// When a provider can't be used as it is configured.
+    pub fn build(loaded: Loaded) -> Result<App, StartError> {
+        let strategy = balance::strategy(balance::RoundRobin::NAME).unwrap_or_else(|| Arc::new(balance::RoundRobin));
+        App::build_with(loaded, strategy)
+    }
+
+    /// Builds everything, with a strategy of the caller's.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub fn build_with(loaded: Loaded, strategy: Arc<dyn Strategy>) -> Result<App, StartError> {
+        let config = loaded.config;
+        let now = Instant::now();
+        let metrics = Metrics::new(VERSION).map_err(|error| StartError::Metrics(error.to_string()))?;
+        let metrics = Arc::new(metrics);
+        let life = Arc::new(Life::default());
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&config, strategy, &metrics, now)?));
+        let view = LiveView::new(Arc::clone(&snapshot), Arc::clone(&life), now);
+        let metrics_path = config.metrics.enabled.then(|| config.metrics.path.clone());
+        let operations = Operations::new(Arc::new(view), Arc::clone(&metrics), access(&config), metrics_path);
+        let operations = Arc::new(operations);
+        let limits = &config.server.limits;
+        let gateway = Gateway {
+            snapshot: Arc::clone(&snapshot),
+            life: Arc::clone(&life),
+            metrics,
+            operations: Arc::clone(&operations),
+            places: Room::new(limits.max_concurrent_requests as usize),
+            bodies: Room::new(limits.max_buffered_bytes.map_or_else(default_body_room, |size| size.as_usize())),
+        };
+        Ok(App { config, gateway, life, operations, snapshot })
+    }
+
+    /// Serves until the process is told to stop, then exits it.
+    ///
+    /// # Errors
+    /// When it can't begin to.
+    pub fn run(self) -> Result<(), StartError> {
+        let server = &self.config.server;
+        let gateway_address = SocketAddr::new(server.host, server.port.0);
+        let operations_host = self.config.metrics.host.unwrap_or(server.host);
+        let operations_address = SocketAddr::new(operations_host, self.config.metrics.port.0);
+        check_address(gateway_address, "server.port")?;
+        let mut pingora = Server::new_with_opt_and_conf(None, server_conf(&self.config));
+        pingora.bootstrap();
+        let conf = Arc::clone(&pingora.configuration);
+        if self.config.metrics.enabled {
+            check_address(operations_address, "metrics.port")?;
+            let mut service = OperationsApp::service(self.operations);
+            service.threads = Some(1);
+            service.add_tcp(&operations_address.to_string());
+            pingora.add_service(service);
+            log::info!("operations API on http://{operations_address}");
+        }
+        if self.snapshot.load().clients.needs_key_to_serve() {
+            log::warn!(
+                "no client keys are configured and the address is not loopback: every inference request is \
+                 answered 401; set server.auth.api_keys"
+            );
+        }
+        let mut service = http_proxy_service_with_name(&conf, self.gateway, "gateway");
+        service.add_tcp(&gateway_address.to_string());
+        pingora.add_service(service);
+        let housekeeping = background::Housekeeping::new(self.snapshot, self.config.auth_dir.clone());
+        let mut housekeeping = background_service("housekeeping", housekeeping);
+        housekeeping.threads = Some(1);
+        pingora.add_service(housekeeping);
+        log::info!("gateway on http://{gateway_address}");
+        let delay = server.shutdown_delay.get().map_or(Duration::ZERO, |delay| delay.get());
+        let signals = Signals::new(self.life, delay, server.grace_period.get());
+        pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
+        Ok(())
+    }
+}
+
+/// Makes the process ready for TLS. To be called once, before anything connects or listens.
+///
+/// # Errors
+/// When another provider of cryptography was installed before.
+pub fn prepare_process() -> Result<(), StartError> {
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| StartError::Tls)
+}
+
+fn snapshot(
+    config: &Config,
+    strategy: Arc<dyn Strategy>,
+    metrics: &Metrics,
+    now: Instant,
+) -> Result<Snapshot, StartError> {
+    let mut definitions = Vec::with_capacity(config.providers.len());
+    for (name, settings) in &config.providers {
+        // Keys from the environment are in the settings already: only `config` reads it.
+        let definition = Definition::new(name, settings, |_| None)
+            .map_err(|cause| StartError::Provider { name: name.clone(), cause })?;
+        definitions.push(definition);
+    }
+    let registry = Registry::build(Blueprint { definitions, models: config.models.clone(), strategy }, None);
+    background::read_auths(&registry, &config.auth_dir);
+    let clients = Clients::new(&config.server.auth, config.server.host.is_loopback());
+    let operations = &config.server.operations;
+    let settings = Settings {
+        limits: config.server.limits.clone(),
+        cors: config.server.cors.clone(),
+        retry: operations.retry.clone(),
+        streaming: operations.streaming.clone(),
+        pool: operations.connection_pool.clone(),
+    };
+    Ok(Snapshot::new(clients, registry, settings, metrics, now))
+}
+
+fn access(config: &Config) -> AccessRules {
+    let api = &config.server.operations.api;
+    AccessRules {
+        token: api.token.clone(),
+        metrics_token: config.metrics.token.clone(),
+        trusted_networks: api.trusted_networks.clone(),
+    }
+}
+
+/// Pingora panics when it can't bind, far from whoever could say why; so it is tried first.
+fn check_address(address: SocketAddr, key: &'static str) -> Result<(), StartError> {
+    TcpListener::bind(address).map(drop).map_err(|cause| StartError::Listen { address, key, cause })
+}
+
+fn server_conf(config: &Config) -> ServerConf {
+    let pool = &config.server.operations.connection_pool;
+    let threads = config.server.threads.map_or_else(available_threads, |threads| threads as usize);
+    let grace = config.server.grace_period.get() + AFTER_GRACE;
+    ServerConf {
+        threads,
+        grace_period_seconds: Some(grace.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(AFTER_GRACE.as_secs()),
+        // The stock loop's own word for "try once": 0 would never try at all.
+        max_retries: 1,
+        upstream_keepalive_pool_size: (pool.max_idle_conns as usize).div_ceil(threads),
+        ..ServerConf::default()
+    }
+}
+
+/// What the cgroup's CPU quota allows, which the standard library reads.
+fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn default_body_room() -> usize {
+    usize::try_from(memory_limit() / BODY_SHARE).unwrap_or(usize::MAX)
+}
+
+/// The memory limit of this process's cgroup (version 2, then 1), or a modest assumption.
+fn memory_limit() -> u64 {
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
+        // Version 1 says "no limit" with a number near 2^63.
+        .filter(|limit: &u64| *limit < 1 << 50)
+        .unwrap_or(ASSUMED_MEMORY)
+}
+
