@@ -90,7 +90,7 @@ impl Base {
     /// leave it.
     pub fn passthrough_path(&self, client: &str) -> Option<String> {
         let (path, query) = client.split_once('?').unwrap_or((client, ""));
-        if !path.starts_with('/') || path.contains(['\\', '\0']) || has_dot_segment(path) {
+        if !is_confined(path) {
             return None;
         }
         let rest = if ends_with_version(&self.path) { split_version(path).1 } else { path };
@@ -149,13 +149,20 @@ fn split_version(path: &str) -> (Option<&str>, &str) {
     if is_version(first) { (Some(first), rest) } else { (None, path) }
 }
 
-/// Whether a segment is `.` or `..`, plain or percent-encoded, or hides a slash in one.
-fn has_dot_segment(path: &str) -> bool {
+/// Whether a client's path can't lead out of where it is put: it begins with one slash, and has no dot
+/// segment and no backslash, plain, percent-encoded or with parameters. For routes whose path is partly
+/// the client's own.
+pub fn is_confined(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    lower.contains("%2f")
-        || lower.contains("%5c")
-        || lower.contains("%00")
-        || lower.split('/').any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."))
+    let hidden = ["\\", "\0", "%2f", "%5c", "%00"];
+    let is_dots = |segment: &str| {
+        let plain = segment.replace("%2e", ".");
+        matches!(plain.split(';').next(), Some("." | ".."))
+    };
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !hidden.iter().any(|hidden| lower.contains(hidden))
+        && !lower.split('/').any(is_dots)
 }
 
 fn parameters(query: &str) -> impl Iterator<Item = &str> {
@@ -171,6 +178,7 @@ mod tests {
     use super::*;
     use crate::settings::Scalar;
     use Dialect::{Anthropic, Gemini, OpenAi};
+    use proptest::prelude::*;
 
     fn base(url: &str, dialect: Dialect) -> Base {
         Base::new(&Url::parse(url).expect(url), dialect)
@@ -234,7 +242,9 @@ mod tests {
             ("https://openrouter.ai/api/v1", "/a/%2E%2e/%2e./admin", None),
             ("https://openrouter.ai/api/v1", "/..%2fadmin", None),
             ("https://openrouter.ai/api/v1", "/a\\..\\admin", None),
+            ("https://openrouter.ai/api/v1", "/..;/admin", None),
             ("https://openrouter.ai/api/v1", "admin", None),
+            ("https://api.openai.com", "//elsewhere.example/v1", None),
         ];
         for (url, client, upstream) in cases {
             assert_eq!(base(url, OpenAi).passthrough_path(client).as_deref(), upstream, "{url} and {client}");
@@ -262,5 +272,28 @@ mod tests {
         let base = base("https://x.openai.azure.com/openai/v1", OpenAi);
         let preview = base.with_query("api-version", "preview").with_query("api-version", "2024-10-21");
         assert_eq!(preview.upstream_path("/v1/models"), "/openai/v1/models?api-version=preview");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_client_asks_for_stays_below_the_base(
+            client in "(/([a-z0-9.;]|%2[eEfF]|%5c|\\\\){0,4}){1,6}(\\?key=secret&a=%2e%2e)?",
+        ) {
+            let base = base("https://p.example/api/v1", OpenAi);
+            if let Some(upstream) = base.passthrough_path(&client) {
+                let (path, query) = upstream.split_once('?').unwrap_or((&upstream, ""));
+                prop_assert!(path.starts_with("/api/v1") && is_confined(path), "{upstream}");
+                prop_assert!(!query.contains("secret"));
+            }
+        }
+
+        #[test]
+        fn any_path_and_any_base_can_be_joined(client in ".{0,40}", base_path in "(/[a-z0-9]{0,4}){0,4}") {
+            for dialect in Dialect::ALL {
+                let base = base(&format!("https://p.example{base_path}"), dialect);
+                base.upstream_path(&client);
+                base.passthrough_path(&client);
+            }
+        }
     }
 }

@@ -109,7 +109,9 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(1_771_542_000)
     }
 
-    fn hint(headers: &[(&'static str, &str)], body: Option<&str>) -> Option<f64> {
+    type Headers<'a> = &'a [(&'static str, &'a str)];
+
+    fn hint(headers: Headers<'_>, body: Option<&str>) -> Option<f64> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_form_is_understood() {
-        let cases: &[(&[(&'static str, &str)], Option<f64>)] = &[
+        let cases: &[(Headers<'_>, Option<f64>)] = &[
             (&[("retry-after-ms", "1500")], Some(1.5)),
             (&[("retry-after", "20")], Some(20.0)),
             (&[("retry-after", "0.5")], Some(0.5)),
