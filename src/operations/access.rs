@@ -11,9 +11,10 @@ use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
 use std::net::IpAddr;
 
+use super::config::{Api, Metrics};
 use super::message::{Port, Request, Response};
-use super::network::Network;
 use crate::domain::{ErrorCode, Secret};
+use crate::settings::Network;
 
 /// Headers that proxies add. A request that has one comes from somewhere else than its connection says.
 const FORWARDING: [&str; 9] = [
@@ -48,20 +49,13 @@ pub enum Access {
 
 /// How operators and scrapers are known.
 #[derive(Clone, Debug)]
-pub struct AccessRules {
+pub(super) struct AccessRules {
     /// The operators' token.
-    pub token: Option<Secret>,
+    token: Option<Secret>,
     /// The scrapers' token; good for metrics only.
-    pub metrics_token: Option<Secret>,
+    metrics_token: Option<Secret>,
     /// Where operators may call from if there is no token.
-    pub trusted_networks: Vec<Network>,
-}
-
-impl Default for AccessRules {
-    /// No tokens, and trust in this machine.
-    fn default() -> AccessRules {
-        AccessRules { token: None, metrics_token: None, trusted_networks: Network::LOOPBACK.to_vec() }
-    }
+    trusted_networks: Vec<Network>,
 }
 
 /// Why a caller is turned away.
@@ -80,6 +74,15 @@ pub(super) enum Refusal {
 }
 
 impl AccessRules {
+    /// The rules that are configured.
+    pub(super) fn new(api: &Api, metrics: &Metrics) -> AccessRules {
+        AccessRules {
+            token: api.token.clone(),
+            metrics_token: metrics.token.clone(),
+            trusted_networks: api.trusted_networks.clone(),
+        }
+    }
+
     /// Whether the request may have what needs that access.
     pub(super) fn check(&self, access: Access, request: &Request<'_>) -> Result<(), Refusal> {
         let (token, metrics_token) = (self.token.as_ref(), self.metrics_token.as_ref());
@@ -219,6 +222,7 @@ fn is_foreign_page(request: &Request<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Scalar;
     use Refusal::{ForeignHost, ForeignOrigin, Forwarded, NotTrusted, TokenNeeded};
     use http::{HeaderName, Method};
 
@@ -251,7 +255,8 @@ mod tests {
         let rules = AccessRules {
             token: token.map(Secret::new),
             metrics_token: metrics_token.map(Secret::new),
-            trusted_networks: [&Network::LOOPBACK[..], &[Network::parse("10.0.0.0/8").unwrap()]].concat(),
+            trusted_networks: [Api::default().trusted_networks, vec![Network::parse("10.0.0.0/8").unwrap()]]
+                .concat(),
         };
         let request = Request {
             method: &Method::GET,
