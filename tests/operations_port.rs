@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliproxy::observe::Metrics;
-use cliproxy::operations::{AccessRules, Health, Operations, OperationsApp, ProviderView, View};
+use cliproxy::operations::config::{self, Api};
+use cliproxy::operations::{Health, Operations, OperationsApp, ProviderView, View};
 use pingora::services::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,8 +25,8 @@ impl View for Idle {
 /// Starts the service, sends it one request, and returns the answer.
 async fn ask(request: &str) -> String {
     let metrics = Arc::new(Metrics::new("test").unwrap());
-    let access = AccessRules::default();
-    let operations = Operations::new(Arc::new(Idle), metrics, access, Some("/metrics".to_owned()));
+    let settings = (Api::default(), config::Metrics::default());
+    let operations = Operations::new(Arc::new(Idle), metrics, &settings.0, &settings.1);
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut service = OperationsApp::service(Arc::new(operations));
     service.add_tcp(&address.to_string());

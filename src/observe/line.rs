@@ -11,19 +11,11 @@ use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 use serde::Serializer;
 
+use super::config::Format;
 use crate::domain::wall_clock;
 
 /// The name that our own records' targets begin with.
 pub(super) const OURS: &str = env!("CARGO_PKG_NAME");
-
-/// What a line looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object.
-    Json,
-    /// `key=value` pairs, quoted where they need it.
-    Text,
-}
 
 /// How lines of that format are written.
 pub(super) fn writer<W: Write>(format: Format) -> fn(&mut W, &Record<'_>, SystemTime) -> io::Result<()> {

@@ -6,63 +6,57 @@
 use env_logger::{Builder, Target};
 use log::{LevelFilter, SetLoggerError};
 
+use super::config::{Level, Logging};
 use super::line::{self, OURS};
 use crate::domain::wall_clock;
 
-pub use super::line::Format;
-
 /// The variable that overrides the configured level, in `env_logger`'s syntax.
 const OVERRIDE: &str = "RUST_LOG";
-
-/// What is logged, and how it looks.
-#[derive(Clone, Copy, Debug)]
-pub struct LogOptions {
-    /// The least grave level of our own records that is written.
-    pub level: LevelFilter,
-    /// What a line looks like.
-    pub format: Format,
-}
 
 /// Starts logging to standard error. Other crates' records are written from `warn` on (from `info` on
 /// at level `debug`): theirs are about sockets, ours about requests. `RUST_LOG`, if set, decides instead.
 ///
 /// # Errors
 /// If the process logs already.
-pub fn init(options: LogOptions) -> Result<(), SetLoggerError> {
+pub fn init(config: &Logging) -> Result<(), SetLoggerError> {
     let filters = std::env::var(OVERRIDE).unwrap_or_default();
-    builder(options, &filters).target(Target::Stderr).try_init()
+    builder(config, &filters).target(Target::Stderr).try_init()
 }
 
-fn builder(options: LogOptions, filters: &str) -> Builder {
+fn builder(config: &Logging, filters: &str) -> Builder {
     let mut builder = Builder::new();
     if filters.is_empty() {
-        builder.filter_level(level_of_others(options.level)).filter_module(OURS, options.level);
+        let (ours, others) = levels(config.level);
+        builder.filter_level(others).filter_module(OURS, ours);
     } else {
         builder.parse_filters(filters);
     }
-    let write = line::writer(options.format);
+    let write = line::writer(config.format);
     builder.format(move |buffer, record| write(buffer, record, wall_clock::now()));
     builder
 }
 
-fn level_of_others(level: LevelFilter) -> LevelFilter {
+/// The least grave levels that are written, of our own records and of others'.
+fn levels(level: Level) -> (LevelFilter, LevelFilter) {
     match level {
-        LevelFilter::Off | LevelFilter::Error => level,
-        LevelFilter::Warn | LevelFilter::Info => LevelFilter::Warn,
-        LevelFilter::Debug | LevelFilter::Trace => LevelFilter::Info,
+        Level::Debug => (LevelFilter::Debug, LevelFilter::Info),
+        Level::Info => (LevelFilter::Info, LevelFilter::Warn),
+        Level::Warn => (LevelFilter::Warn, LevelFilter::Warn),
+        Level::Error => (LevelFilter::Error, LevelFilter::Error),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use log::{Level, Log, Record};
+    use crate::observe::config::Format;
+    use log::{Log, Record};
     use std::io;
 
     /// What is left of records of these targets and levels.
-    fn heard(level: LevelFilter, filters: &str, records: &[(&str, Level)]) -> Vec<String> {
+    fn heard(level: Level, filters: &str, records: &[(&str, log::Level)]) -> Vec<String> {
         let (reader, pipe) = io::pipe().unwrap();
-        let logger = builder(LogOptions { level, format: Format::Text }, filters)
+        let logger = builder(&Logging { level, format: Format::Text, ..Logging::default() }, filters)
             .target(Target::Pipe(Box::new(pipe)))
             .build();
         for (target, level) in records {
@@ -79,23 +73,23 @@ mod tests {
     #[test]
     fn others_speak_only_when_it_matters() {
         let records = [
-            ("cliproxy::gateway", Level::Info),
-            ("cliproxy::gateway", Level::Debug),
-            ("pingora_core", Level::Info),
-            ("pingora_core", Level::Warn),
+            ("cliproxy::gateway", log::Level::Info),
+            ("cliproxy::gateway", log::Level::Debug),
+            ("pingora_core", log::Level::Info),
+            ("pingora_core", log::Level::Warn),
         ];
         let ours = "level=info msg=m";
         let theirs = "level=warn msg=m target=pingora_core";
-        assert_eq!(heard(LevelFilter::Info, "", &records), [ours, theirs]);
-        assert_eq!(heard(LevelFilter::Error, "", &records), Vec::<String>::new());
+        assert_eq!(heard(Level::Info, "", &records), [ours, theirs]);
+        assert_eq!(heard(Level::Error, "", &records), Vec::<String>::new());
         let all = [ours, "level=debug msg=m", "level=info msg=m target=pingora_core", theirs];
-        assert_eq!(heard(LevelFilter::Debug, "", &records), all);
+        assert_eq!(heard(Level::Debug, "", &records), all);
     }
 
     #[test]
     fn the_environment_decides_if_it_says_anything() {
-        let records = [("cliproxy::gateway", Level::Info), ("pingora_core", Level::Debug)];
+        let records = [("cliproxy::gateway", log::Level::Info), ("pingora_core", log::Level::Debug)];
         let theirs = "level=debug msg=m target=pingora_core";
-        assert_eq!(heard(LevelFilter::Info, "pingora_core=debug", &records), [theirs]);
+        assert_eq!(heard(Level::Info, "pingora_core=debug", &records), [theirs]);
     }
 }

@@ -7,10 +7,13 @@
 //! API key is not looked at: it never opens this API.
 
 use http::header::{self, HeaderValue};
+use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
+use std::net::IpAddr;
 
+use super::config::{Api, Metrics};
 use super::message::{Port, Request, Response};
-use crate::domain::{ErrorCode, Secret, origin};
+use crate::domain::{ErrorCode, Secret};
 use crate::settings::Network;
 
 /// Headers that proxies add. A request that has one comes from somewhere else than its connection says.
@@ -29,6 +32,9 @@ const FORWARDING: [&str; 9] = [
 /// And those whose names begin so: `x-forwarded-for`, `-host`, `-proto`, ….
 const FORWARDING_PREFIX: &str = "x-forwarded";
 
+/// What `Sec-Fetch-Site` says of a request that no foreign page made.
+const OWN_SITE: [&str; 2] = ["same-origin", "none"];
+
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -43,20 +49,13 @@ pub enum Access {
 
 /// How operators and scrapers are known.
 #[derive(Clone, Debug)]
-pub struct AccessRules {
+pub(super) struct AccessRules {
     /// The operators' token.
-    pub token: Option<Secret>,
+    token: Option<Secret>,
     /// The scrapers' token; good for metrics only.
-    pub metrics_token: Option<Secret>,
+    metrics_token: Option<Secret>,
     /// Where operators may call from if there is no token.
-    pub trusted_networks: Vec<Network>,
-}
-
-impl Default for AccessRules {
-    /// No tokens, and trust in this machine.
-    fn default() -> AccessRules {
-        AccessRules { token: None, metrics_token: None, trusted_networks: Network::LOOPBACK.to_vec() }
-    }
+    trusted_networks: Vec<Network>,
 }
 
 /// Why a caller is turned away.
@@ -75,6 +74,15 @@ pub(super) enum Refusal {
 }
 
 impl AccessRules {
+    /// The rules that are configured.
+    pub(super) fn new(api: &Api, metrics: &Metrics) -> AccessRules {
+        AccessRules {
+            token: api.token.clone(),
+            metrics_token: metrics.token.clone(),
+            trusted_networks: api.trusted_networks.clone(),
+        }
+    }
+
     /// Whether the request may have what needs that access.
     pub(super) fn check(&self, access: Access, request: &Request<'_>) -> Result<(), Refusal> {
         let (token, metrics_token) = (self.token.as_ref(), self.metrics_token.as_ref());
@@ -105,12 +113,10 @@ impl AccessRules {
         if request.headers.keys().any(|name| is_forwarding(name.as_str())) {
             return Err(Refusal::Forwarded);
         }
-        // A caller from another trusted network has to use some address of ours, which no name stands behind.
-        let is_ours = |address| origin::is_loopback(address) || !origin::is_loopback(from);
-        if !origin::is_addressed_to(request.headers, request.authority, is_ours) {
+        if !addressed_to_us(request, from) {
             return Err(Refusal::ForeignHost);
         }
-        if origin::is_foreign_page(request.headers, request.authority) { Err(Refusal::ForeignOrigin) } else { Ok(()) }
+        if is_foreign_page(request) { Err(Refusal::ForeignOrigin) } else { Ok(()) }
     }
 }
 
@@ -155,19 +161,68 @@ impl Refusal {
 
 /// The bearer token, if there is exactly one. An empty one is none, so that an empty setting opens nothing.
 fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let text = origin::only(headers, header::AUTHORIZATION)?;
+    let text = only(headers, header::AUTHORIZATION)?;
     let (scheme, token) = text.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Secret::new(token))
+}
+
+/// The header's value, if it is there once and is text.
+fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }
 
 fn is_forwarding(name: &str) -> bool {
     name.starts_with(FORWARDING_PREFIX) || FORWARDING.contains(&name)
 }
 
+/// Whether every name that the request gives us is surely ours. A page can make its own name resolve to
+/// 127.0.0.1 (DNS rebinding), but its requests still carry that name: only `localhost` and literal
+/// loopback addresses will do. A caller from another trusted network has to use some address of ours,
+/// which no name stands behind either.
+fn addressed_to_us(request: &Request<'_>, from: IpAddr) -> bool {
+    let ours = |text: &str| match text.parse::<Authority>() {
+        Ok(authority) => match address(authority.host()) {
+            Some(address) => address.to_canonical().is_loopback() || !from.to_canonical().is_loopback(),
+            None => is_localhost(authority.host()),
+        },
+        Err(_) => false,
+    };
+    let has_host = request.headers.contains_key(header::HOST);
+    let host = only(request.headers, header::HOST);
+    (has_host || request.authority.is_some())
+        && (!has_host || host.is_some_and(ours))
+        && request.authority.is_none_or(ours)
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
+}
+
+fn is_localhost(host: &str) -> bool {
+    host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
+}
+
+/// Whether a page that we did not serve made the request.
+fn is_foreign_page(request: &Request<'_>) -> bool {
+    let own_site = |value: &HeaderValue| OWN_SITE.iter().any(|site| value == site);
+    let us = only(request.headers, header::HOST).or(request.authority);
+    let own_origin = |value: &HeaderValue| {
+        let origin = value.to_str().unwrap_or("");
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        authority.is_some() && authority == us
+    };
+    let all = |name: &str, own: &dyn Fn(&HeaderValue) -> bool| request.headers.get_all(name).iter().all(own);
+    !all("sec-fetch-site", &own_site) || !all("origin", &own_origin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Scalar;
     use Refusal::{ForeignHost, ForeignOrigin, Forwarded, NotTrusted, TokenNeeded};
     use http::{HeaderName, Method};
 
@@ -200,7 +255,8 @@ mod tests {
         let rules = AccessRules {
             token: token.map(Secret::new),
             metrics_token: metrics_token.map(Secret::new),
-            trusted_networks: [&Network::LOOPBACK[..], &[Network::parse("10.0.0.0/8").unwrap()]].concat(),
+            trusted_networks: [Api::default().trusted_networks, vec![Network::parse("10.0.0.0/8").unwrap()]]
+                .concat(),
         };
         let request = Request {
             method: &Method::GET,

@@ -17,12 +17,13 @@ mod view;
 
 use std::sync::Arc;
 
-pub use access::{Access, AccessRules};
+pub use access::Access;
 pub use message::{Port, Request, Response};
 pub use routes::{ROUTES, Route};
 pub use service::{OperationsApp, answer};
 pub use view::{CredentialView, Health, ProviderHealth, ProviderView, View};
 
+use self::access::AccessRules;
 use crate::observe::Metrics;
 
 /// The version that `/health` and `cliproxy_build_info` report.
@@ -37,14 +38,19 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// `metrics_path` is where metrics are served, `None` if nowhere.
+    /// The API as it is configured. Metrics are served where `metrics` says, if it is enabled.
     pub fn new(
         view: Arc<dyn View>,
-        metrics: Arc<Metrics>,
-        access: AccessRules,
-        metrics_path: Option<String>,
+        meters: Arc<Metrics>,
+        api: &config::Api,
+        metrics: &config::Metrics,
     ) -> Operations {
-        Operations { view, metrics, access, metrics_path }
+        Operations {
+            view,
+            metrics: meters,
+            access: AccessRules::new(api, metrics),
+            metrics_path: metrics.enabled.then(|| metrics.path.clone()),
+        }
     }
 
     /// Answers a request.

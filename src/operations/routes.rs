@@ -10,7 +10,7 @@ use super::{Operations, answers};
 use crate::domain::ErrorCode;
 
 /// Where metrics are in the table; the configured path stands for it.
-pub(super) const METRICS_PATH: &str = "/metrics";
+const METRICS_PATH: &str = "/metrics";
 
 /// Every path below it is ours, known or not.
 const ROOT: &str = "/v0/operations";

@@ -176,7 +176,8 @@ fn response_header(response: &Response) -> pingora::Result<ResponseHeader> {
 mod tests {
     use super::*;
     use crate::observe::Metrics;
-    use crate::operations::{AccessRules, Health, ProviderView, View};
+    use crate::operations::config::{self, Api};
+    use crate::operations::{Health, ProviderView, View};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     struct Idle;
@@ -195,7 +196,8 @@ mod tests {
     /// that was answered and how many requests were.
     async fn exchange(requests: &[&str]) -> (String, usize) {
         let metrics = Arc::new(Metrics::new("test").unwrap());
-        let operations = Operations::new(Arc::new(Idle), metrics, AccessRules::default(), None);
+        let operations =
+            Operations::new(Arc::new(Idle), metrics, &Api::default(), &config::Metrics::default());
         let app = Arc::new(OperationsApp(Arc::new(operations)));
         let (_sender, shutdown) = tokio::sync::watch::channel(false);
         let (mut client, server) = tokio::io::duplex(4 << 20);

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::routes::{METRICS_PATH, PROVIDER};
+use super::routes::PROVIDER;
 use super::*;
 
 /// The gateway of the guide's example.
@@ -67,7 +67,7 @@ impl View for Guide {
 
 fn operations(view: Guide) -> Operations {
     let metrics = Arc::new(Metrics::new(VERSION).unwrap());
-    Operations::new(Arc::new(view), metrics, AccessRules::default(), Some(METRICS_PATH.to_owned()))
+    Operations::new(Arc::new(view), metrics, &config::Api::default(), &config::Metrics::default())
 }
 
 fn usual() -> Operations {

@@ -205,3 +205,38 @@ impl Scalar for Network {
         format!("{}/{}", self.address, self.prefix)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(network: &str, address: &str) -> bool {
+        Network::parse(network).unwrap().contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn the_prefix_decides_what_is_in_a_network() {
+        assert!(contains("10.0.0.0/8", "10.255.255.255"));
+        assert!(!contains("10.0.0.0/8", "11.0.0.0"));
+        assert!(contains("10.1.2.3/31", "10.1.2.2") && !contains("10.1.2.3/31", "10.1.2.4"));
+        assert!(contains("192.0.2.7", "192.0.2.7") && !contains("192.0.2.7", "192.0.2.8"));
+        assert!(contains("0.0.0.0/0", "203.0.113.9") && !contains("0.0.0.0/0", "2001:db8::1"));
+        assert!(contains("fd00::/8", "fdff::1") && !contains("fd00::/8", "fe00::1"));
+        assert!(contains("::/0", "2001:db8::1") && !contains("::/0", "10.0.0.1"));
+    }
+
+    #[test]
+    fn an_ipv4_caller_on_an_ipv6_socket_is_an_ipv4_caller() {
+        assert!(contains("127.0.0.0/8", "::ffff:127.0.0.1"));
+        assert!(!contains("::/0", "::ffff:127.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_not_a_network_is_refused() {
+        for text in
+            ["", "10", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "::/129", "localhost"]
+        {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}
