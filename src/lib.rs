@@ -23,4 +23,6 @@ pub mod gateway;
 pub mod operations;
 pub mod simulator;
 
+pub mod config;
+
 pub mod cli;
