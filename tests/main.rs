@@ -9,6 +9,7 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside this binary can reach its modules")]
 
+mod config;
 mod operations_port;
 mod sdk;
 mod simulator;

@@ -2,7 +2,7 @@
 
 use crate::domain::{Money, Period, Ratio, Secret, Size};
 use crate::quota::config::Reset;
-use crate::settings::{Node, OrOff, Problems, Scalar, Timestamp, choices, settings};
+use crate::settings::{Node, OrOff, Problems, Scalar, Timestamp, Url, choices, settings};
 use std::path::PathBuf;
 
 settings! {
@@ -148,6 +148,17 @@ settings! {
     pub struct Cors {
         /// Origins such as `https://chat.example.com`, or `*`; default: none.
         allowed_origins: Vec<String>,
+    }
+    check Self::check;
+}
+
+impl Cors {
+    fn check(&self, node: &Node, problems: &mut Problems) {
+        let is_origin = |text: &str| Url::parse(text).is_some_and(|url| url.to_string() == text);
+        for origin in self.allowed_origins.iter().filter(|origin| *origin != "*" && !is_origin(origin)) {
+            let message = format!("`{origin}` is not an origin such as https://chat.example.com, or *");
+            problems.error_at(node, "allowed_origins", message);
+        }
     }
 }
 

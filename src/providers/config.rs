@@ -59,7 +59,7 @@ settings! {
 
 impl Provider {
     fn check(&self, node: &Node, problems: &mut Problems) {
-        if node.get("api_key").is_some() && node.get("api_keys").is_some() {
+        if node.get("api_key").is_some() && !self.api_keys.is_empty() {
             problems.error_at(node, "api_keys", "give `api_key` or `api_keys`, not both");
         }
         let given = |key| node.get(key).is_some();

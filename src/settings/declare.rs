@@ -141,7 +141,8 @@ pub(crate) fn read_word<T: Copy>(
     }
     match nearest(text, words.iter().map(|(_, word)| *word)).filter(|_| !expanded) {
         Some(near) => {
-            problems.error(node, format!("{} is not known; did you mean `{near}`?", node.describe()))
+            let found = node.describe();
+            problems.error(node, format!("{found} is not known; did you mean `{near}`?"));
         }
         None => problems.unexpected(node, form),
     }
@@ -239,7 +240,7 @@ macro_rules! settings {
                 node: &$crate::settings::Node,
                 problems: &mut $crate::settings::Problems,
             ) -> Option<$name> {
-                $(if let $crate::settings::Value::Scalar { text, .. } = &node.value {
+                $(if let Some(text) = node.as_text().filter(|text| !text.is_empty()) {
                     return Some($text(text));
                 })?
                 let known = [$(stringify!($rfield),)* $(stringify!($field),)*];

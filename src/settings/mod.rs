@@ -53,13 +53,20 @@ pub enum Shape {
     Map(fn() -> Shape),
 }
 
-/// The name nearest to `name`, if one is near enough to be a slip of the keyboard.
+/// The name nearest to `name`, if one is near enough to be a slip of the keyboard: one letter in three.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const NEAR_ENOUGH: f64 = 0.8;
+    // Comparing takes time and space by the product of the lengths.
+    const LONGEST_COMPARED: usize = 64;
+    let length = name.chars().count();
+    let far = (length / 3).max(1).min(length.saturating_sub(1));
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity >= NEAR_ENOUGH)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .filter(|candidate| name.len() <= LONGEST_COMPARED && candidate.len() <= LONGEST_COMPARED)
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= far)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub enum Value {
     },
     /// A text with variables that are not set.
     Unset {
-        /// Their names.
+        /// Their names; none if what is wrong with them has been reported already.
         variables: Vec<String>,
     },
     /// A list.
@@ -56,13 +56,21 @@ impl Node {
     }
 
     /// A text that no file holds.
-    pub fn text(text: impl ToString) -> Node {
-        Node::written(Value::Scalar { text: text.to_string(), quoted: false, expanded: false })
+    pub fn text(text: impl Into<String>) -> Node {
+        Node::written(Value::Scalar { text: text.into(), quoted: false, expanded: false })
     }
 
     /// Whether it is nothing.
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
     }
 
     /// The entries, if it is a map.

@@ -130,6 +130,11 @@ impl Problems {
         self.found.push(Problem { path, line, column, message, severity, unset: None });
     }
 
+    /// The path of what is being read.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether any of them makes the configuration unusable.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|problem| problem.severity == Severity::Error)

@@ -1,0 +1,248 @@
+//! What one room's settings say of another's: names that must exist, ports that must differ, files to be read.
+
+use super::{Config, Environment};
+use crate::alerts::config::Notifications;
+use crate::domain::Secret;
+use crate::providers::config::{Model, Provider};
+use crate::providers::presets::{PRESETS, Preset};
+use crate::settings::{Node, Problems, Value, nearest};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Gives each provider without a key the one that its preset's variable holds, and says which have none.
+pub(super) fn credentials_from_environment(
+    config: &mut Config,
+    root: &Node,
+    environment: Environment<'_>,
+    problems: &mut Problems,
+) {
+    let auth_dir = config.auth_dir.display().to_string();
+    for (name, provider) in &mut config.providers {
+        let Some(preset) = Preset::of(name).filter(|preset| preset.needs_key()) else { continue };
+        at(root, &["providers", name], problems, |node, problems| {
+            if node.get("api_key").is_some() || node.get("api_keys").is_some() {
+                return;
+            }
+            let variable = preset.key_variable;
+            provider.api_key = environment(variable).filter(|value| !value.is_empty()).map(Secret::new);
+            if provider.api_key.is_none() && provider.enabled {
+                let message = format!("has no key: set {variable} or `api_key`, or put one into {auth_dir}");
+                problems.warning(node, message);
+            }
+        });
+    }
+}
+
+/// Runs every check.
+pub(super) fn check(config: &Config, root: &Node, problems: &mut Problems) {
+    providers(config, root, problems);
+    models(config, root, problems);
+    client_keys(config, root, problems);
+    alerts(config, root, problems);
+    ports(config, root, problems);
+    files(config, root, problems);
+}
+
+/// Runs `run` with the node at the path, or with the nearest one above it that the file has.
+fn at<T>(
+    node: &Node,
+    path: &[&str],
+    problems: &mut Problems,
+    run: impl FnOnce(&Node, &mut Problems) -> T,
+) -> T {
+    match path.split_first() {
+        None => run(node, problems),
+        Some((key, below)) => {
+            let found = match (&node.value, key.parse::<usize>()) {
+                (Value::List(items), Ok(index)) => items.get(index).map(|item| (item, Some(index))),
+                // A key with an empty value is pointed to as well.
+                _ => node.entries().iter().find(|entry| entry.key == *key).map(|entry| (&entry.value, None)),
+            };
+            match found {
+                Some((item, Some(index))) => {
+                    problems.at_index(index, |problems| at(item, below, problems, run))
+                }
+                Some((value, None)) => problems.at_key(key, |problems| at(value, below, problems, run)),
+                None => problems.at_key(key, |problems| at(node, below, problems, run)),
+            }
+        }
+    }
+}
+
+fn error(root: &Node, path: &[&str], problems: &mut Problems, message: String) {
+    at(root, path, problems, |node, problems| problems.error(node, message));
+}
+
+fn warning(root: &Node, path: &[&str], problems: &mut Problems, message: String) {
+    at(root, path, problems, |node, problems| problems.warning(node, message));
+}
+
+/// "there is no provider `opnai`; did you mean `openai`?"
+fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
+    format!("there is no {kind} `{name}`{}", near.unwrap_or_default())
+}
+
+fn provider_names(config: &Config) -> impl Iterator<Item = &str> {
+    config.providers.keys().map(String::as_str)
+}
+
+fn providers(config: &Config, root: &Node, problems: &mut Problems) {
+    if config.providers.is_empty() {
+        warning(root, &["providers"], problems, "there are none: no request can be served".to_owned());
+    }
+    for (name, provider) in &config.providers {
+        let path = ["providers", name.as_str()];
+        at(root, &path, problems, |node, problems| {
+            let missing = |key: &str| node.get(key).is_none();
+            match Preset::of(name) {
+                Some(preset) if preset.base_url.is_empty() && missing("base_url") => {
+                    problems.error(node, format!("`{name}` needs its own `base_url`"));
+                }
+                None if missing("format") || missing("base_url") => {
+                    let near = nearest(name, PRESETS.iter().map(|preset| preset.name));
+                    let near = near.map(|near| format!("; or did you mean `{near}`?")).unwrap_or_default();
+                    problems.error(
+                        node,
+                        format!("`{name}` is no preset: it needs `format` and `base_url`{near}"),
+                    );
+                }
+                _ => {}
+            }
+        });
+        if name.contains('/') {
+            error(root, &path, problems, "a provider's name can't have a slash".to_owned());
+        }
+        if has_duplicates(provider.models.iter().map(Model::client_name)) {
+            error(
+                root,
+                &[path[0], path[1], "models"],
+                problems,
+                "two models have the same name for clients".to_owned(),
+            );
+        }
+    }
+}
+
+fn has_duplicates<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    let mut seen = BTreeSet::new();
+    names.any(|name| !seen.insert(name))
+}
+
+fn models(config: &Config, root: &Node, problems: &mut Problems) {
+    for (name, route) in &config.models {
+        for (index, target) in route.targets.iter().enumerate() {
+            let index = index.to_string();
+            let path = ["models", name, "targets", &index, "provider"];
+            match config.providers.get(&target.provider) {
+                None => {
+                    let message = unknown("provider", &target.provider, provider_names(config));
+                    error(root, &path, problems, message);
+                }
+                Some(provider) if !provider.enabled => {
+                    let message = format!("the provider `{}` is switched off", target.provider);
+                    warning(root, &path, problems, message);
+                }
+                Some(_) => {}
+            }
+        }
+        for (index, fallback) in route.fallbacks.iter().enumerate() {
+            let index = index.to_string();
+            let path = ["models", name, "fallbacks", &index];
+            if fallback == name {
+                error(root, &path, problems, "a model can't fall back to itself".to_owned());
+            } else if !is_served(config, fallback) {
+                let message = unknown("model", fallback, served_names(config));
+                error(root, &path, problems, message);
+            }
+        }
+        if route.targets.is_empty() && route.fallbacks.is_empty() {
+            error(root, &["models", name], problems, "needs `targets` or `fallbacks`".to_owned());
+        }
+    }
+}
+
+/// All names that are written somewhere.
+fn served_names(config: &Config) -> impl Iterator<Item = &str> {
+    let listed = config.providers.values().flat_map(|provider| &provider.models);
+    config.models.keys().map(String::as_str).chain(listed.map(Model::client_name))
+}
+
+/// Whether a client could ask for that model.
+fn is_served(config: &Config, model: &str) -> bool {
+    let recognises = |(name, provider): (&String, &Provider)| {
+        provider.models.is_empty() && Preset::of(name).is_some_and(|preset| preset.recognises(model))
+    };
+    let names_provider = |name: &str| config.providers.contains_key(name);
+    served_names(config).any(|name| name == model)
+        || config.providers.iter().any(recognises)
+        || model.split_once('/').is_some_and(|(provider, _)| names_provider(provider))
+}
+
+fn client_keys(config: &Config, root: &Node, problems: &mut Problems) {
+    let keys = &config.server.auth.api_keys;
+    for (index, key) in keys.iter().enumerate() {
+        let earlier = keys.get(..index).unwrap_or_default();
+        let position = index.to_string();
+        let path = |last| ["server", "auth", "api_keys", position.as_str(), last];
+        if let Some(name) = key.name.as_ref().filter(|_| earlier.iter().any(|other| other.name == key.name)) {
+            error(root, &path("name"), problems, format!("another key is named `{name}` too"));
+        }
+        if key.key.is_some() && earlier.iter().any(|other| other.key == key.key) {
+            error(root, &path("key"), problems, "another client has the same key".to_owned());
+        }
+        for provider in key.passthrough.iter().filter(|name| !config.providers.contains_key(*name)) {
+            let message = unknown("provider", provider, provider_names(config));
+            error(root, &path("passthrough"), problems, message);
+        }
+    }
+}
+
+fn alerts(config: &Config, root: &Node, problems: &mut Problems) {
+    let mut names = BTreeSet::new();
+    for (index, rule) in config.alerts.rules.iter().enumerate() {
+        let position = index.to_string();
+        let path = |last| ["alerts", "rules", position.as_str(), last];
+        if !names.insert(&rule.name) {
+            error(root, &path("name"), problems, format!("another rule is named `{}` too", rule.name));
+        }
+        for channel in rule.notifications.iter() {
+            let message = if !Notifications::CHANNELS.contains(&channel.as_str()) {
+                unknown("channel", channel, Notifications::CHANNELS)
+            } else if !config.notifications.is_active(channel) {
+                format!("the channel `{channel}` is not configured, or inactive")
+            } else {
+                continue;
+            };
+            warning(root, &path("notifications"), problems, message);
+        }
+    }
+}
+
+fn ports(config: &Config, root: &Node, problems: &mut Problems) {
+    let (server, metrics) = (&config.server, &config.metrics);
+    let overlapping = metrics
+        .host
+        .is_none_or(|host| host == server.host || host.is_unspecified() || server.host.is_unspecified());
+    if metrics.enabled && metrics.port == server.port && overlapping {
+        error(root, &["metrics", "port"], problems, "is the gateway's own port too".to_owned());
+    }
+}
+
+fn files(config: &Config, root: &Node, problems: &mut Problems) {
+    let mut must_exist = |path: &[&str], file: Option<&Path>| {
+        if let Some(file) = file.filter(|file| !file.is_file()) {
+            error(root, path, problems, format!("there is no file {}", file.display()));
+        }
+    };
+    if let Some(tls) = &config.server.tls {
+        must_exist(&["server", "tls", "cert_file"], Some(&tls.cert_file));
+        must_exist(&["server", "tls", "key_file"], Some(&tls.key_file));
+    }
+    for (name, provider) in config.providers.iter().filter(|(_, provider)| provider.enabled) {
+        let name = name.as_str();
+        must_exist(&["providers", name, "ca_file"], provider.ca_file.as_deref());
+        must_exist(&["providers", name, "client_cert_file"], provider.client_cert_file.as_deref());
+        must_exist(&["providers", name, "client_key_file"], provider.client_key_file.as_deref());
+    }
+}

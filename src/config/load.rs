@@ -1,0 +1,122 @@
+//! From a path and an environment to a configuration, or to all that is wrong with it.
+
+use super::{Config, Inactive, cross, inactive, leniency, variables, yaml};
+use crate::settings::{Entry, Node, Problem, Problems, Setting, Severity, Value};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// How a variable is looked up.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The variables that stand for a key which the file leaves out.
+const DEFAULTS_FROM_ENVIRONMENT: &[(&[&str], &str)] = &[
+    (&["server", "host"], "CLIPROXY_HOST"),
+    (&["server", "operations", "api", "token"], "CLIPROXY_OPERATIONS_TOKEN"),
+    (&["auth_dir"], "CLIPROXY_AUTH_DIR"),
+    (&["state_dir"], "CLIPROXY_STATE_DIR"),
+];
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// It.
+    pub config: Config,
+    /// What the operator should know about it, in the order of the file.
+    pub warnings: Vec<Problem>,
+    /// What it asks for and this release doesn't do.
+    pub inactive: Vec<Inactive>,
+}
+
+/// The environment of this process.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where the configuration is: `given`, else `$CLIPROXY_CONFIG`, else `conf/config.yaml`, else
+/// `/config/config.yaml`.
+pub fn locate(given: Option<PathBuf>, environment: Environment<'_>) -> PathBuf {
+    const HERE: &str = "conf/config.yaml";
+    const IN_THE_IMAGE: &str = "/config/config.yaml";
+    given
+        .or_else(|| environment("CLIPROXY_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from(if Path::new(HERE).exists() { HERE } else { IN_THE_IMAGE }))
+}
+
+/// Reads and checks the configuration in that file.
+///
+/// # Errors
+/// All problems at once, warnings among them, in the order of the file.
+pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
+    match read(path) {
+        Ok(text) => load_text(&text, environment),
+        Err(message) => Err(vec![whole_file(message)]),
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(yaml::MAX_BYTES + 1).unwrap_or(u64::MAX);
+    std::fs::File::open(path)
+        .and_then(|file| file.take(bound).read_to_end(&mut bytes))
+        .map_err(|error| format!("can't be read: {error}"))?;
+    if bytes.len() > yaml::MAX_BYTES {
+        return Err(format!("is larger than {} bytes", yaml::MAX_BYTES));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}
+
+fn whole_file(message: String) -> Problem {
+    Problem { path: String::new(), line: 1, column: 1, message, severity: Severity::Error, unset: None }
+}
+
+/// Checks a configuration that has been read already.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(text: &str, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
+    let mut root = yaml::parse(text).map_err(|error| {
+        vec![Problem { line: error.line, column: error.column, ..whole_file(error.message) }]
+    })?;
+    let mut problems = Problems::new();
+    variables::expand(&mut root, environment, &mut problems);
+    for (path, variable) in DEFAULTS_FROM_ENVIRONMENT {
+        if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
+            put_if_absent(&mut root, path, value);
+        }
+    }
+    let read = Config::read(&root, &mut problems);
+    let Some(mut config) = read else { return Err(problems.into_sorted()) };
+    config.metrics.host.get_or_insert(config.server.host);
+    cross::credentials_from_environment(&mut config, &root, environment, &mut problems);
+    cross::check(&config, &root, &mut problems);
+    leniency::apply(&config, &mut problems);
+    if problems.has_errors() {
+        return Err(problems.into_sorted());
+    }
+    let inactive = inactive::inactive(&config, &root);
+    Ok(Loaded { config, warnings: problems.into_sorted(), inactive })
+}
+
+/// Gives the key at `path` a value from the environment, unless the file has one, or has no place for it.
+fn put_if_absent(node: &mut Node, path: &[&str], text: String) {
+    let place = (node.line, node.column);
+    let Some((key, below)) = path.split_first() else {
+        if node.is_null() {
+            node.value = Value::Scalar { text, quoted: true, expanded: true };
+        }
+        return;
+    };
+    if node.is_null() {
+        node.value = Value::Map(Vec::new());
+    }
+    let Value::Map(entries) = &mut node.value else { return };
+    let index = entries.iter().position(|entry| entry.key == *key).unwrap_or_else(|| {
+        let (line, column) = place;
+        let value = Node { line, column, value: Value::Null };
+        entries.push(Entry { key: (*key).to_owned(), line, column, value });
+        entries.len() - 1
+    });
+    if let Some(entry) = entries.get_mut(index) {
+        put_if_absent(&mut entry.value, below, text);
+    }
+}
