@@ -13,7 +13,7 @@ pub struct SimulateArgs {
     #[arg(long, default_value = "127.0.0.1:9100")]
     listen: SocketAddr,
     /// Sent as x-simulator, and used in the ids of answers
-    #[arg(long, default_value = "simulator")]
+    #[arg(long, default_value = "simulator", value_parser = name)]
     name: String,
     /// Threads that serve
     #[arg(long, default_value_t = 1)]
@@ -101,6 +101,13 @@ fn scenarios() -> String {
     text
 }
 
+/// A name that can stand in a header.
+fn name(text: &str) -> Result<String, String> {
+    let fits =
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if fits { Ok(text.to_owned()) } else { Err("give letters, digits and -_. only".to_owned()) }
+}
+
 fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).ok_or_else(|| format!("give {}", Period::FORM))
 }
@@ -134,7 +141,14 @@ mod tests {
 
     #[test]
     fn bad_values_are_refused() {
-        for bad in ["--latency=fast", "--token-interval=3", "--status=200", "--listen=here", "--api-key="] {
+        for bad in [
+            "--latency=fast",
+            "--token-interval=3",
+            "--status=200",
+            "--listen=here",
+            "--api-key=",
+            "--name=a b",
+        ] {
             assert!(parsed(&[bad]).is_err(), "{bad}");
         }
     }

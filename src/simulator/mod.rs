@@ -11,6 +11,7 @@
 
 mod answer;
 mod anthropic;
+mod credentials;
 mod echo;
 mod gemini;
 mod latency;

@@ -24,7 +24,7 @@ pub struct Options {
     pub name: String,
     /// Threads that serve. Default: 1.
     pub threads: usize,
-    /// The wait before the header of an inference answer. Default: none.
+    /// The wait before the header of an inference answer; refusals come at once. Default: none.
     pub latency: Latency,
     /// The wait before each further token of a stream. Default: zero, everything at once.
     pub token_interval: Duration,

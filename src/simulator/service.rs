@@ -2,7 +2,6 @@
 //!
 //! Decides everything before a byte is written; [`super::serve`] carries it out.
 
-use super::gemini::INVALID_KEY;
 use super::options::{Behaviour, Options};
 use super::rate_limit::{Allowance, RateLimit};
 use super::reply::{Content, Refusal, Reply};
@@ -10,8 +9,8 @@ use super::route::{Body, Call, Target};
 use super::scenarios::{Fault, fault_of};
 use super::transcript::Transcript;
 use super::wire::Request;
-use super::{anthropic, echo, gemini, openai, route};
-use crate::domain::{Dialect, Secret, wall_clock};
+use super::{anthropic, credentials, echo, gemini, openai, route};
+use crate::domain::{Dialect, wall_clock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -111,7 +110,7 @@ impl Service {
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Refusal> {
         if !self.options.api_keys.is_empty() {
-            check_key(&self.options.api_keys, request, dialect)?;
+            credentials::check(&self.options.api_keys, request, dialect)?;
         }
         let Some(limit) = self.rate_limit.as_ref().filter(|_| request.method == "POST") else {
             return Ok(());
@@ -199,32 +198,6 @@ fn refused(dialect: Dialect, refusal: &Refusal, id: &str) -> Reply {
         reply.headers.push(("retry-after", seconds.to_string()));
     }
     reply
-}
-
-/// Compares the key that the client sent, wherever its dialect has it.
-fn check_key(keys: &[Secret], request: &Request, dialect: Dialect) -> Result<(), Refusal> {
-    let bearer = || request.header("authorization")?.strip_prefix("Bearer ");
-    let sent = match dialect {
-        Dialect::OpenAi => bearer(),
-        Dialect::Anthropic => request.header("x-api-key").or_else(bearer),
-        Dialect::Gemini => request.header("x-goog-api-key").or_else(|| request.parameter("key")),
-    };
-    if sent.is_some_and(|sent| keys.contains(&Secret::new(sent))) {
-        return Ok(());
-    }
-    Err(match (dialect, sent) {
-        (Dialect::OpenAi, None) => Refusal::new(401, "You didn't provide an API key."),
-        (Dialect::OpenAi, Some(_)) => Refusal::new(401, "Incorrect API key provided."),
-        (Dialect::Anthropic, None) => Refusal::new(401, "x-api-key header is required"),
-        (Dialect::Anthropic, Some(_)) => Refusal::new(401, "invalid x-api-key"),
-        (Dialect::Gemini, None) => {
-            Refusal::new(403, "Method doesn't allow unregistered callers. Please use an API key.")
-        }
-        (Dialect::Gemini, Some(_)) => {
-            let refusal = Refusal::invalid("API key not valid. Please pass a valid API key.");
-            Refusal { code: Some(INVALID_KEY), ..refusal }
-        }
-    })
 }
 
 fn parsed(body: &[u8]) -> Result<serde_json::Value, Refusal> {

@@ -39,7 +39,7 @@ fn ask<'a>(client: &'a Client, path: &str, body: &Value) -> Request<'a> {
 
 #[test]
 fn a_stream_keeps_the_pace() {
-    let interval = Duration::from_millis(10);
+    let interval = Duration::from_millis(30);
     let (_simulator, client) = start(Options { token_interval: interval, ..Options::default() });
     let mut body = chat("m");
     body["stream"] = true.into();
@@ -54,7 +54,7 @@ fn a_stream_keeps_the_pace() {
 
 #[test]
 fn latency_comes_before_the_header_of_inference_only() {
-    let latency = Duration::from_millis(60);
+    let latency = Duration::from_millis(300);
     let (_simulator, client) = start(Options { latency: Latency::Fixed(latency), ..Options::default() });
     let begun = Instant::now();
     client.post(CHAT).json(&chat("m")).open();

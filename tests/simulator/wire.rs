@@ -122,6 +122,8 @@ fn what_is_no_http_is_refused() {
         ("\u{16}\u{3}\u{1} hello\r\n\r\n".to_owned(), 400),
         (format!("{chunked}zz\r\n"), 400),
         (format!("{chunked}2\r\nabc\r\n"), 400),
+        (format!("{chunked}2;{}\r\nab\r\n", "x".repeat(1 << 10)), 400),
+        (format!("{chunked}0\r\n{}\r\n", "a: b\r\n".repeat(129)), 431),
         ("POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(), 400),
         ("POST / HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), 501),
     ] {

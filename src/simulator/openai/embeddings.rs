@@ -15,7 +15,7 @@ const DIMENSIONS: usize = 16;
 const MAX_DIMENSIONS: u64 = 4_096;
 
 /// The vector of a text: the same text, the same vector.
-pub(in super::super) fn vector(text: &Value, dimensions: &Value) -> Result<Vec<f32>, Refusal> {
+pub(in crate::simulator) fn vector(text: &Value, dimensions: &Value) -> Result<Vec<f32>, Refusal> {
     let dimensions = match (dimensions, dimensions.as_u64()) {
         (Value::Null, _) => DIMENSIONS,
         (_, Some(count @ 1..=MAX_DIMENSIONS)) => usize::try_from(count).unwrap_or(DIMENSIONS),
