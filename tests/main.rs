@@ -7,7 +7,6 @@
     clippy::disallowed_methods,
     reason = "a test may fail, say so, and block its own thread"
 )]
-#![allow(unreachable_pub, reason = "nothing outside this binary can reach its modules")]
 
 mod config;
 mod operations_port;

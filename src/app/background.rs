@@ -5,7 +5,6 @@
 use crate::config::yaml;
 use crate::gateway::state::Snapshot;
 use crate::providers::auths::{Auths, Fingerprint};
-use crate::providers::credential::Entry;
 use crate::providers::registry::Registry;
 use crate::providers::resolve::{Change, REFRESH, System};
 use crate::settings::{Node, Problems};
@@ -13,7 +12,6 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +42,9 @@ impl Housekeeping {
                 match change {
                     Change::Resolved { addresses } => log::debug!("{name}: {addresses} addresses"),
                     Change::Failed { cause, kept } => {
-                        log::warn!("{name}: its name does not resolve ({cause}); {kept} known addresses are used");
+                        log::warn!(
+                            "{name}: its name does not resolve ({cause}); {kept} known addresses are used"
+                        );
                     }
                 }
             }
@@ -90,15 +90,7 @@ pub fn read_auths(registry: &Registry, folder: &Path) {
         let file = folder.join(file);
         log::warn!("{}: is for the provider `{provider}`, which is not configured", file.display());
     }
-    let mut entries: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-    for provider in registry.providers() {
-        let name = provider.name().to_string();
-        let header = provider.definition.key_header;
-        // Files whose key can't be sent were reported, and are not among these.
-        let of_provider = auths.of(&name).filter_map(|file| file.entry(header).ok()).collect();
-        entries.insert(name, of_provider);
-    }
-    registry.take_auths(entries);
+    registry.take_auths(&auths);
 }
 
 fn parse(text: &str, problems: &mut Problems) -> Option<Node> {

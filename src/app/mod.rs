@@ -15,7 +15,7 @@ use crate::gateway::life::Life;
 use crate::gateway::limits::Room;
 use crate::gateway::state::{Settings, Snapshot};
 use crate::observe::Metrics;
-use crate::operations::{AccessRules, Operations, OperationsApp, VERSION};
+use crate::operations::{Operations, OperationsApp, VERSION};
 use crate::providers::definition::{Definition, DefinitionError};
 use crate::providers::registry::{Blueprint, Registry};
 use arc_swap::ArcSwap;
@@ -80,7 +80,8 @@ impl App {
     /// # Errors
     /// When a provider can't be used as it is configured.
     pub fn build(loaded: Loaded) -> Result<App, StartError> {
-        let strategy = balance::strategy(balance::RoundRobin::NAME).unwrap_or_else(|| Arc::new(balance::RoundRobin));
+        let strategy =
+            balance::strategy(balance::RoundRobin::NAME).unwrap_or_else(|| Arc::new(balance::RoundRobin));
         App::build_with(loaded, strategy)
     }
 
@@ -96,8 +97,8 @@ impl App {
         let life = Arc::new(Life::default());
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&config, strategy, &metrics, now)?));
         let view = LiveView::new(Arc::clone(&snapshot), Arc::clone(&life), now);
-        let metrics_path = config.metrics.enabled.then(|| config.metrics.path.clone());
-        let operations = Operations::new(Arc::new(view), Arc::clone(&metrics), access(&config), metrics_path);
+        let api = &config.server.operations.api;
+        let operations = Operations::new(Arc::new(view), Arc::clone(&metrics), api, &config.metrics);
         let operations = Arc::new(operations);
         let limits = &config.server.limits;
         let gateway = Gateway {
@@ -106,7 +107,9 @@ impl App {
             metrics,
             operations: Arc::clone(&operations),
             places: Room::new(limits.max_concurrent_requests as usize),
-            bodies: Room::new(limits.max_buffered_bytes.map_or_else(default_body_room, |size| size.as_usize())),
+            bodies: Room::new(
+                limits.max_buffered_bytes.map_or_else(default_body_room, |size| size.as_usize()),
+            ),
         };
         Ok(App { config, gateway, life, operations, snapshot })
     }
@@ -188,15 +191,6 @@ fn snapshot(
     Ok(Snapshot::new(clients, registry, settings, metrics, now))
 }
 
-fn access(config: &Config) -> AccessRules {
-    let api = &config.server.operations.api;
-    AccessRules {
-        token: api.token.clone(),
-        metrics_token: config.metrics.token.clone(),
-        trusted_networks: api.trusted_networks.clone(),
-    }
-}
-
 /// Pingora panics when it can't bind, far from whoever could say why; so it is tried first.
 fn check_address(address: SocketAddr, key: &'static str) -> Result<(), StartError> {
     TcpListener::bind(address).map(drop).map_err(|cause| StartError::Listen { address, key, cause })
@@ -235,4 +229,3 @@ fn memory_limit() -> u64 {
         .filter(|limit: &u64| *limit < 1 << 50)
         .unwrap_or(ASSUMED_MEMORY)
 }
-

@@ -47,9 +47,8 @@ impl View for LiveView {
 
 fn provider(upstream: &Upstream, now: Instant, wall: SystemTime) -> ProviderView {
     let figures = upstream.minute.read(now);
-    let credential = |(label, status): (Arc<str>, crate::providers::credential::EntryStatus)| CredentialView {
-        label: label.to_string(),
-        status: status.name(),
+    let credential = |(label, status): (Arc<str>, crate::providers::credential::EntryStatus)| {
+        CredentialView { label: label.to_string(), status: status.name() }
     };
     ProviderView {
         name: upstream.provider.name().to_string(),

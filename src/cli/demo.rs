@@ -53,9 +53,8 @@ fn start(args: &DemoArgs) -> Result<(Vec<Simulator>, config::Loaded), String> {
         "DEMO_GEMINI" => urls.get(2).cloned(),
         _ => None,
     };
-    let loaded = config::load_text(CONFIG, &environment).map_err(|problems| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    })?;
+    let loaded = config::load_text(CONFIG, &environment)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     Ok((simulators, loaded))
 }
 

@@ -4,8 +4,8 @@ use super::EXIT_FAILURE;
 use super::check::{self, EXIT_BAD_CONFIG};
 use crate::app::{self, App};
 use crate::config::{self, Loaded};
-use crate::observe::logging::{self, LogOptions};
-use std::io::{self, Write};
+use crate::observe::logging;
+use std::io;
 use std::path::PathBuf;
 
 /// Serves until the process is told to stop; the exit status is returned.
@@ -32,10 +32,8 @@ pub fn run(path: Option<PathBuf>) -> u8 {
 
 /// Starts logging as the configuration says.
 pub fn start_logging(loaded: &Loaded) {
-    let logging = &loaded.config.logging;
-    let options = LogOptions { level: logging.level.filter(), format: logging.format };
     // Only a test harness logs already, and then its own way will do.
-    let _ = logging::init(options);
+    let _ = logging::init(&loaded.config.logging);
 }
 
 /// Builds and runs the gateway.

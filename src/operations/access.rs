@@ -7,13 +7,11 @@
 //! API key is not looked at: it never opens this API.
 
 use http::header::{self, HeaderValue};
-use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
-use std::net::IpAddr;
 
 use super::config::{Api, Metrics};
 use super::message::{Port, Request, Response};
-use crate::domain::{ErrorCode, Secret};
+use crate::domain::{ErrorCode, Secret, origin};
 use crate::settings::Network;
 
 /// Headers that proxies add. A request that has one comes from somewhere else than its connection says.
@@ -31,9 +29,6 @@ const FORWARDING: [&str; 9] = [
 
 /// And those whose names begin so: `x-forwarded-for`, `-host`, `-proto`, ….
 const FORWARDING_PREFIX: &str = "x-forwarded";
-
-/// What `Sec-Fetch-Site` says of a request that no foreign page made.
-const OWN_SITE: [&str; 2] = ["same-origin", "none"];
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +108,16 @@ impl AccessRules {
         if request.headers.keys().any(|name| is_forwarding(name.as_str())) {
             return Err(Refusal::Forwarded);
         }
-        if !addressed_to_us(request, from) {
+        // A caller from another trusted network has to use some address of ours, which no name stands behind.
+        let is_ours = |address| origin::is_loopback(address) || !origin::is_loopback(from);
+        if !origin::is_addressed_to(request.headers, request.authority, is_ours) {
             return Err(Refusal::ForeignHost);
         }
-        if is_foreign_page(request) { Err(Refusal::ForeignOrigin) } else { Ok(()) }
+        if origin::is_foreign_page(request.headers, request.authority) {
+            Err(Refusal::ForeignOrigin)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -161,62 +162,14 @@ impl Refusal {
 
 /// The bearer token, if there is exactly one. An empty one is none, so that an empty setting opens nothing.
 fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let text = only(headers, header::AUTHORIZATION)?;
+    let text = origin::only(headers, header::AUTHORIZATION)?;
     let (scheme, token) = text.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Secret::new(token))
 }
 
-/// The header's value, if it is there once and is text.
-fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
-}
-
 fn is_forwarding(name: &str) -> bool {
     name.starts_with(FORWARDING_PREFIX) || FORWARDING.contains(&name)
-}
-
-/// Whether every name that the request gives us is surely ours. A page can make its own name resolve to
-/// 127.0.0.1 (DNS rebinding), but its requests still carry that name: only `localhost` and literal
-/// loopback addresses will do. A caller from another trusted network has to use some address of ours,
-/// which no name stands behind either.
-fn addressed_to_us(request: &Request<'_>, from: IpAddr) -> bool {
-    let ours = |text: &str| match text.parse::<Authority>() {
-        Ok(authority) => match address(authority.host()) {
-            Some(address) => address.to_canonical().is_loopback() || !from.to_canonical().is_loopback(),
-            None => is_localhost(authority.host()),
-        },
-        Err(_) => false,
-    };
-    let has_host = request.headers.contains_key(header::HOST);
-    let host = only(request.headers, header::HOST);
-    (has_host || request.authority.is_some())
-        && (!has_host || host.is_some_and(ours))
-        && request.authority.is_none_or(ours)
-}
-
-fn address(host: &str) -> Option<IpAddr> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    bare.parse().ok()
-}
-
-fn is_localhost(host: &str) -> bool {
-    host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
-}
-
-/// Whether a page that we did not serve made the request.
-fn is_foreign_page(request: &Request<'_>) -> bool {
-    let own_site = |value: &HeaderValue| OWN_SITE.iter().any(|site| value == site);
-    let us = only(request.headers, header::HOST).or(request.authority);
-    let own_origin = |value: &HeaderValue| {
-        let origin = value.to_str().unwrap_or("");
-        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        authority.is_some() && authority == us
-    };
-    let all = |name: &str, own: &dyn Fn(&HeaderValue) -> bool| request.headers.get_all(name).iter().all(own);
-    !all("sec-fetch-site", &own_site) || !all("origin", &own_origin)
 }
 
 #[cfg(test)]

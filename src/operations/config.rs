@@ -11,10 +11,7 @@ settings! {
         /// The bearer token that opens it; default: `$CLIPROXY_OPERATIONS_TOKEN`, else none.
         token: Option<Secret>,
         /// Who may call without a token, while none is set; default: loopback.
-        trusted_networks: Vec<Network> = vec![
-            Network::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
-            Network::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-        ],
+        trusted_networks: Vec<Network> = Network::LOOPBACK.to_vec(),
     }
 }
 

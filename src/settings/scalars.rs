@@ -2,7 +2,7 @@
 
 use super::{Node, Problems, Setting, Value};
 use crate::domain::{Dialect, Money, Period, Ratio, Secret, Size, wall_clock};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::SystemTime;
 use time::OffsetDateTime;
@@ -169,6 +169,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// Where programs on this machine call from.
+    pub const LOOPBACK: [Network; 2] = [
+        Network { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 },
+        Network { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 },
+    ];
+
     /// The address block of that length; one longer than the address is the address itself.
     pub const fn new(address: IpAddr, prefix: u8) -> Network {
         Network { address, prefix }
