@@ -6,7 +6,7 @@ use crate::config::yaml;
 use crate::gateway::state::Snapshot;
 use crate::providers::auths::{Auths, Fingerprint};
 use crate::providers::registry::Registry;
-use crate::providers::resolve::{Change, REFRESH, System};
+use crate::providers::resolve::{Change, Lookup, REFRESH};
 use crate::settings::{Node, Problems};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -23,13 +23,14 @@ const LOOK_AT_AUTHS: Duration = Duration::from_secs(5);
 /// The background service.
 pub struct Housekeeping {
     snapshot: Arc<ArcSwap<Snapshot>>,
+    lookup: Arc<dyn Lookup>,
     auth_dir: PathBuf,
 }
 
 impl Housekeeping {
     /// Keeps this snapshot's names and credentials fresh.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, auth_dir: PathBuf) -> Housekeeping {
-        Housekeeping { snapshot, auth_dir }
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, lookup: Arc<dyn Lookup>, auth_dir: PathBuf) -> Housekeeping {
+        Housekeeping { snapshot, lookup, auth_dir }
     }
 
     async fn resolve_names(&self) {
@@ -37,7 +38,7 @@ impl Housekeeping {
         loop {
             ticks.tick().await;
             let snapshot = self.snapshot.load_full();
-            for (provider, change) in snapshot.registry.resolve_names(Arc::new(System)).await {
+            for (provider, change) in snapshot.registry.resolve_names(Arc::clone(&self.lookup)).await {
                 let name = provider.name();
                 match change {
                     Change::Resolved { addresses } => log::debug!("{name}: {addresses} addresses"),

@@ -7,7 +7,7 @@ mod background;
 mod shutdown;
 mod view;
 
-use crate::balance::{self, Strategy};
+use crate::balance::{RoundRobin, Strategy};
 use crate::config::{Config, Loaded};
 use crate::gateway::Gateway;
 use crate::gateway::clients::Clients;
@@ -18,6 +18,7 @@ use crate::observe::Metrics;
 use crate::operations::{Operations, OperationsApp, VERSION};
 use crate::providers::definition::{Definition, DefinitionError};
 use crate::providers::registry::{Blueprint, Registry};
+use crate::providers::resolve::{Lookup, System};
 use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
@@ -72,30 +73,35 @@ pub struct App {
     life: Arc<Life>,
     operations: Arc<Operations>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    lookup: Arc<dyn Lookup>,
+}
+
+/// What can be exchanged: tests put their own in the place of these.
+pub struct Parts {
+    /// Who is chosen among the candidates.
+    pub strategy: Arc<dyn Strategy>,
+    /// How names become addresses.
+    pub lookup: Arc<dyn Lookup>,
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        Parts { strategy: Arc::new(RoundRobin), lookup: Arc::new(System) }
+    }
 }
 
 impl App {
-    /// Builds everything, with the strategy that the configuration names.
+    /// Builds everything.
     ///
     /// # Errors
     /// When a provider can't be used as it is configured.
-    pub fn build(loaded: Loaded) -> Result<App, StartError> {
-        let strategy =
-            balance::strategy(balance::RoundRobin::NAME).unwrap_or_else(|| Arc::new(balance::RoundRobin));
-        App::build_with(loaded, strategy)
-    }
-
-    /// Builds everything, with a strategy of the caller's.
-    ///
-    /// # Errors
-    /// As [`App::build`].
-    pub fn build_with(loaded: Loaded, strategy: Arc<dyn Strategy>) -> Result<App, StartError> {
+    pub fn build(loaded: Loaded, parts: Parts) -> Result<App, StartError> {
         let config = loaded.config;
         let now = Instant::now();
         let metrics = Metrics::new(VERSION).map_err(|error| StartError::Metrics(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let life = Arc::new(Life::default());
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&config, strategy, &metrics, now)?));
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&config, parts.strategy, &metrics, now)?));
         let view = LiveView::new(Arc::clone(&snapshot), Arc::clone(&life), now);
         let api = &config.server.operations.api;
         let operations = Operations::new(Arc::new(view), Arc::clone(&metrics), api, &config.metrics);
@@ -111,7 +117,7 @@ impl App {
                 limits.max_buffered_bytes.map_or_else(default_body_room, |size| size.as_usize()),
             ),
         };
-        Ok(App { config, gateway, life, operations, snapshot })
+        Ok(App { config, gateway, life, operations, snapshot, lookup: parts.lookup })
     }
 
     /// Serves until the process is told to stop, then exits it.
@@ -144,7 +150,8 @@ impl App {
         let mut service = http_proxy_service_with_name(&conf, self.gateway, "gateway");
         service.add_tcp(&gateway_address.to_string());
         pingora.add_service(service);
-        let housekeeping = background::Housekeeping::new(self.snapshot, self.config.auth_dir.clone());
+        let housekeeping =
+            background::Housekeeping::new(self.snapshot, self.lookup, self.config.auth_dir.clone());
         let mut housekeeping = background_service("housekeeping", housekeeping);
         housekeeping.threads = Some(1);
         pingora.add_service(housekeeping);

@@ -2,7 +2,7 @@
 
 use super::EXIT_FAILURE;
 use super::check::{self, EXIT_BAD_CONFIG};
-use crate::app::{self, App};
+use crate::app::{self, App, Parts};
 use crate::config::{self, Loaded};
 use crate::observe::logging;
 use std::io;
@@ -38,7 +38,7 @@ pub fn start_logging(loaded: &Loaded) {
 
 /// Builds and runs the gateway.
 pub fn serve(loaded: Loaded) -> u8 {
-    let done = app::prepare_process().and_then(|()| App::build(loaded)?.run());
+    let done = app::prepare_process().and_then(|()| App::build(loaded, Parts::default())?.run());
     if let Err(error) = done {
         log::error!("{error}");
         return EXIT_FAILURE;
