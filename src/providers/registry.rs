@@ -9,11 +9,10 @@ use super::config::ModelRoute;
 use super::definition::Definition;
 use super::key::INLINE_CANDIDATES;
 use super::provider::Provider;
-use super::resolve::{Change, Lookup, REFRESH};
+use super::resolve::{Change, Lookup};
 use super::routes::{ListedModel, Route, Routes, Target, UnknownModel};
 use super::selector::Pool;
 use crate::balance::{Candidate, Facts, Strategy, Tickets, best_tier};
-use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -150,22 +149,6 @@ impl Registry {
         }
         changes.sort_by_key(|(provider, _)| provider.index);
         changes
-    }
-}
-
-/// Keeps the names of whatever registry is current resolved, for ever; `tell` is given what changed.
-/// Resolve a registry once with [`Registry::resolve_names`] before it becomes current.
-pub async fn keep_resolved(
-    current: &ArcSwap<Registry>,
-    lookup: Arc<dyn Lookup>,
-    tell: impl Fn(&Provider, &Change),
-) {
-    loop {
-        tokio::time::sleep(REFRESH).await;
-        let registry = current.load_full();
-        for (provider, change) in registry.resolve_names(Arc::clone(&lookup)).await {
-            tell(&provider, &change);
-        }
     }
 }
 
@@ -356,26 +339,5 @@ mod tests {
         assert_eq!(names, ["b", "a"]);
         let resolved: Vec<_> = registry.providers().iter().map(|p| p.resolver().is_resolved()).collect();
         assert_eq!(resolved, [false, true, true]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn names_of_the_current_registry_are_looked_up_again_every_30_seconds() {
-        struct Counting(AtomicUsize);
-        #[async_trait]
-        impl Lookup for Counting {
-            async fn lookup(&self, _: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-                self.0.fetch_add(1, Ordering::Relaxed);
-                Ok(vec![([127, 0, 0, 1], port).into()])
-            }
-        }
-        let named = |p: &mut config::Provider| p.base_url = Url::parse("https://a.example");
-        let current = ArcSwap::from_pointee(registry(vec![definition("a", &[], named)]));
-        let lookup = Arc::new(Counting(AtomicUsize::new(0)));
-        let told = AtomicUsize::new(0);
-        let kept = keep_resolved(&current, Arc::clone(&lookup) as Arc<dyn Lookup>, |_, _| {
-            told.fetch_add(1, Ordering::Relaxed);
-        });
-        assert!(tokio::time::timeout(REFRESH * 3 + REFRESH / 2, kept).await.is_err());
-        assert_eq!((lookup.0.load(Ordering::Relaxed), told.load(Ordering::Relaxed)), (3, 1));
     }
 }
