@@ -7,12 +7,12 @@
 use super::auths::Auths;
 use super::config::ModelRoute;
 use super::definition::Definition;
+use super::key::INLINE_CANDIDATES;
 use super::provider::Provider;
-use super::resolve::{Change, Lookup, REFRESH};
+use super::resolve::{Change, Lookup};
 use super::routes::{ListedModel, Route, Routes, Target, UnknownModel};
 use super::selector::Pool;
 use crate::balance::{Candidate, Facts, Strategy, Tickets, best_tier};
-use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -93,24 +93,31 @@ impl Registry {
 
     /// The target to use: of the eligible ones those of the best tier, and of these the strategy's choice,
     /// made by Pingora's load balancer. `None` only if none is eligible.
-    pub fn choose<'a, I>(&self, eligible: I, session: Option<u64>) -> Option<Target>
-    where
-        I: Iterator<Item = &'a Target> + Clone,
-    {
+    pub fn choose<'a>(
+        &self,
+        eligible: impl Iterator<Item = &'a Target>,
+        session: Option<u64>,
+    ) -> Option<Target> {
+        // Asked once each: a provider that fills up meanwhile must not be picked and then not be found.
+        let eligible: SmallVec<[&Target; INLINE_CANDIDATES]> = eligible.collect();
         let tier = |target: &Target| {
             let provider = self.providers.get(target.provider)?;
             Some(((target.rank, provider.definition.priority), provider.candidate()))
         };
-        let mut candidates: SmallVec<[Candidate; super::key::INLINE_CANDIDATES]> = SmallVec::new();
-        for candidate in best_tier(eligible.clone().filter_map(tier)) {
+        let mut candidates: SmallVec<[Candidate; INLINE_CANDIDATES]> = SmallVec::new();
+        for candidate in best_tier(eligible.iter().copied().filter_map(tier)) {
             // Two models of one provider are one candidate: its share is by provider.
             if !candidates.contains(&candidate) {
                 candidates.push(candidate);
             }
         }
+        if candidates.is_empty() {
+            return None;
+        }
         let facts = Facts { ticket: self.tickets.next(&candidates), session };
         let picked = self.pool.pick(&candidates, &facts)?;
-        let target = eligible.filter(|target| target.provider == picked).min_by_key(|target| target.rank);
+        let target =
+            eligible.into_iter().filter(|target| target.provider == picked).min_by_key(|target| target.rank);
         // A strategy that names a provider which is no candidate is obeyed: what was asked for, from there.
         Some(target.cloned().unwrap_or(Target { provider: picked, upstream_model: None, rank: 0 }))
     }
@@ -142,22 +149,6 @@ impl Registry {
         }
         changes.sort_by_key(|(provider, _)| provider.index);
         changes
-    }
-}
-
-/// Keeps the names of whatever registry is current resolved, for ever; `tell` is given what changed.
-/// Resolve a registry once with [`Registry::resolve_names`] before it becomes current.
-pub async fn keep_resolved(
-    current: &ArcSwap<Registry>,
-    lookup: Arc<dyn Lookup>,
-    tell: impl Fn(&Provider, &Change),
-) {
-    loop {
-        tokio::time::sleep(REFRESH).await;
-        let registry = current.load_full();
-        for (provider, change) in registry.resolve_names(Arc::clone(&lookup)).await {
-            tell(&provider, &change);
-        }
     }
 }
 
@@ -271,9 +262,24 @@ mod tests {
 
     #[test]
     fn nobody_eligible_is_nobody_chosen() {
-        let registry = registry(vec![definition("a", &["m"], same)]);
-        assert!(registry.choose([].iter(), None).is_none());
-        assert!(registry.resolve("n").is_err());
+        for strategy in [Arc::new(RoundRobin) as Arc<dyn Strategy>, Arc::new(Always(0))] {
+            let definitions = vec![definition("a", &["m"], same)];
+            let registry =
+                Registry::build(Blueprint { definitions, models: BTreeMap::new(), strategy }, None);
+            assert!(registry.choose([].iter(), None).is_none());
+            assert!(registry.resolve("n").is_err());
+        }
+    }
+
+    #[test]
+    fn a_provider_that_fills_up_during_the_choice_is_still_asked_for_its_own_model() {
+        let aliased = |p: &mut config::Provider| p.models[0].alias = Some("m".to_owned());
+        let registry = registry(vec![definition("a", &["a-model"], aliased)]);
+        let route = registry.resolve("m").unwrap();
+        let looks = AtomicUsize::new(0);
+        let has_room_once = |_: &&Target| looks.fetch_add(1, Ordering::Relaxed) == 0;
+        let chosen = registry.choose(route.targets.iter().filter(has_room_once), None).unwrap();
+        assert_eq!(chosen.upstream_model.as_deref(), Some("a-model"));
     }
 
     #[test]
@@ -333,26 +339,5 @@ mod tests {
         assert_eq!(names, ["b", "a"]);
         let resolved: Vec<_> = registry.providers().iter().map(|p| p.resolver().is_resolved()).collect();
         assert_eq!(resolved, [false, true, true]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn names_of_the_current_registry_are_looked_up_again_every_30_seconds() {
-        struct Counting(AtomicUsize);
-        #[async_trait]
-        impl Lookup for Counting {
-            async fn lookup(&self, _: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-                self.0.fetch_add(1, Ordering::Relaxed);
-                Ok(vec![([127, 0, 0, 1], port).into()])
-            }
-        }
-        let named = |p: &mut config::Provider| p.base_url = Url::parse("https://a.example");
-        let current = ArcSwap::from_pointee(registry(vec![definition("a", &[], named)]));
-        let lookup = Arc::new(Counting(AtomicUsize::new(0)));
-        let told = AtomicUsize::new(0);
-        let kept = keep_resolved(&current, Arc::clone(&lookup) as Arc<dyn Lookup>, |_, _| {
-            told.fetch_add(1, Ordering::Relaxed);
-        });
-        assert!(tokio::time::timeout(REFRESH * 3 + REFRESH / 2, kept).await.is_err());
-        assert_eq!((lookup.0.load(Ordering::Relaxed), told.load(Ordering::Relaxed)), (3, 1));
     }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How often names are looked up again.
+/// How often names are to be looked up again.
 pub const REFRESH: Duration = Duration::from_secs(30);
 
 /// How long one look-up may take.
