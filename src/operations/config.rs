@@ -1,8 +1,9 @@
 //! The settings of the control plane.
 
+use super::Network;
 use crate::domain::Secret;
-use crate::settings::{Network, Node, Port, Problems, settings};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::settings::{Node, Port, Problems, Scalar, settings};
+use std::net::IpAddr;
 
 settings! {
     /// Who may call the operations API.
@@ -11,10 +12,19 @@ settings! {
         /// The bearer token that opens it; default: `$CLIPROXY_OPERATIONS_TOKEN`, else none.
         token: Option<Secret>,
         /// Who may call without a token, while none is set; default: loopback.
-        trusted_networks: Vec<Network> = vec![
-            Network::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
-            Network::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-        ],
+        trusted_networks: Vec<Network> = Network::LOOPBACK.to_vec(),
+    }
+}
+
+impl Scalar for Network {
+    const FORM: &'static str = Network::FORM;
+
+    fn parse(text: &str) -> Option<Network> {
+        Network::parse(text)
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -20,7 +20,7 @@ pub use declare::{Fields, Key};
 pub(crate) use declare::{choices, read_word, settings, write_map};
 pub use node::{Entry, Node, Value};
 pub use problems::{Problem, Problems, Severity};
-pub use scalars::{Network, OrOff, Port, Scalar, Timestamp};
+pub use scalars::{OrOff, Port, Scalar, Timestamp};
 pub use url::{Scheme, Url};
 
 /// A value that can be read from a configuration and written back.
