@@ -115,6 +115,17 @@ fn a_provider_with_a_preset_needs_no_more_than_its_name() {
 }
 
 #[test]
+fn a_provider_whose_variables_are_all_unset_is_known_as_keyless() {
+    let names = |text| loaded(text).keyless.into_iter().collect::<Vec<_>>();
+    assert_eq!(names("providers: {openai: {api_key: '${UNSET}'}, ollama: }"), ["openai"]);
+    assert_eq!(names("providers: {ollama: {api_keys: ['${UNSET}', '${EMPTY}']}}"), ["ollama"]);
+    assert_eq!(
+        names("providers: {openai: {api_keys: ['${UNSET}', a]}, ollama: {api_keys: []}}"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn an_empty_file_is_all_defaults() {
     let loaded = loaded("");
     assert_eq!(loaded.config.server, Config::default().server);
@@ -196,9 +207,9 @@ fn variables_expand_and_never_become_yaml() {
     assert_eq!(host("${EMPTY:-c:d}"), "c:d");
     assert_eq!(host("$${PORT} $5 $"), "${PORT} $5 $");
     let injected = |name: &str| (name == "A").then(|| "x\"\n  port: 1".to_owned());
-    let config = load_text("providers: {openai: {api_key: '${A}'}}", &injected)
-        .unwrap_or_else(|p| panic!("{}", listed(&p)));
-    assert_eq!(config.config.providers["openai"].api_key.as_ref().unwrap().expose(), "x\"\n  port: 1");
+    let config = load_text("server: {auth: {api_keys: ['${A}']}}", &injected).unwrap().config;
+    let key = config.server.auth.api_keys[0].key.clone();
+    assert_eq!(key.unwrap().expose(), "x\"\n  port: 1");
     assert_eq!(loaded("server: {port: '${PORT}'}").config.server.port.0, 9999);
 }
 

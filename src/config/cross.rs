@@ -33,6 +33,19 @@ pub(super) fn credentials_from_environment(
     }
 }
 
+/// The providers that were given keys, none of which is set.
+pub(super) fn keyless(config: &Config, root: &Node) -> BTreeSet<String> {
+    let providers = root.at("providers");
+    let was_given = |name: &str| {
+        let is_empty = |keys: &Node| keys.value == Value::List(Vec::new());
+        let several = |node: &Node| node.get("api_keys").is_some_and(|keys| !is_empty(keys));
+        let given = |node: &Node| node.get("api_key").is_some() || several(node);
+        providers.get(name).is_some_and(given)
+    };
+    let without = config.providers.iter().filter(|(_, provider)| provider.keys().next().is_none());
+    without.map(|(name, _)| name.clone()).filter(|name| was_given(name)).collect()
+}
+
 /// Runs every check.
 pub(super) fn check(config: &Config, root: &Node, problems: &mut Problems) {
     providers(config, root, problems);

@@ -34,7 +34,6 @@ fn always(_: &Config) -> bool {
 
 const TABLE: &[Row] = &[
     row("server.tls", always, "Clients are not served over TLS yet: the port speaks plain HTTP."),
-    row("server.cors", |c| !c.server.cors.allowed_origins.is_empty(), "Web pages are not let in yet."),
     row("server.auth.api_keys.*.rate_limit", always, "Clients are not rate limited yet."),
     row("server.auth.api_keys.*.budget", always, "Clients' budgets are not held yet."),
     row("server.failover", |c| c.server.failover.enabled, "No other gateway is asked yet."),
@@ -90,7 +89,6 @@ const TABLE: &[Row] = &[
     row("providers.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.models.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.proxy_url", always, "Providers are reached directly, not through a proxy, for now."),
-    row("providers.*.ca_file", always, "Only the system's certificates are trusted for now."),
     row("providers.*.client_cert_file", always, "No client certificate is shown to providers yet."),
     row("state", |c| c.state.backend == Backend::Redis, "State is not shared through Redis yet."),
     row("logging.output", always, "The log goes to standard error for now."),

@@ -2,6 +2,7 @@
 
 use super::{Config, Inactive, cross, inactive, leniency, variables, yaml};
 use crate::settings::{Entry, Node, Problem, Problems, Setting, Severity, Value};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// What it asks for and this release doesn't do.
     pub inactive: Vec<Inactive>,
+    /// The providers whose keys come from variables that are all unset: without a key from elsewhere
+    /// they can't serve, even where nothing else says that they need one.
+    pub keyless: BTreeSet<String>,
 }
 
 /// The environment of this process.
@@ -74,11 +78,8 @@ fn whole_file(message: String) -> Problem {
 /// # Errors
 /// As [`load`].
 pub fn load_text(text: &str, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
-    let mut root = yaml::parse(text).map_err(|error| {
-        vec![Problem { line: error.line, column: error.column, ..whole_file(error.message) }]
-    })?;
     let mut problems = Problems::new();
-    variables::expand(&mut root, environment, &mut problems);
+    let Some(mut root) = parse(text, environment, &mut problems) else { return Err(problems.into_sorted()) };
     for (path, variable) in DEFAULTS_FROM_ENVIRONMENT {
         if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
             put_if_absent(&mut root, path, value);
@@ -94,7 +95,22 @@ pub fn load_text(text: &str, environment: Environment<'_>) -> Result<Loaded, Vec
         return Err(problems.into_sorted());
     }
     let inactive = inactive::inactive(&config, &root);
-    Ok(Loaded { config, warnings: problems.into_sorted(), inactive })
+    let keyless = cross::keyless(&config, &root);
+    Ok(Loaded { config, warnings: problems.into_sorted(), inactive, keyless })
+}
+
+/// A text as nodes, variables expanded: for `load_text`, and for the credential files of `auth_dir`.
+pub fn parse(text: &str, environment: Environment<'_>, problems: &mut Problems) -> Option<Node> {
+    match yaml::parse(text) {
+        Ok(mut root) => {
+            variables::expand(&mut root, environment, problems);
+            Some(root)
+        }
+        Err(error) => {
+            problems.error_at_place(error.line, error.column, error.message);
+            None
+        }
+    }
 }
 
 /// Gives the key at `path` a value from the environment, unless the file has one, or has no place for it.

@@ -18,6 +18,6 @@ mod variables;
 pub mod yaml;
 
 pub use inactive::Inactive;
-pub use load::{Environment, Loaded, load, load_text, locate, process_environment};
+pub use load::{Environment, Loaded, load, load_text, locate, parse, process_environment};
 pub use render::effective;
 pub use tree::{Config, Operations, Server};

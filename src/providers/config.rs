@@ -45,7 +45,7 @@ settings! {
         responses: Option<bool>,
         /// The `api-version` of Azure, sent with each request; default: none.
         api_version: Option<String>,
-        /// Certificates to trust beside the system's, PEM; default: none.
+        /// Certificates to trust instead of the system's, PEM; default: the system's.
         ca_file: Option<PathBuf>,
         /// Our certificate for mutual TLS, PEM; default: none.
         client_cert_file: Option<PathBuf>,
@@ -71,9 +71,29 @@ impl Provider {
         if self.proxy_url.as_ref().is_some_and(|url| !proxied(url)) {
             problems.error_at(node, "proxy_url", "expected an http://, https:// or socks5:// address");
         }
-        for name in self.headers.keys().filter(|name| http::HeaderName::try_from(name.as_str()).is_err()) {
-            let message = "is not a header's name";
-            problems.at_key("headers", |at| at.error_at(node.at("headers"), name, message));
+        self.check_sendable(node, problems);
+    }
+
+    /// HTTP carries no line breaks, such as the one at the end of a key that was pasted from a file.
+    fn check_sendable(&self, node: &Node, problems: &mut Problems) {
+        let message = "has a line break or another character that a header can't carry";
+        let unsendable = |secret: &Secret| http::HeaderValue::from_str(secret.expose()).is_err();
+        if self.api_key.as_ref().is_some_and(unsendable) {
+            problems.error_at(node, "api_key", message);
+        }
+        if self.api_keys.iter().any(unsendable) {
+            problems.error_at(node, "api_keys", message);
+        }
+        let headers = node.at("headers");
+        for (name, value) in &self.headers {
+            let problem = if http::HeaderName::try_from(name).is_err() {
+                "is not a header's name"
+            } else if unsendable(value) {
+                message
+            } else {
+                continue;
+            };
+            problems.at_key("headers", |at| at.error_at(headers, name, problem));
         }
     }
 

@@ -99,8 +99,8 @@ pub(super) const TABLE: &[Row] = &[
     (
         "server:\n  operations:\n    api:\n      trusted_networks: [10.0.0.0/8, 10.0.0.0/33, ten]\n",
         &[
-            ("server.operations.api.trusted_networks[1]", 4, "a block of addresses"),
-            ("server.operations.api.trusted_networks[2]", 4, "a block of addresses"),
+            ("server.operations.api.trusted_networks[1]", 4, "an IP network such as 10.0.0.0/8"),
+            ("server.operations.api.trusted_networks[2]", 4, "an IP network such as 10.0.0.0/8"),
         ],
     ),
     (
@@ -124,6 +124,13 @@ pub(super) const TABLE: &[Row] = &[
         &[("notifications.slack.webhook_url", 3, "an http://")],
     ),
     ("notifications:\n  slack:\n    channel: x\n", &[("notifications.slack.webhook_url", 3, "is required")]),
+    (
+        "providers:\n  openai:\n    api_keys: [a, \"b\\n\"]\n    headers: {x-a: \"c\\r\"}\n",
+        &[
+            ("providers.openai.api_keys", 3, "line break or another character"),
+            ("providers.openai.headers.x-a", 4, "line break or another character"),
+        ],
+    ),
     // Across keys.
     ("providers:\n  acme:\n    format: openai\n", &[("providers.acme", 3, "needs `format` and `base_url`")]),
     ("providers:\n  opnai:\n", &[("providers.opnai", 2, "or did you mean `openai`?")]),
