@@ -24,6 +24,8 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora_proxy::http_proxy_service_with_name;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use shutdown::Signals;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -47,6 +49,14 @@ pub enum StartError {
         name: String,
         /// Why.
         cause: DefinitionError,
+    },
+    /// A file of certificates can't be used.
+    #[error("providers.{name}.ca_file: {path} holds no certificate in PEM form")]
+    Certificates {
+        /// Whose.
+        name: String,
+        /// The file.
+        path: String,
     },
     /// An address can't be listened on.
     #[error("cannot listen on {address} ({key}): {cause}")]
@@ -96,12 +106,12 @@ impl App {
     /// # Errors
     /// When a provider can't be used as it is configured.
     pub fn build(loaded: Loaded, parts: Parts) -> Result<App, StartError> {
-        let config = loaded.config;
         let now = Instant::now();
         let metrics = Metrics::new(VERSION).map_err(|error| StartError::Metrics(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let life = Arc::new(Life::default());
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&config, parts.strategy, &metrics, now)?));
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&loaded, parts.strategy, &metrics, now)?));
+        let config = loaded.config;
         let view = LiveView::new(Arc::clone(&snapshot), Arc::clone(&life), now);
         let api = &config.server.operations.api;
         let operations = Operations::new(Arc::new(view), Arc::clone(&metrics), api, &config.metrics);
@@ -172,17 +182,19 @@ pub fn prepare_process() -> Result<(), StartError> {
 }
 
 fn snapshot(
-    config: &Config,
+    loaded: &Loaded,
     strategy: Arc<dyn Strategy>,
     metrics: &Metrics,
     now: Instant,
 ) -> Result<Snapshot, StartError> {
+    let config = &loaded.config;
     let mut definitions = Vec::with_capacity(config.providers.len());
     for (name, settings) in &config.providers {
-        // Keys from the environment are in the settings already: only `config` reads it.
-        let definition = Definition::new(name, settings, |_| None)
+        let definition = Definition::new(name, settings)
             .map_err(|cause| StartError::Provider { name: name.clone(), cause })?;
-        definitions.push(definition);
+        check_certificates(&definition)?;
+        let lacks_its_key = loaded.keyless.contains(name);
+        definitions.push(if lacks_its_key { definition.requiring_key() } else { definition });
     }
     let registry = Registry::build(Blueprint { definitions, models: config.models.clone(), strategy }, None);
     background::read_auths(&registry, &config.auth_dir);
@@ -196,6 +208,18 @@ fn snapshot(
         pool: operations.connection_pool.clone(),
     };
     Ok(Snapshot::new(clients, registry, settings, metrics, now))
+}
+
+/// Pingora panics on a file that it can't use, so that it is read first.
+fn check_certificates(definition: &Definition) -> Result<(), StartError> {
+    let Some(path) = &definition.ca_file else { return Ok(()) };
+    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
+    let (good, bad): (Vec<_>, Vec<_>) = certificates.partition(Result::is_ok);
+    if !good.is_empty() && bad.is_empty() {
+        return Ok(());
+    }
+    let (name, path) = (definition.name.to_string(), path.display().to_string());
+    Err(StartError::Certificates { name, path })
 }
 
 /// Pingora panics when it can't bind, far from whoever could say why; so it is tried first.

@@ -61,7 +61,7 @@ async fn finish(life: &Life, grace: Duration, mut signals: Watched) {
         () = tokio::time::sleep(grace) => log::warn!("stopped: {} requests were cut", life.open()),
         () = signals.stop() => leave(EXIT_HURRIED),
     }
-    leave(0)
+    leave(0);
 }
 
 fn leave(code: i32) {

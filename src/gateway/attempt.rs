@@ -164,19 +164,21 @@ pub async fn send(
 
 /// Connects, trying the provider's other addresses where one doesn't answer.
 async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSession, bool), Broken> {
-    let mut others = upstream.provider.addresses().take(MAX_ADDRESSES);
-    loop {
+    let mut last = match upstream.connector.get_http_session(peer).await {
+        Ok(connected) => return Ok(connected),
+        Err(error) => error,
+    };
+    // Asked for only now: each asking moves the provider's rotation of addresses on.
+    let first = peer._address.as_inet().copied();
+    let others = upstream.provider.addresses().filter(|address| Some(*address) != first);
+    for address in others.take(MAX_ADDRESSES) {
+        peer._address = address.into();
         match upstream.connector.get_http_session(peer).await {
             Ok(connected) => return Ok(connected),
-            Err(error) => {
-                let tried = peer._address.as_inet().copied();
-                let Some(next) = others.find(|address| Some(*address) != tried) else {
-                    return Err(Broken::from_pingora(&error));
-                };
-                peer._address = next.into();
-            }
+            Err(error) => last = error,
         }
     }
+    Err(Broken::from_pingora(&last))
 }
 
 /// Whether the connection was already gone, so that the provider can't have seen the request.

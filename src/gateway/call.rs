@@ -4,6 +4,7 @@ use super::attempt::{Attempt, Outgoing};
 use super::headers;
 use super::routes::{Endpoint, ModelIn, Streams};
 use crate::domain::{Dialect, ErrorCode, Failure};
+use crate::providers::base::is_confined;
 use crate::providers::credential;
 use crate::translate::edit::{self, Edit};
 use crate::translate::frames::Framing;
@@ -14,6 +15,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMa
 use http::{Method, Version};
 use pingora::http::RequestHeader;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
@@ -25,8 +27,8 @@ pub struct Call {
     pub endpoint: &'static Endpoint,
     /// The model that the client named.
     pub model: Arc<str>,
-    /// Path and query as the client sent them.
-    path_and_query: String,
+    /// Path and query as the client sent them; where the path has the model, its version and query.
+    path: Path,
     /// The client's headers.
     headers: HeaderMap,
     body: Bytes,
@@ -73,14 +75,14 @@ impl Call {
         let Some(model) = model else {
             return Err(bad(BadBody("`model` is missing; say which model is to answer".to_owned())));
         };
-        Ok(Call {
-            endpoint,
-            model: model.into(),
-            path_and_query: request.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-            headers: request.headers.clone(),
-            body,
-            naming,
-        })
+        let path = Path::read(endpoint, &request.uri);
+        let joined = path.with_model(endpoint, &model);
+        if !is_confined(joined.split('?').next().unwrap_or_default()) {
+            return Err(bad(BadBody(
+                "the model's name in the path is none that a model can have".to_owned(),
+            )));
+        }
+        Ok(Call { endpoint, model: model.into(), path, headers: request.headers.clone(), body, naming })
     }
 
     /// The dialect of client and, for now, provider.
@@ -130,7 +132,7 @@ impl Call {
     pub fn outgoing(&self, attempt: &Attempt) -> pingora::Result<Outgoing> {
         let provider = &attempt.upstream.provider.definition;
         let body = self.body_for(&attempt.model);
-        let path = provider.base.upstream_path(&self.path_for(&attempt.model));
+        let path = provider.base.upstream_path(&self.path.with_model(self.endpoint, &attempt.model));
         let mut header = RequestHeader::build_no_case(Method::POST, path.as_bytes(), Some(16))?;
         header.set_version(Version::HTTP_11);
         header.insert_header(HOST, provider.base.authority.as_str())?;
@@ -150,16 +152,49 @@ impl Call {
         });
         edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())
     }
+}
 
-    fn path_for(&self, model: &str) -> std::borrow::Cow<'_, str> {
-        if self.endpoint.model_in == ModelIn::Body || model == &*self.model {
-            return self.path_and_query.as_str().into();
+/// A client's path, with or without the model in it.
+enum Path {
+    /// As the client sent it.
+    Fixed(String),
+    /// Gemini's `/{version}/models/{model}:{verb}{query}`, without the model.
+    WithModel { version: &'static str, query: String },
+}
+
+impl Path {
+    fn read(endpoint: &Endpoint, uri: &http::Uri) -> Path {
+        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        if endpoint.model_in == ModelIn::Body {
+            return Path::Fixed(format!("{}{query}", uri.path()));
         }
-        let version = if self.path_and_query.starts_with("/v1/") { "v1" } else { "v1beta" };
-        let query =
-            self.path_and_query.split_once('?').map_or(String::new(), |(_, query)| format!("?{query}"));
-        format!("/{version}/models/{model}:{}{query}", self.endpoint.path).into()
+        Path::WithModel { version: if uri.path().starts_with("/v1/") { "v1" } else { "v1beta" }, query }
     }
+
+    /// The path for a model. Its name is escaped anew: the client's escapes could lead anywhere.
+    fn with_model(&self, endpoint: &Endpoint, model: &str) -> Cow<'_, str> {
+        match self {
+            Path::Fixed(path) => path.as_str().into(),
+            Path::WithModel { version, query } => {
+                format!("/{version}/models/{}:{}{query}", escaped(model), endpoint.path).into()
+            }
+        }
+    }
+}
+
+/// Percent-encodes all but what a path segment may have (RFC 3986, section 3.3) and the slash, which some
+/// models' names have.
+fn escaped(model: &str) -> String {
+    let mut out = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'@' | b':' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Puts the provider's own headers and the credential on a request.
@@ -184,4 +219,47 @@ pub fn sign(header: &mut RequestHeader, attempt: &Attempt, body: &[u8]) -> pingo
         header.insert_header(name, value)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::routes::{self, Route};
+
+    fn read(path: &'static str, body: &'static str) -> Result<Call, Failure> {
+        let request = RequestHeader::build("POST", path.as_bytes(), None).expect("a request");
+        let path = request.uri.path().to_owned();
+        let Route::Inference { endpoint, model } = routes::find(&Method::POST, &path, &HeaderMap::new())
+        else {
+            panic!("{path} is no endpoint")
+        };
+        Call::read(endpoint, model.as_deref(), &request, Bytes::from_static(body.as_bytes()))
+    }
+
+    #[test]
+    fn a_model_in_the_path_is_escaped_anew_and_cannot_lead_out() {
+        let call = read("/v1beta/models/a%20b:streamGenerateContent?alt=sse", "{}").expect("a call");
+        assert_eq!(&*call.model, "a b");
+        let path = call.path.with_model(call.endpoint, "vendor/b?c");
+        assert_eq!(path, "/v1beta/models/vendor/b%3Fc:streamGenerateContent?alt=sse");
+        let escape = "/v1beta/models/x%2F..%2F..%2Ffiles:generateContent";
+        assert_eq!(read(escape, "{}").err().map(|failure| failure.status), Some(400));
+    }
+
+    #[test]
+    fn a_missing_model_is_named() {
+        let failure = read("/v1/chat/completions", "{}").err().expect("refused");
+        assert!(failure.public.contains("`model` is missing"), "{}", failure.public);
+    }
+
+    #[test]
+    fn the_body_is_renamed_and_asked_for_usage() {
+        let call = read("/v1/chat/completions", r#"{"model":"alias","stream":true}"#).expect("a call");
+        assert!(call.wants_stream() && call.hides_usage());
+        let body: serde_json::Value = serde_json::from_slice(&call.body_for("real")).expect("JSON");
+        assert_eq!(body["model"], "real");
+        assert_eq!(body["stream_options"]["include_usage"], true);
+        let untouched = read("/v1/messages", r#"{"model":"m","stream":true}"#).expect("a call");
+        assert_eq!(untouched.body_for("m").as_ptr(), untouched.body.as_ptr(), "no edit, no copy");
+    }
 }

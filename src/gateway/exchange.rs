@@ -22,7 +22,7 @@ enum Ended {
     /// The client has gone.
     ClientGone,
     /// This candidate failed before the client saw anything.
-    Failed(Failed),
+    Failed(Box<Failed>),
 }
 
 /// An attempt that came to nothing.
@@ -50,7 +50,8 @@ pub async fn run(
                 context.settlement.cancelled();
                 return Ok(());
             }
-            Ended::Failed(Failed { broken, refusal }) => {
+            Ended::Failed(failed) => {
+                let Failed { broken, refusal } = *failed;
                 let class = broken.class;
                 fail(context, &broken, refusal.as_ref().map(|refusal| refusal.header.status.as_u16()));
                 last = refusal;
@@ -92,7 +93,7 @@ async fn attempt(session: &mut Session, context: &mut Context, call: &Call, peer
     match sent {
         Ok(answer) if answer.header.status.is_success() => committed(session, context, call, answer).await,
         Ok(answer) => refused(session, context, answer).await,
-        Err(broken) => Ended::Failed(Failed { broken, refusal: None }),
+        Err(broken) => Ended::Failed(Box::new(Failed { broken, refusal: None })),
     }
 }
 
@@ -113,7 +114,7 @@ async fn committed(session: &mut Session, context: &mut Context, call: &Call, an
             Ended::Answered
         }
         Relayed::ClientGone => Ended::ClientGone,
-        Relayed::Uncommitted(broken) => Ended::Failed(Failed { broken, refusal: None }),
+        Relayed::Uncommitted(broken) => Ended::Failed(Box::new(Failed { broken, refusal: None })),
         Relayed::Truncated(broken) => {
             context.settlement.answered(status, Some(broken.class));
             context.settlement.truncated(broken.reason.clone());
@@ -139,7 +140,7 @@ async fn refused(session: &mut Session, context: &mut Context, mut answer: Answe
     let status = header.status.as_u16();
     let class = classify(status, Some(&body));
     let broken = Broken { class, reason: format!("answered {status}") };
-    Ended::Failed(Failed { broken, refusal: Some(Refusal { class, header, body }) })
+    Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { class, header, body }) }))
 }
 
 /// Gives the client what is left when no candidate answered: the provider's own words where there was but
@@ -166,5 +167,5 @@ async fn conclude(
 }
 
 fn failed(class: ErrorClass, reason: String) -> Ended {
-    Ended::Failed(Failed { broken: Broken { class, reason }, refusal: None })
+    Ended::Failed(Box::new(Failed { broken: Broken { class, reason }, refusal: None }))
 }

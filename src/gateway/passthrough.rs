@@ -9,6 +9,7 @@ use super::clients::Client;
 use super::context::Context;
 use super::headers;
 use crate::domain::{ErrorClass, ErrorCode, Failure};
+use crate::providers::classify::classify;
 use crate::providers::routes::{Route, Target};
 use http::header::HOST;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -77,7 +78,8 @@ pub fn answered(context: &mut Context, response: &mut ResponseHeader) -> pingora
     headers::strip_downstream(response);
     super::reply::common(context, response)?;
     let status = response.status.as_u16();
-    let class = status_class(status);
+    // The status alone speaks: bodies are not read here.
+    let class = (status >= 400).then(|| classify(status, None));
     if let Some(attempt) = &mut context.attempt {
         response.insert_header(super::reply::PROVIDER, &**attempt.upstream.provider.name())?;
         settle(attempt, status, class);
@@ -90,18 +92,6 @@ fn settle(attempt: &mut Attempt, status: u16, class: Option<ErrorClass>) {
     match class {
         None => attempt.succeed(),
         Some(class) => attempt.fail(class, Some(status), &format!("answered {status}")),
-    }
-}
-
-/// What a status alone says; bodies are not read here.
-fn status_class(status: u16) -> Option<ErrorClass> {
-    match status {
-        ..=399 => None,
-        400 => Some(ErrorClass::InvalidRequest),
-        401..=403 => Some(ErrorClass::Auth),
-        429 => Some(ErrorClass::RateLimit),
-        500.. => Some(ErrorClass::ServerError),
-        _ => Some(ErrorClass::InvalidRequest),
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Streams {
 }
 
 /// An inference endpoint. All of them are POST.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The path below the version, or Gemini's verb behind the model.
     pub path: &'static str,

@@ -74,13 +74,12 @@ pub enum DefinitionError {
 }
 
 impl Definition {
-    /// The provider of that name. Where it has no key of its own, `environment` is asked for the
-    /// preset's variable.
-    pub fn new(
-        name: &str,
-        settings: &Settings,
-        environment: impl Fn(&str) -> Option<Secret>,
-    ) -> Result<Definition, DefinitionError> {
+    /// The provider of that name. Keys from the environment are in the settings already: only `config`
+    /// reads it.
+    ///
+    /// # Errors
+    /// When something is missing that neither the operator nor a preset gives, or can't be sent.
+    pub fn new(name: &str, settings: &Settings) -> Result<Definition, DefinitionError> {
         let preset = Preset::of(name);
         let dialect = settings.format.or(preset.map(|p| p.dialect)).ok_or(DefinitionError::NoFormat)?;
         let of_dialect = KeyHeader::of(dialect);
@@ -94,10 +93,7 @@ impl Definition {
         if let Some(version) = &settings.api_version {
             base = base.with_query("api-version", version);
         }
-        let mut keys: Vec<Secret> = settings.keys().cloned().collect();
-        if keys.is_empty() {
-            keys.extend(preset.filter(|p| p.needs_key()).and_then(|p| environment(p.key_variable)));
-        }
+        let keys = settings.keys().cloned().collect();
         let definition = Definition {
             name: name.into(),
             enabled: settings.enabled,
@@ -175,23 +171,15 @@ fn sendable(settings: &Settings) -> Result<Vec<(HeaderName, HeaderValue)>, Defin
 mod tests {
     use super::*;
 
-    fn unset(_: &str) -> Option<Secret> {
-        None
-    }
-
     fn at(url: &str) -> Settings {
         Settings { base_url: Url::parse(url), ..Settings::default() }
     }
 
     #[test]
     fn a_known_name_needs_nothing_more() {
-        let claude = Definition::new("claude", &Settings::default(), |variable| {
-            (variable == "ANTHROPIC_API_KEY").then(|| Secret::new("sk-env"))
-        });
-        let claude = claude.unwrap();
+        let claude = Definition::new("claude", &Settings::default()).unwrap();
         assert_eq!((claude.dialect, claude.key_header), (Dialect::Anthropic, KeyHeader::XApiKey));
         assert_eq!(claude.base.upstream_path("/v1/messages"), "/v1/messages");
-        assert_eq!(claude.keys, [Secret::new("sk-env")]);
         assert!(claude.needs_key);
     }
 
@@ -200,37 +188,34 @@ mod tests {
         let mut settings = at("http://127.0.0.1:9001");
         settings.api_key = Some(Secret::new("sk-mine"));
         settings.format = Some(Dialect::OpenAi);
-        let claude = Definition::new("claude", &settings, |_| Some(Secret::new("sk-env"))).unwrap();
+        let claude = Definition::new("claude", &settings).unwrap();
         assert_eq!((claude.dialect, claude.key_header), (Dialect::OpenAi, KeyHeader::Bearer));
         assert_eq!((claude.base.port, claude.keys), (9_001, vec![Secret::new("sk-mine")]));
     }
 
     #[test]
     fn an_unknown_name_says_what_it_lacks() {
-        let error = |settings: &Settings| Definition::new("mine", settings, unset).unwrap_err();
+        let error = |settings: &Settings| Definition::new("mine", settings).unwrap_err();
         assert_eq!(error(&Settings::default()), DefinitionError::NoFormat);
         let spoken = Settings { format: Some(Dialect::OpenAi), ..Settings::default() };
         assert_eq!(error(&spoken), DefinitionError::NoBase);
-        assert_eq!(
-            Definition::new("azure", &Settings::default(), unset).unwrap_err(),
-            DefinitionError::NoBase
-        );
+        assert_eq!(Definition::new("azure", &Settings::default()).unwrap_err(), DefinitionError::NoBase);
     }
 
     #[test]
     fn a_provider_without_preset_needs_no_key_unless_one_was_meant() {
         let settings = Settings { format: Some(Dialect::OpenAi), ..at("http://127.0.0.1:8000/v1") };
-        let mine = Definition::new("mine", &settings, unset).unwrap();
+        let mine = Definition::new("mine", &settings).unwrap();
         assert!(!mine.needs_key);
         assert!(mine.requiring_key().needs_key);
-        assert!(!Definition::new("ollama", &Settings::default(), unset).unwrap().needs_key);
+        assert!(!Definition::new("ollama", &Settings::default()).unwrap().needs_key);
     }
 
     #[test]
     fn azure_takes_the_host_alone_and_adds_its_version() {
         let settings =
             Settings { api_version: Some("preview".to_owned()), ..at("https://x.openai.azure.com") };
-        let azure = Definition::new("azure", &settings, unset).unwrap();
+        let azure = Definition::new("azure", &settings).unwrap();
         let path = azure.base.upstream_path("/v1/chat/completions");
         assert_eq!(path, "/openai/v1/chat/completions?api-version=preview");
     }
@@ -239,11 +224,11 @@ mod tests {
     fn headers_and_keys_that_cannot_be_sent_are_named_and_not_repeated() {
         let mut settings = Settings::default();
         settings.headers.insert("x-team".to_owned(), Secret::new("se\ncret"));
-        let error = Definition::new("openai", &settings, unset).unwrap_err();
+        let error = Definition::new("openai", &settings).unwrap_err();
         assert_eq!(error.to_string(), "the header `x-team` can't be sent");
 
         let settings = Settings { api_key: Some(Secret::new("se\ncret")), ..Settings::default() };
-        let error = Definition::new("openai", &settings, unset).unwrap_err();
+        let error = Definition::new("openai", &settings).unwrap_err();
         assert!(!error.to_string().contains("cret"), "{error}");
     }
 }

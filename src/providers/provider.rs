@@ -157,7 +157,7 @@ mod tests {
     fn definition(change: impl FnOnce(&mut Settings)) -> Definition {
         let mut settings = Settings { api_key: Some(Secret::new("sk-1")), ..Settings::default() };
         change(&mut settings);
-        Definition::new("openai", &settings, |_| None).unwrap()
+        Definition::new("openai", &settings).unwrap()
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(keyless.available(NOW), Err(Unavailable::NoCredential));
         let off = Provider::new(0, definition(|s| s.enabled = false), None);
         assert_eq!(off.available(NOW), Err(Unavailable::Disabled));
-        let local = Definition::new("ollama", &Settings::default(), |_| None).unwrap();
+        let local = Definition::new("ollama", &Settings::default()).unwrap();
         let local = Provider::new(0, local, None);
         assert!(local.available(NOW).is_ok() && local.credentials().pick(NOW, |_| true).is_some());
     }

@@ -185,7 +185,7 @@ mod tests {
             ..config::Provider::default()
         };
         change(&mut settings);
-        Definition::new(name, &settings, |_| None).unwrap()
+        Definition::new(name, &settings).unwrap()
     }
 
     fn same(_: &mut config::Provider) {}
