@@ -99,8 +99,8 @@ pub(super) const TABLE: &[Row] = &[
     (
         "server:\n  operations:\n    api:\n      trusted_networks: [10.0.0.0/8, 10.0.0.0/33, ten]\n",
         &[
-            ("server.operations.api.trusted_networks[1]", 4, "an IP network such as 10.0.0.0/8"),
-            ("server.operations.api.trusted_networks[2]", 4, "an IP network such as 10.0.0.0/8"),
+            ("server.operations.api.trusted_networks[1]", 4, "a block of addresses"),
+            ("server.operations.api.trusted_networks[2]", 4, "a block of addresses"),
         ],
     ),
     (
