@@ -253,6 +253,7 @@ pub struct HostPort {
 
 impl Scalar for HostPort {
     const FORM: &'static str = "a host and a port, such as smtp.example.com:587";
+    const REPEATED: bool = false;
 
     fn parse(text: &str) -> Option<HostPort> {
         let (host, port) = text.rsplit_once(':')?;

@@ -16,7 +16,6 @@ pub(super) fn credentials_from_environment(
     environment: Environment<'_>,
     problems: &mut Problems,
 ) {
-    let auth_dir = config.auth_dir.display().to_string();
     for (name, provider) in &mut config.providers {
         let Some(preset) = Preset::of(name).filter(|preset| preset.needs_key()) else { continue };
         at(root, &["providers", name], problems, |node, problems| {
@@ -26,7 +25,7 @@ pub(super) fn credentials_from_environment(
             let variable = preset.key_variable;
             provider.api_key = environment(variable).filter(|value| !value.is_empty()).map(Secret::new);
             if provider.api_key.is_none() && provider.enabled {
-                let message = format!("has no key: set {variable} or `api_key`, or put one into {auth_dir}");
+                let message = format!("has no key: set {variable} or `api_key`, or put one into `auth_dir`");
                 problems.warning(node, message);
             }
         });

@@ -85,6 +85,18 @@ const TABLE: &[Row] = &[
         |c| c.server.operations.retry.stream_recovery != StreamRecovery::Off,
         "Broken streams are not recovered yet: they end with an error event.",
     ),
+    row("server.operations.retry.backoff", always, "Attempts follow each other without a pause for now."),
+    row("server.operations.retry.budget", always, "Only max_attempts bounds further attempts for now."),
+    row("server.operations.retry.total_timeout", always, "Only each attempt has its deadlines for now."),
+    row("server.operations.retry.wait_max", always, "No Retry-After is waited out yet."),
+    row("server.operations.streaming.keepalive", always, "Silent streams get no comments yet."),
+    row("server.operations.streaming.keepalive_before_commit", always, "Silent streams get no comments yet."),
+    row("server.limits.header_timeout", always, "A client's header has no deadline of that length yet."),
+    row("providers.*.timeouts.stream_total", always, "Streams have no deadline as a whole yet."),
+    row("providers.*.models.*.context_window", always, "Requests don't move to a larger context yet."),
+    row("providers.*.models.*.max_output_tokens", always, "The model's own bound on output is not used yet."),
+    row("providers.*.models.*.supports_prefill", always, "Broken streams are not recovered yet."),
+    row("state_dir", always, "Nothing is kept across a restart yet."),
     row("providers.*.quota", always, "Quotas are not counted yet."),
     row("providers.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.models.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
@@ -126,5 +138,29 @@ fn is_written(node: &Node, path: &str) -> bool {
         (Value::List(items), "*") => items.iter().any(|item| is_written(item, below)),
         (Value::Map(entries), "*") => entries.iter().any(|entry| is_written(&entry.value, below)),
         _ => node.get(step).is_some_and(|found| is_written(found, below)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Setting, Shape};
+
+    fn is_declared(shape: Shape, path: &str) -> bool {
+        let (step, below) = path.split_once('.').unwrap_or((path, ""));
+        match shape {
+            _ if path.is_empty() => true,
+            Shape::Keys(keys) => keys.iter().any(|key| key.name == step && is_declared((key.shape)(), below)),
+            Shape::List(item) | Shape::Map(item) => step == "*" && is_declared(item(), below),
+            Shape::Scalar => false,
+        }
+    }
+
+    #[test]
+    fn every_row_names_a_key_that_exists() {
+        for row in TABLE {
+            assert!(is_declared(Config::shape(), row.path), "{}", row.path);
+        }
+        assert!(!is_declared(Config::shape(), "server.nothing"));
     }
 }

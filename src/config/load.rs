@@ -2,6 +2,7 @@
 
 use super::{Config, Inactive, cross, inactive, leniency, variables, yaml};
 use crate::settings::{Entry, Node, Problem, Problems, Setting, Severity, Value};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -78,25 +79,36 @@ fn whole_file(message: String) -> Problem {
 /// # Errors
 /// As [`load`].
 pub fn load_text(text: &str, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
+    // What a variable holds may stand in a message in the place of a name: no message repeats it.
+    let told = RefCell::new(BTreeSet::new());
+    let remember = |name: &str| {
+        let value = environment(name);
+        told.borrow_mut().extend(value.clone());
+        value
+    };
     let mut problems = Problems::new();
-    let Some(mut root) = parse(text, environment, &mut problems) else { return Err(problems.into_sorted()) };
+    let read = check_text(text, &remember, &mut problems);
+    told.take().iter().for_each(|value| problems.mask(value));
+    match read.filter(|_| !problems.has_errors()) {
+        Some(loaded) => Ok(Loaded { warnings: problems.into_sorted(), ..loaded }),
+        None => Err(problems.into_sorted()),
+    }
+}
+
+fn check_text(text: &str, environment: Environment<'_>, problems: &mut Problems) -> Option<Loaded> {
+    let mut root = parse(text, environment, problems)?;
     for (path, variable) in DEFAULTS_FROM_ENVIRONMENT {
         if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
             put_if_absent(&mut root, path, value);
         }
     }
-    let read = Config::read(&root, &mut problems);
-    let Some(mut config) = read else { return Err(problems.into_sorted()) };
+    let mut config = Config::read(&root, problems)?;
     config.metrics.host.get_or_insert(config.server.host);
-    cross::credentials_from_environment(&mut config, &root, environment, &mut problems);
-    cross::check(&config, &root, &mut problems);
-    leniency::apply(&config, &mut problems);
-    if problems.has_errors() {
-        return Err(problems.into_sorted());
-    }
-    let inactive = inactive::inactive(&config, &root);
-    let keyless = cross::keyless(&config, &root);
-    Ok(Loaded { config, warnings: problems.into_sorted(), inactive, keyless })
+    cross::credentials_from_environment(&mut config, &root, environment, problems);
+    cross::check(&config, &root, problems);
+    leniency::apply(&config, problems);
+    let (inactive, keyless) = (inactive::inactive(&config, &root), cross::keyless(&config, &root));
+    Some(Loaded { config, warnings: Vec::new(), inactive, keyless })
 }
 
 /// A text as nodes, variables expanded: for `load_text`, and for the credential files of `auth_dir`.

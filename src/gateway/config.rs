@@ -70,6 +70,7 @@ pub struct KeyHash(pub [u8; 32]);
 
 impl Scalar for KeyHash {
     const FORM: &'static str = "the SHA-256 of a key: 64 hexadecimal digits";
+    const REPEATED: bool = false;
 
     fn parse(text: &str) -> Option<KeyHash> {
         let mut hash = [0; 32];
@@ -155,9 +156,12 @@ settings! {
 impl Cors {
     fn check(&self, node: &Node, problems: &mut Problems) {
         let is_origin = |text: &str| Url::parse(text).is_some_and(|url| url.to_string() == text);
-        for origin in self.allowed_origins.iter().filter(|origin| *origin != "*" && !is_origin(origin)) {
-            let message = format!("`{origin}` is not an origin such as https://chat.example.com, or *");
-            problems.error_at(node, "allowed_origins", message);
+        if !self.allowed_origins.iter().all(|origin| origin == "*" || is_origin(origin)) {
+            problems.error_at(
+                node,
+                "allowed_origins",
+                "expected origins such as https://chat.example.com, or *",
+            );
         }
     }
 }

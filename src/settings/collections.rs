@@ -26,7 +26,7 @@ impl<T: Setting> Setting for Vec<T> {
 
     fn read(node: &Node, problems: &mut Problems) -> Option<Vec<T>> {
         let Value::List(items) = &node.value else {
-            problems.unexpected(node, Self::FORM);
+            problems.unexpected(node, Self::FORM, node.kind());
             return None;
         };
         let read = |(index, item)| problems.at_index(index, |problems| T::read(item, problems));
@@ -47,7 +47,7 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
 
     fn read(node: &Node, problems: &mut Problems) -> Option<BTreeMap<String, T>> {
         let Value::Map(entries) = &node.value else {
-            problems.unexpected(node, Self::FORM);
+            problems.unexpected(node, Self::FORM, node.kind());
             return None;
         };
         let mut map = BTreeMap::new();

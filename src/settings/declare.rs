@@ -29,7 +29,7 @@ impl<'a> Fields<'a> {
             if node.is_null() {
                 return Some(Fields(node));
             }
-            problems.unexpected(node, form);
+            problems.unexpected(node, form, node.kind());
             return None;
         };
         let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
@@ -133,7 +133,7 @@ pub(crate) fn read_word<T: Copy>(
     problems: &mut Problems,
 ) -> Option<T> {
     let Value::Scalar { text, expanded, .. } = &node.value else {
-        problems.unexpected(node, form);
+        problems.unexpected(node, form, node.kind());
         return None;
     };
     if let Some((value, _)) = words.iter().find(|(_, word)| word == text) {
@@ -144,7 +144,7 @@ pub(crate) fn read_word<T: Copy>(
             let found = node.describe();
             problems.error(node, format!("{found} is not known; did you mean `{near}`?"));
         }
-        None => problems.unexpected(node, form),
+        None => problems.unexpected(node, form, &node.describe()),
     }
     None
 }

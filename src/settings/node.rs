@@ -95,17 +95,26 @@ impl Node {
         self.get(key).unwrap_or(self)
     }
 
-    /// What it is, for "expected …, found …". Says nothing of what came from the environment.
+    /// What kind of thing it is, for "expected …, found …".
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Scalar { expanded: true, .. } => "the text of a variable",
+            Value::Scalar { .. } => "a text",
+            Value::Unset { .. } => "an unset variable",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The same, with the text itself if it is short and did not come from the environment.
     pub fn describe(&self) -> String {
         const LONGEST_QUOTE: usize = 40;
         match &self.value {
-            Value::Null => "nothing".to_owned(),
-            Value::Scalar { expanded: true, .. } => "the text of a variable".to_owned(),
-            Value::Scalar { text, .. } if text.chars().count() > LONGEST_QUOTE => "a long text".to_owned(),
-            Value::Scalar { text, .. } => format!("`{}`", text.escape_debug()),
-            Value::Unset { .. } => "an unset variable".to_owned(),
-            Value::List(_) => "a list".to_owned(),
-            Value::Map(_) => "a map".to_owned(),
+            Value::Scalar { text, expanded: false, .. } if text.len() <= LONGEST_QUOTE => {
+                format!("`{}`", text.escape_debug())
+            }
+            _ => self.kind().to_owned(),
         }
     }
 }

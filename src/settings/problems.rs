@@ -111,10 +111,10 @@ impl Problems {
         self.at_key(key, |problems| problems.warning(node.at(key), message));
     }
 
-    /// Reports that a node is not of the form that is expected there.
-    pub fn unexpected(&mut self, node: &Node, form: &str) {
+    /// Reports that a node is not of the form that is expected there, but what was `found`.
+    pub fn unexpected(&mut self, node: &Node, form: &str, found: &str) {
         let super::Value::Unset { variables } = &node.value else {
-            return self.error(node, format!("expected {form}, found {}", node.describe()));
+            return self.error(node, format!("expected {form}, found {found}"));
         };
         for variable in variables {
             self.error(node, format!("the environment variable {variable} is not set"));
@@ -138,6 +138,17 @@ impl Problems {
     /// Whether any of them makes the configuration unusable.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Masks a text from the environment wherever a message repeats it.
+    pub fn mask(&mut self, secret: &str) {
+        // A shorter one is no secret, and would be found in the words of the message.
+        const SHORTEST_SECRET: usize = 6;
+        if secret.len() >= SHORTEST_SECRET {
+            for problem in &mut self.found {
+                problem.message = problem.message.replace(secret, "***");
+            }
+        }
     }
 
     /// All of them, to look at or to weigh anew.

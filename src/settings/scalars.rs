@@ -13,6 +13,9 @@ pub trait Scalar: Sized {
     /// What is expected, to complete "expected …" in messages.
     const FORM: &'static str;
 
+    /// Whether a message may repeat a text that hasn't the form. Not where it may well hold a secret.
+    const REPEATED: bool = true;
+
     /// The value of that text, if it has the form.
     fn parse(text: &str) -> Option<Self>;
 
@@ -29,7 +32,8 @@ impl<T: Scalar> Setting for T {
             _ => None,
         };
         if value.is_none() {
-            problems.unexpected(node, <T as Scalar>::FORM);
+            let found = if T::REPEATED { node.describe() } else { node.kind().to_owned() };
+            problems.unexpected(node, <T as Scalar>::FORM, &found);
         }
         value
     }

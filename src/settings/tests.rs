@@ -95,7 +95,7 @@ fn all_problems_are_told_with_their_paths() {
         [
             "lamps: is given twice, first in line 0",
             "name: is required: a text",
-            "lamps[0]: expected a map of settings, found `x`",
+            "lamps[0]: expected a map of settings, found a text",
             "lamps[1].watts: is not a known key; known here: colour, brightness, off_after",
             "lamps[1].colour: `gren` is not known; did you mean `green`?",
             "lamps[1].brightness: must be within 1..=10",

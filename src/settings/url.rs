@@ -59,6 +59,7 @@ impl Scheme {
 
 impl Scalar for Url {
     const FORM: &'static str = "an http:// or https:// address without user, password or fragment";
+    const REPEATED: bool = false;
 
     fn parse(text: &str) -> Option<Url> {
         if text.contains('#') {
