@@ -9,6 +9,7 @@ mod view;
 
 use crate::balance::{RoundRobin, Strategy};
 use crate::config::{Config, Loaded};
+use crate::domain::{Period, Size};
 use crate::gateway::Gateway;
 use crate::gateway::clients::Clients;
 use crate::gateway::life::Life;
@@ -123,9 +124,7 @@ impl App {
             metrics,
             operations: Arc::clone(&operations),
             places: Room::new(limits.max_concurrent_requests as usize),
-            bodies: Room::new(
-                limits.max_buffered_bytes.map_or_else(default_body_room, |size| size.as_usize()),
-            ),
+            bodies: Room::new(limits.max_buffered_bytes.map_or_else(default_body_room, Size::as_usize)),
         };
         Ok(App { config, gateway, life, operations, snapshot, lookup: parts.lookup })
     }
@@ -166,7 +165,7 @@ impl App {
         housekeeping.threads = Some(1);
         pingora.add_service(housekeeping);
         log::info!("gateway on http://{gateway_address}");
-        let delay = server.shutdown_delay.get().map_or(Duration::ZERO, |delay| delay.get());
+        let delay = server.shutdown_delay.get().map_or(Duration::ZERO, Period::get);
         let signals = Signals::new(self.life, delay, server.grace_period.get());
         pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
         Ok(())

@@ -61,7 +61,7 @@ fn provider(upstream: &Upstream, now: Instant, wall: SystemTime) -> ProviderView
         errors_last_minute: figures.errors,
         average_latency: figures.average_latency,
         consecutive_failures: upstream.consecutive_failures(),
-        last_error: upstream.last_error.load().as_ref().map(|error| error.to_string()),
+        last_error: upstream.last_error.load().as_ref().map(ToString::to_string),
         credentials: upstream.provider.credentials().status(wall).into_iter().map(credential).collect(),
         in_flight: u64::from(upstream.provider.in_flight()),
     }

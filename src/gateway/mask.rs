@@ -18,7 +18,7 @@ pub fn secrets(context: &Context, body: Bytes) -> Bytes {
         context.snapshot.registry.providers().iter().flat_map(|provider| &provider.definition.keys);
     let sent = context.attempt.as_ref().and_then(|attempt| attempt.credential.secret());
     let keys = configured.map(Secret::expose).map(str::as_bytes).chain(sent);
-    keys.fold(body, |body, key| replace(body, key))
+    keys.fold(body, replace)
 }
 
 fn replace(body: Bytes, key: &[u8]) -> Bytes {
