@@ -29,8 +29,6 @@ pub struct Call {
     pub model: Arc<str>,
     /// Path and query as the client sent them; where the path has the model, its version and query.
     path: Path,
-    /// The client's headers.
-    headers: HeaderMap,
     body: Bytes,
     naming: Naming,
 }
@@ -125,11 +123,11 @@ impl Call {
         }
     }
 
-    /// The request for the provider of an attempt.
+    /// The request for the provider of an attempt, with what may cross of the client's headers.
     ///
     /// # Errors
     /// When the configuration leads to a path or header that can't be sent.
-    pub fn outgoing(&self, attempt: &Attempt) -> pingora::Result<Outgoing> {
+    pub fn outgoing(&self, attempt: &Attempt, from_client: &HeaderMap) -> pingora::Result<Outgoing> {
         let provider = &attempt.upstream.provider.definition;
         let body = self.body_for(&attempt.model);
         let path = provider.base.upstream_path(&self.path.with_model(self.endpoint, &attempt.model));
@@ -138,7 +136,7 @@ impl Call {
         header.insert_header(HOST, provider.base.authority.as_str())?;
         header.insert_header(USER_AGENT, AGENT)?;
         header.insert_header(ACCEPT_ENCODING, IDENTITY)?;
-        headers::copy_upstream(provider.dialect, &self.headers, &mut header);
+        headers::copy_upstream(provider.dialect, from_client, &mut header);
         header.insert_header(CONTENT_LENGTH, body.len())?;
         sign(&mut header, attempt, &body)?;
         Ok(Outgoing { header, body })

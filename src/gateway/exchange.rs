@@ -5,15 +5,19 @@
 //! answered at once. After a commit nothing is tried again.
 
 use super::Gateway;
-use super::attempt::{self, Answer, Broken};
+use super::attempt::{self, Answer, Broken, Outgoing};
 use super::call::Call;
 use super::context::Context;
-use super::relay::{self, Refusal, Relayed};
+use super::relay::{self, Relayed};
+use super::upstream::Upstream;
 use super::verdict;
 use crate::domain::{ErrorClass, Failure};
 use crate::providers::classify::classify;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
+use std::sync::Arc;
 
 /// How an exchange ended without an answer for the client.
 enum Ended {
@@ -25,10 +29,24 @@ enum Ended {
     Failed(Box<Failed>),
 }
 
+impl Ended {
+    fn broken(broken: Broken) -> Ended {
+        Ended::Failed(Box::new(Failed { broken, refusal: None }))
+    }
+}
+
 /// An attempt that came to nothing.
 struct Failed {
     broken: Broken,
     refusal: Option<Refusal>,
+}
+
+/// A provider's error answer, kept until it is decided whose words the client gets.
+pub struct Refusal {
+    /// Its header.
+    pub header: ResponseHeader,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// Serves a call.
@@ -44,9 +62,20 @@ pub async fn run(
     let mut last: Option<Refusal> = None;
     while context.settlement.attempts < context.snapshot.settings.retry.max_attempts {
         let Ok(peer) = gateway.upstream_peer(session, context).await else { break };
-        match attempt(session, context, call, *peer).await {
+        let Some(attempt) = &context.attempt else { break };
+        let upstream = Arc::clone(&attempt.upstream);
+        let ended = match call.outgoing(attempt, &session.req_header().headers) {
+            Ok(outgoing) => attempt_once(session, context, call, &upstream, *peer, &outgoing).await,
+            Err(error) => {
+                let reason = format!("the request can't be made: {error}");
+                Ended::broken(Broken { class: ErrorClass::Gateway, reason })
+            }
+        };
+        match ended {
             Ended::Answered => return Ok(()),
             Ended::ClientGone => {
+                let reason = "the client went away".to_owned();
+                fail(context, &Broken { class: ErrorClass::Cancelled, reason }, None);
                 context.settlement.cancelled();
                 return Ok(());
             }
@@ -77,33 +106,43 @@ fn fail(context: &mut Context, broken: &Broken, status: Option<u16>) {
 }
 
 /// One attempt, from the request to the end of what the client gets of it.
-async fn attempt(session: &mut Session, context: &mut Context, call: &Call, peer: HttpPeer) -> Ended {
-    let Some(attempt) = &context.attempt else { return Ended::ClientGone };
-    let outgoing = match call.outgoing(attempt) {
-        Ok(outgoing) => outgoing,
-        Err(error) => return failed(ErrorClass::Gateway, error.to_string()),
-    };
-    let timeouts = &attempt.upstream.provider.definition.timeouts;
+async fn attempt_once(
+    session: &mut Session,
+    context: &mut Context,
+    call: &Call,
+    upstream: &Upstream,
+    peer: HttpPeer,
+    outgoing: &Outgoing,
+) -> Ended {
+    let timeouts = &upstream.provider.definition.timeouts;
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
     let sent = tokio::select! {
         biased;
-        sent = attempt::send(&attempt.upstream, peer, &outgoing, header_timeout.get()) => sent,
+        sent = attempt::send(upstream, peer, outgoing, header_timeout.get()) => sent,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     match sent {
-        Ok(answer) if answer.header.status.is_success() => committed(session, context, call, answer).await,
-        Ok(answer) => refused(session, context, answer).await,
-        Err(broken) => Ended::Failed(Box::new(Failed { broken, refusal: None })),
+        Ok(answer) if answer.header.status.is_success() => {
+            committed(session, context, call, upstream, answer).await
+        }
+        Ok(answer) => refused(session, upstream, answer).await,
+        Err(broken) => Ended::broken(broken),
     }
 }
 
 /// Relays a good answer.
-async fn committed(session: &mut Session, context: &mut Context, call: &Call, answer: Answer) -> Ended {
+async fn committed(
+    session: &mut Session,
+    context: &mut Context,
+    call: &Call,
+    upstream: &Upstream,
+    answer: Answer,
+) -> Ended {
     let status = answer.header.status.as_u16();
     let downstream = session.as_downstream_mut();
     let relayed = match call.framing(&answer.header.headers) {
-        Some(framing) => relay::stream(downstream, context, call, framing, answer).await,
-        None => relay::plain(downstream, context, call, answer).await,
+        Some(framing) => relay::stream(downstream, context, call, upstream, framing, answer).await,
+        None => relay::plain(downstream, context, call, upstream, answer).await,
     };
     match relayed {
         Relayed::Whole => {
@@ -114,7 +153,7 @@ async fn committed(session: &mut Session, context: &mut Context, call: &Call, an
             Ended::Answered
         }
         Relayed::ClientGone => Ended::ClientGone,
-        Relayed::Uncommitted(broken) => Ended::Failed(Box::new(Failed { broken, refusal: None })),
+        Relayed::Uncommitted(broken) => Ended::broken(broken),
         Relayed::Truncated(broken) => {
             context.settlement.answered(status, Some(broken.class));
             context.settlement.truncated(broken.reason.clone());
@@ -127,20 +166,19 @@ async fn committed(session: &mut Session, context: &mut Context, call: &Call, an
 }
 
 /// Reads an answer that is no success, and says what it means.
-async fn refused(session: &mut Session, context: &mut Context, mut answer: Answer) -> Ended {
-    let Some(attempt) = &context.attempt else { return Ended::ClientGone };
-    let within = attempt.upstream.provider.definition.timeouts.header.get();
+async fn refused(session: &mut Session, upstream: &Upstream, mut answer: Answer) -> Ended {
+    let within = upstream.provider.definition.timeouts.header.get();
     let body = tokio::select! {
         biased;
         body = relay::error_body(&mut answer, within) => body,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     let header = answer.header.clone();
-    relay::release(context, answer).await;
+    relay::release(upstream, answer).await;
     let status = header.status.as_u16();
     let class = classify(status, Some(&body));
     let broken = Broken { class, reason: format!("answered {status}") };
-    Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { class, header, body }) }))
+    Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body }) }))
 }
 
 /// Gives the client what is left when no candidate answered: the provider's own words where there was but
@@ -153,19 +191,15 @@ async fn conclude(
 ) -> Result<(), Failure> {
     let verdict = verdict::of(context, call, last.as_ref());
     match (verdict, last) {
-        (verdict::Verdict::TheirWords, Some(Refusal { class, header, body })) => {
+        (verdict::Verdict::TheirWords(class), Some(Refusal { header, body })) => {
             context.settlement.answered(header.status.as_u16(), Some(class));
-            let sent = relay::error(session.as_downstream_mut(), context, &header, body).await;
+            let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {
                 context.settlement.cancelled();
             }
             Ok(())
         }
-        (verdict::Verdict::TheirWords, None) => Err(verdict::unavailable(context, call)),
+        (verdict::Verdict::TheirWords(_), None) => Err(verdict::unavailable(context, call)),
         (verdict::Verdict::OurWords(failure), _) => Err(failure),
     }
-}
-
-fn failed(class: ErrorClass, reason: String) -> Ended {
-    Ended::Failed(Box::new(Failed { broken: Broken { class, reason }, refusal: None }))
 }

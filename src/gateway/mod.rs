@@ -46,7 +46,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use routes::{Endpoint, Route};
 use state::Snapshot;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The data plane.
 pub struct Gateway {
@@ -245,7 +245,8 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
         let from_client = session.req_header().headers.get(reply::REQUEST_ID);
         context.identify(context::request_id(from_client));
-        prepare_downstream(session.as_downstream_mut(), self.life.is_draining());
+        let write_timeout = context.snapshot.settings.limits.write_timeout.get();
+        prepare_downstream(session.as_downstream_mut(), write_timeout, self.life.is_draining());
         match self.serve(session, context).await {
             Ok(Next::Answered) => Ok(true),
             Ok(Next::Passthrough) => Ok(false),
@@ -300,7 +301,8 @@ impl ProxyHttp for Gateway {
 }
 
 /// What is set on every session before anything else.
-fn prepare_downstream(session: &mut ServerSession, is_draining: bool) {
+fn prepare_downstream(session: &mut ServerSession, write_timeout: Duration, is_draining: bool) {
+    session.set_write_timeout(Some(write_timeout));
     // Off by default in Pingora, where a second request that is already there would get no answer.
     session.set_pipelining_enabled(session.as_http1().is_some());
     if is_draining || session.req_header().method == Method::CONNECT {

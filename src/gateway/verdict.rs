@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::context::Context;
-use super::relay::Refusal;
+use super::exchange::Refusal;
 use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::routes::Target;
 use std::time::Duration;
@@ -12,8 +12,8 @@ const COME_BACK: Duration = Duration::from_secs(2);
 
 /// Whose words the client gets.
 pub enum Verdict {
-    /// The provider's own answer.
-    TheirWords,
+    /// The provider's own answer, which is of this class.
+    TheirWords(ErrorClass),
     /// An error of ours.
     OurWords(Failure),
 }
@@ -24,7 +24,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
         return Verdict::OurWords(unavailable(context, call));
     };
     if class.is_client_fault() {
-        return Verdict::TheirWords;
+        return Verdict::TheirWords(class);
     }
     if context.tried.iter().all(|tried| tried.class == Some(ErrorClass::Auth)) {
         return Verdict::OurWords(credentials_exhausted(context, call));
@@ -32,7 +32,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     let was_the_only_one = context.route.as_ref().is_some_and(|route| route.targets.len() == 1);
     let is_readable = |refusal: &Refusal| refusal.header.status.as_u16() >= 400;
     if was_the_only_one && last.is_some_and(is_readable) && class != ErrorClass::Auth {
-        return Verdict::TheirWords;
+        return Verdict::TheirWords(class);
     }
     if was_the_only_one && class == ErrorClass::Timeout {
         let message = format!("no answer for model `{}` in time; try again later", call.model);

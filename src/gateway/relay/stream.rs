@@ -1,0 +1,176 @@
+//! Answers that go on as they come: committed with their header, cut into frames, metered on the way.
+//!
+//! Budget per frame: one scan for its end and one for `"usage`; no copy where a read holds whole frames.
+
+use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Context, Meter, Relayed, ServerSession, Upstream};
+use super::{answer_header, client_gone, release, settle_usage};
+use crate::domain::{ErrorClass, ErrorCode, Failure};
+use crate::gateway::reply;
+use crate::translate;
+use crate::translate::frames::{Frames, Framing};
+use crate::translate::usage::Frame;
+use bytes::Bytes;
+use http::Version;
+use http::header::{HeaderValue, TRANSFER_ENCODING};
+use pingora::http::ResponseHeader;
+
+/// Relays a stream to the client.
+pub async fn stream(
+    session: &mut ServerSession,
+    context: &mut Context,
+    call: &Call,
+    upstream: &Upstream,
+    framing: Framing,
+    answer: Answer,
+) -> Relayed {
+    let max_event = context.snapshot.settings.streaming.max_event_size.as_usize();
+    let content = Content::Frames(framing, Frames::new(framing, max_event));
+    let meter = Meter::stream(call.dialect(), framing);
+    let hides_usage = call.hides_usage();
+    let stream = Stream { session, context, call, upstream, meter, content, hides_usage, relayed: 0 };
+    stream.run(answer, None).await
+}
+
+/// Relays a plain answer that is too long to be held back, of which `first` was read already.
+pub(super) async fn unread(
+    session: &mut ServerSession,
+    context: &mut Context,
+    call: &Call,
+    upstream: &Upstream,
+    answer: Answer,
+    first: Bytes,
+) -> Relayed {
+    let meter = Meter::plain(call.dialect());
+    let content = Content::Unread;
+    let stream = Stream { session, context, call, upstream, meter, content, hides_usage: false, relayed: 0 };
+    stream.run(answer, Some(first)).await
+}
+
+/// What goes by.
+enum Content {
+    /// Frames, looked into.
+    Frames(Framing, Frames),
+    /// Bytes that nobody looks into.
+    Unread,
+}
+
+/// A committed answer on its way.
+struct Stream<'r> {
+    session: &'r mut ServerSession,
+    context: &'r mut Context,
+    call: &'r Call,
+    upstream: &'r Upstream,
+    meter: Meter,
+    content: Content,
+    hides_usage: bool,
+    relayed: u64,
+}
+
+impl Stream<'_> {
+    async fn run(mut self, mut answer: Answer, first: Option<Bytes>) -> Relayed {
+        self.context.settlement.stream = matches!(self.content, Content::Frames(..));
+        if self.open(&answer.header).await.is_err() {
+            return self.left();
+        }
+        if let Some(first) = first
+            && self.pass(&first).await.is_err()
+        {
+            return self.left();
+        }
+        let timeouts = &self.upstream.provider.definition.timeouts;
+        answer.session.set_read_timeout(Some(timeouts.first_token.get()));
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = answer.session.read_response_body() => read,
+                () = client_gone(self.session) => return self.left(),
+            };
+            match read {
+                Ok(Some(chunk)) => {
+                    if self.pass(&chunk).await.is_err() {
+                        return self.left();
+                    }
+                    answer.session.set_read_timeout(Some(timeouts.idle.get()));
+                }
+                Ok(None) => break,
+                Err(error) => return self.break_off(&Broken::from_pingora(&error)).await,
+            }
+        }
+        if self.flush().await.is_err() {
+            return self.left();
+        }
+        self.settle();
+        release(self.upstream, answer).await;
+        Relayed::Whole
+    }
+
+    /// Sends the header: the commit.
+    async fn open(&mut self, upstream: &ResponseHeader) -> pingora::Result<()> {
+        let mut header = answer_header(self.context, upstream)?;
+        reply::common(self.context, &mut header)?;
+        if self.session.req_header().version == Version::HTTP_11 {
+            header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        }
+        self.session.write_response_header(header).await
+    }
+
+    /// Sends on what was read, looked into on the way.
+    async fn pass(&mut self, chunk: &Bytes) -> pingora::Result<()> {
+        let (meter, hides_usage) = (&mut self.meter, self.hides_usage);
+        let out = match &mut self.content {
+            Content::Frames(_, frames) => {
+                frames.push(chunk, |frame| meter.see(frame) == Frame::Content || !hides_usage)
+            }
+            Content::Unread => chunk.clone(),
+        };
+        self.send(out).await
+    }
+
+    /// Sends what is left of the last frame.
+    async fn flush(&mut self) -> pingora::Result<()> {
+        let rest = match &mut self.content {
+            Content::Frames(_, frames) => frames.finish(),
+            Content::Unread => Bytes::new(),
+        };
+        self.send(rest).await
+    }
+
+    async fn send(&mut self, out: Bytes) -> pingora::Result<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.context.settlement.first_content();
+        self.relayed += out.len() as u64;
+        self.session.write_response_body(out, false).await
+    }
+
+    /// The provider broke off: the client is told in its dialect, and the message is not ended, so that
+    /// clients that overlook the event notice too.
+    async fn break_off(mut self, broken: &Broken) -> Relayed {
+        self.settle();
+        if matches!(self.content, Content::Frames(Framing::Events, _)) {
+            let message = "the provider broke off in the middle of its answer; ask again";
+            let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
+            let event = translate::error::event(self.call.dialect(), &failure);
+            // Best effort: the abort below says it too.
+            let _ = self.session.write_response_body(event, false).await;
+        }
+        self.session.shutdown().await;
+        Relayed::Truncated(Broken { class: ErrorClass::Truncated, reason: broken.reason.clone() })
+    }
+
+    fn left(mut self) -> Relayed {
+        self.settle();
+        Relayed::ClientGone
+    }
+
+    /// What was used is settled however the stream ends. Where nothing is reported, a frame counts as a
+    /// token, which is how models stream.
+    fn settle(&mut self) {
+        let output = match self.content {
+            Content::Frames(..) => self.meter.frames(),
+            Content::Unread => self.relayed / BYTES_PER_TOKEN,
+        };
+        settle_usage(self.context, self.call, &self.meter, output);
+    }
+}
