@@ -80,7 +80,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model: model.into(), path, headers: request.headers.clone(), body, naming })
+        Ok(Call { endpoint, model: model.into(), path, body, naming })
     }
 
     /// The dialect of client and, for now, provider.
