@@ -2,7 +2,7 @@
 //!
 //! One service, since each costs a runtime and a thread.
 
-use crate::config::yaml;
+use crate::config;
 use crate::gateway::state::Snapshot;
 use crate::providers::auths::{Auths, Fingerprint};
 use crate::providers::registry::Registry;
@@ -95,5 +95,5 @@ pub fn read_auths(registry: &Registry, folder: &Path) {
 }
 
 fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
-    yaml::parse(text).map_err(|error| problems.error_at_place(error.line, error.column, error.message)).ok()
+    config::parse(text, &config::process_environment, problems)
 }

@@ -8,7 +8,7 @@ use super::context::{Context, Held};
 use super::headers;
 use super::limits;
 use crate::domain::{ErrorCode, Failure, wall_clock};
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 
@@ -65,10 +65,4 @@ fn check_framing(session: &ServerSession) -> Result<(), Failure> {
         return Err(Failure::new(ErrorCode::InvalidRequest, message));
     }
     Ok(())
-}
-
-/// Whether the client waits for a word before it sends its body.
-pub fn expects_continue(session: &ServerSession) -> bool {
-    let expect = session.req_header().headers.get(EXPECT);
-    expect.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

@@ -111,6 +111,14 @@ pub struct Answer {
     pub peer: HttpPeer,
 }
 
+/// A provider's error answer, kept until it is decided whose words the client gets.
+pub struct Refusal {
+    /// Its header.
+    pub header: ResponseHeader,
+    /// Its body.
+    pub body: Bytes,
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub struct Broken {

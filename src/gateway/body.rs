@@ -6,7 +6,7 @@
 use super::limits::Permit;
 use crate::domain::{ErrorCode, Failure};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
 use pingora::protocols::http::ServerSession;
 use std::io::Read;
 
@@ -23,6 +23,10 @@ pub async fn read(session: &mut ServerSession, limit: usize, held: &mut Permit) 
     let announced = announced_length(headers);
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
+    }
+    if expects_continue(headers) {
+        // A client that is gone is noticed when its body is read.
+        let _ = session.write_continue_response().await;
     }
     let raw = gather(session, announced.unwrap_or(0), limit, held).await?;
     match coding {
@@ -76,6 +80,12 @@ fn check(length: usize, limit: usize) -> Result<(), Failure> {
 fn too_large(limit: usize) -> Failure {
     let message = format!("the request body is larger than the {limit} bytes that this gateway takes");
     Failure::new(ErrorCode::RequestTooLarge, message)
+}
+
+/// Whether the client waits for a word before it sends its body (RFC 9110, section 10.1.1). Pingora leaves
+/// the word to us.
+fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<usize> {

@@ -5,7 +5,7 @@
 //! answered at once. After a commit nothing is tried again.
 
 use super::Gateway;
-use super::attempt::{self, Answer, Broken, Outgoing};
+use super::attempt::{self, Answer, Broken, Outgoing, Refusal};
 use super::call::Call;
 use super::context::Context;
 use super::relay::{self, Relayed};
@@ -13,8 +13,6 @@ use super::upstream::Upstream;
 use super::verdict;
 use crate::domain::{ErrorClass, Failure};
 use crate::providers::classify::classify;
-use bytes::Bytes;
-use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
 use std::sync::Arc;
@@ -39,14 +37,6 @@ impl Ended {
 struct Failed {
     broken: Broken,
     refusal: Option<Refusal>,
-}
-
-/// A provider's error answer, kept until it is decided whose words the client gets.
-pub struct Refusal {
-    /// Its header.
-    pub header: ResponseHeader,
-    /// Its body.
-    pub body: Bytes,
 }
 
 /// Serves a call.

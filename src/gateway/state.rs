@@ -49,7 +49,8 @@ impl Snapshot {
             .providers()
             .iter()
             .map(|provider| {
-                let models = provider.definition.models.iter().map(|model| model.name.as_str());
+                let known = provider.definition.known_models.iter().copied();
+                let models = registry.upstream_names(provider.index).into_iter().chain(known);
                 let meters = metrics.provider(provider.name(), models);
                 Arc::new(Upstream::new(Arc::clone(provider), meters, &settings.pool, now))
             })

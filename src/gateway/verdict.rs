@@ -1,8 +1,8 @@
 //! What a client is told when no candidate answered.
 
+use super::attempt::Refusal;
 use super::call::Call;
 use super::context::Context;
-use super::exchange::Refusal;
 use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::routes::Target;
 use std::time::Duration;

@@ -52,6 +52,8 @@ pub struct Definition {
     pub timeouts: Timeouts,
     /// Dollars per thousand tokens, for models without a price of their own.
     pub price: Option<Price>,
+    /// Models that have metrics of their own, beside those that the configuration names.
+    pub known_models: &'static [&'static str],
     /// Certificates to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
 }
@@ -111,6 +113,7 @@ impl Definition {
             max_concurrency: settings.max_concurrency,
             timeouts: settings.timeouts.clone(),
             price: settings.cost_per_1k_tokens,
+            known_models: preset.map_or(&[], |p| p.known_models),
             ca_file: settings.ca_file.clone(),
         };
         definition.key_entries()?;

@@ -43,6 +43,8 @@ pub struct Preset {
     pub key_header: KeyHeader,
     /// Beginnings of the model names that are surely its own.
     pub model_prefixes: &'static [&'static str],
+    /// Its best-known models, which have metrics of their own though no list names them.
+    pub known_models: &'static [&'static str],
     /// Whether it has OpenAI's Responses API.
     pub responses: bool,
 }
@@ -71,6 +73,16 @@ const ANTHROPIC: Preset = Preset {
     key_variable: "ANTHROPIC_API_KEY",
     key_header: KeyHeader::XApiKey,
     model_prefixes: &["claude-"],
+    known_models: &[
+        "claude-3-5-haiku-latest",
+        "claude-3-5-sonnet",
+        "claude-3-5-sonnet-latest",
+        "claude-3-7-sonnet-latest",
+        "claude-haiku-4-5",
+        "claude-opus-4-1",
+        "claude-opus-4-5",
+        "claude-sonnet-4-5",
+    ],
     responses: false,
 };
 
@@ -83,6 +95,7 @@ const fn compatible(name: &'static str, base_url: &'static str, key_variable: &'
         key_variable,
         key_header: KeyHeader::Bearer,
         model_prefixes: &[],
+        known_models: &[],
         responses: false,
     }
 }
@@ -93,6 +106,19 @@ pub const PRESETS: &[Preset] = &[
     Preset { name: "claude", ..ANTHROPIC },
     Preset {
         model_prefixes: &["gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-"],
+        known_models: &[
+            "gpt-4.1",
+            "gpt-4.1-mini",
+            "gpt-4o",
+            "gpt-4o-mini",
+            "gpt-5",
+            "gpt-5-mini",
+            "gpt-5-nano",
+            "o3",
+            "o4-mini",
+            "text-embedding-3-large",
+            "text-embedding-3-small",
+        ],
         responses: true,
         ..compatible("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
     },
@@ -103,6 +129,13 @@ pub const PRESETS: &[Preset] = &[
         key_variable: "GEMINI_API_KEY",
         key_header: KeyHeader::XGoogApiKey,
         model_prefixes: &["gemini-"],
+        known_models: &[
+            "gemini-2.0-flash",
+            "gemini-2.5-flash",
+            "gemini-2.5-flash-lite",
+            "gemini-2.5-pro",
+            "gemini-embedding-001",
+        ],
         responses: false,
     },
     compatible("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),

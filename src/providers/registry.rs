@@ -14,7 +14,7 @@ use super::routes::{ListedModel, Route, Routes, Target, UnknownModel};
 use super::selector::Pool;
 use crate::balance::{Candidate, Facts, Strategy, Tickets, best_tier};
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -84,6 +84,11 @@ impl Registry {
     /// Who may serve this model, in the order of the rules in [`super::routes`].
     pub fn resolve(&self, requested: &str) -> Result<Arc<Route>, UnknownModel> {
         self.routes.resolve(requested)
+    }
+
+    /// The provider's own names of the models that the configuration may ask it for.
+    pub fn upstream_names(&self, provider: usize) -> BTreeSet<&str> {
+        self.routes.upstream_names(provider)
     }
 
     /// What `GET /v1/models` shows: the names that the configuration has.

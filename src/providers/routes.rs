@@ -10,7 +10,7 @@
 //! look-up. This module must not know who is healthy: a route is who *may* serve.
 
 use super::config::{self, ModelRoute};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The entry of `models:` for all names that have none.
@@ -137,6 +137,16 @@ impl Routes {
     /// The names that the configuration has: entries first, then models and aliases in its order.
     pub fn models(&self) -> &[ListedModel] {
         &self.listed
+    }
+
+    /// The provider's own names of the models that the configuration may ask it for.
+    pub fn upstream_names(&self, provider: usize) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for (name, route) in &self.named {
+            let own = route.targets.iter().filter(|target| target.provider == provider);
+            names.extend(own.map(|target| target.upstream_model.as_deref().unwrap_or(name)));
+        }
+        names
     }
 
     fn enabled(&self) -> impl Iterator<Item = (usize, &Supplier)> {

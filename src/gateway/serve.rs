@@ -1,0 +1,142 @@
+//! The first phase: what was called, and the room that answers it.
+
+use super::call::Call;
+use super::clients::Client;
+use super::context::Context;
+use super::routes::{self, Endpoint, Route};
+use super::{Gateway, admit, body, choose, cors, exchange, models, passthrough, reply};
+use crate::domain::{ErrorCode, Failure};
+use crate::operations::{self, Port};
+use crate::providers::registry::Registry;
+use crate::providers::routes::{Route as Targets, Target};
+use http::StatusCode;
+use pingora_proxy::Session;
+use std::sync::Arc;
+
+/// Where a request goes after this phase.
+pub(super) enum Next {
+    /// Nowhere: the client has its answer.
+    Answered,
+    /// To Pingora's stock loop.
+    Passthrough,
+}
+
+/// Serves a request whose header has been read.
+///
+/// # Errors
+/// With what the client is to be told.
+pub(super) async fn serve(
+    gateway: &Gateway,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<Next, Failure> {
+    let header = session.req_header();
+    let cors = &context.snapshot.settings.cors;
+    if cors::is_preflight(&header.method, &header.headers) {
+        let answer = cors.preflight(&header.headers);
+        return preflight(session, context, answer).await;
+    }
+    context.cors = cors.answer_headers(&header.headers);
+    let (method, uri) = (header.method.clone(), header.uri.clone());
+    let route = routes::find(&method, uri.path(), &header.headers);
+    context.dialect = route.dialect();
+    match route {
+        Route::Operations => {
+            let operations = &gateway.operations;
+            // The client is gone if this fails, and there is nobody left to tell.
+            let _ = operations::answer(operations, session.as_downstream_mut(), Port::Gateway).await;
+        }
+        Route::Inference { endpoint, model } => {
+            infer(gateway, session, context, endpoint, model.as_deref()).await?;
+        }
+        Route::Models { id, .. } => {
+            let client = admit::admit(gateway, session, context)?;
+            models::answer(session.as_downstream_mut(), context, &client, id.as_deref()).await?;
+        }
+        Route::Passthrough { provider } => {
+            let client = admit::admit(gateway, session, context)?;
+            passthrough::prepare(context, &client, provider, session.req_header())?;
+            return Ok(Next::Passthrough);
+        }
+        Route::WrongMethod { allow, .. } => {
+            context.allow = Some(allow);
+            let message = format!("{method} is not allowed here; use {allow}");
+            return Err(Failure::new(ErrorCode::MethodNotAllowed, message));
+        }
+        Route::Unknown { .. } => {
+            let message =
+                format!("there is nothing at {method} {}; see the guide for the routes", uri.path());
+            return Err(Failure::new(ErrorCode::NotFound, message));
+        }
+    }
+    Ok(Next::Answered)
+}
+
+/// An inference request, from the door to the last byte of its answer.
+async fn infer(
+    gateway: &Gateway,
+    session: &mut Session,
+    context: &mut Context,
+    endpoint: &'static Endpoint,
+    path_model: Option<&str>,
+) -> Result<(), Failure> {
+    let client = admit::admit(gateway, session, context)?;
+    context.endpoint = Some(endpoint);
+    let limit = context.snapshot.settings.limits.max_body_size.as_usize();
+    let Some(held) = &mut context.held else { return Ok(()) };
+    let body = body::read(session.as_downstream_mut(), limit, &mut held.body).await?;
+    let call = Call::read(endpoint, path_model, session.req_header(), body)?;
+    context.model = Arc::clone(&call.model);
+    context.settlement.model = Arc::clone(&call.model);
+    if !client.may_use(&call.model) {
+        let message = format!("this client may not use the model `{}`", call.model);
+        return Err(Failure::new(ErrorCode::ModelForbidden, message));
+    }
+    context.route = Some(route(&context.snapshot.registry, &client, &call)?);
+    exchange::run(gateway, session, context, &call).await
+}
+
+/// Who may serve the call.
+fn route(registry: &Registry, client: &Client, call: &Call) -> Result<Arc<Targets>, Failure> {
+    let route = registry.resolve(&call.model).map_err(|unknown| {
+        let near: Vec<String> = unknown.near.into_iter().filter(|name| client.may_use(name)).collect();
+        let hint =
+            if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
+        let message = format!("no provider serves the model `{}`{hint}", call.model);
+        Failure::new(ErrorCode::ModelNotFound, message)
+    })?;
+    let can_express = |target: &Target| {
+        let provider = registry.provider(target.provider);
+        provider.is_some_and(|provider| choose::can_express(&provider.definition, call.endpoint))
+    };
+    if route.targets.iter().any(can_express) {
+        return Ok(route);
+    }
+    let message = format!(
+        "no provider of model `{}` speaks the {} dialect of this endpoint, and translation between dialects is \
+         not there yet; call the model through its provider's own dialect",
+        call.model,
+        call.dialect()
+    );
+    Err(Failure::new(ErrorCode::UnsupportedFeature, message))
+}
+
+async fn preflight(
+    session: &mut Session,
+    context: &mut Context,
+    answer: Option<cors::Headers>,
+) -> Result<Next, Failure> {
+    let Some(headers) = answer else {
+        let message = "this origin may not call the gateway; its operator can allow it in `server.cors.allowed_origins`";
+        return Err(Failure::new(ErrorCode::ModelForbidden, message));
+    };
+    context.cors = headers;
+    let sent = async {
+        let mut header = reply::header(StatusCode::NO_CONTENT.as_u16(), context.cors.len() + 1)?;
+        reply::common(context, &mut header)?;
+        session.as_downstream_mut().write_response_header(header).await
+    };
+    // The client is gone if this fails, and there is nobody left to tell.
+    let _ = sent.await;
+    Ok(Next::Answered)
+}
