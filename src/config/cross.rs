@@ -3,6 +3,7 @@
 use super::{Config, Environment};
 use crate::alerts::config::Notifications;
 use crate::domain::Secret;
+use crate::observe::UNROUTED;
 use crate::providers::config::{Model, Provider};
 use crate::providers::presets::{PRESETS, Preset};
 use crate::settings::{Node, Problems, Value, nearest};
@@ -44,6 +45,13 @@ pub(super) fn keyless(config: &Config, root: &Node) -> BTreeSet<String> {
     let without = config.providers.iter().filter(|(_, provider)| provider.keys().next().is_none());
     without.map(|(name, _)| name.clone()).filter(|name| was_given(name)).collect()
 }
+
+/// The longest name of a provider.
+const MAX_NAME: usize = 64;
+/// Label values that are no provider.
+const RESERVED_NAMES: [&str; 1] = [UNROUTED];
+/// Paths that metrics can't be put on.
+const TAKEN_PATHS: [&str; 6] = ["/health", "/ready", "/dashboard", "/v0", "/v1", "/providers"];
 
 /// Runs every check.
 pub(super) fn check(config: &Config, root: &Node, problems: &mut Problems) {
@@ -122,8 +130,14 @@ fn providers(config: &Config, root: &Node, problems: &mut Problems) {
                 _ => {}
             }
         });
-        if name.contains('/') {
-            error(root, &path, problems, "a provider's name can't have a slash".to_owned());
+        if !is_name(name) {
+            let message = format!(
+                "a provider's name has letters, digits, dots, dashes and underscores, at most {MAX_NAME} of them"
+            );
+            error(root, &path, problems, message);
+        }
+        if RESERVED_NAMES.contains(&name.as_str()) {
+            error(root, &path, problems, "this name stands for something else in metrics".to_owned());
         }
         if has_duplicates(provider.models.iter().map(Model::client_name)) {
             error(
@@ -231,6 +245,12 @@ fn alerts(config: &Config, root: &Node, problems: &mut Problems) {
     }
 }
 
+/// Whether a provider can be called this: the name stands in paths, headers, labels and log lines.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_allowed)
+}
+
 fn ports(config: &Config, root: &Node, problems: &mut Problems) {
     let (server, metrics) = (&config.server, &config.metrics);
     let overlapping = metrics
@@ -238,6 +258,10 @@ fn ports(config: &Config, root: &Node, problems: &mut Problems) {
         .is_none_or(|host| host == server.host || host.is_unspecified() || server.host.is_unspecified());
     if metrics.enabled && metrics.port == server.port && overlapping {
         error(root, &["metrics", "port"], problems, "is the gateway's own port too".to_owned());
+    }
+    let is_taken = |taken: &&&str| metrics.path == ***taken || metrics.path.starts_with(&format!("{taken}/"));
+    if let Some(taken) = TAKEN_PATHS.iter().find(is_taken) {
+        error(root, &["metrics", "path"], problems, format!("{taken} is something else's path"));
     }
 }
 

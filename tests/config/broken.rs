@@ -24,6 +24,16 @@ pub(super) const TABLE: &[Row] = &[
         ],
     ),
     ("server:\n  tls:\n    cert_file: /dev/null\n", &[("server.tls.key_file", 3, "is required: a path")]),
+    (
+        "providers:\n  a b: {format: openai, base_url: \"http://127.0.0.1:1\"}\n",
+        &[("providers.a b", 2, "a provider's name has letters, digits")],
+    ),
+    (
+        "providers:\n  none: {format: openai, base_url: \"http://127.0.0.1:1\"}\n",
+        &[("providers.none", 2, "stands for something else")],
+    ),
+    ("metrics:\n  path: /health\n", &[("metrics.path", 2, "/health is something else's path")]),
+    ("metrics:\n  path: /v1/x\n", &[("metrics.path", 2, "/v1 is something else's path")]),
     // Types.
     ("server: 5\n", &[("server", 1, "expected a map of settings, found a text")]),
     ("server:\n  - port: 5\n", &[("server", 2, "expected a map of settings, found a list")]),
