@@ -26,7 +26,7 @@ pub(super) const TABLE: &[Row] = &[
     ("server:\n  tls:\n    cert_file: /dev/null\n", &[("server.tls.key_file", 3, "is required: a path")]),
     (
         "providers:\n  a b: {format: openai, base_url: \"http://127.0.0.1:1\"}\n",
-        &[("providers.a b", 2, "a provider's name has letters, digits")],
+        &[("providers[\"a b\"]", 2, "a provider's name has letters, digits")],
     ),
     (
         "providers:\n  none: {format: openai, base_url: \"http://127.0.0.1:1\"}\n",
