@@ -5,6 +5,7 @@
 use crate::config;
 use crate::gateway::state::Snapshot;
 use crate::providers::auths::{Auths, Fingerprint};
+use crate::providers::provider::Provider;
 use crate::providers::registry::Registry;
 use crate::providers::resolve::{Change, Lookup, REFRESH};
 use crate::settings::{Node, Problems};
@@ -15,10 +16,14 @@ use pingora::services::background::BackgroundService;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::interval;
+use tokio::runtime::Builder;
+use tokio::time::{interval, timeout};
 
 /// How often the folder of credentials is looked at.
 const LOOK_AT_AUTHS: Duration = Duration::from_secs(5);
+
+/// How long the start waits for names.
+const FIRST_LOOKUP: Duration = Duration::from_secs(3);
 
 /// The background service.
 pub struct Housekeeping {
@@ -39,15 +44,7 @@ impl Housekeeping {
             ticks.tick().await;
             let snapshot = self.snapshot.load_full();
             for (provider, change) in snapshot.registry.resolve_names(Arc::clone(&self.lookup)).await {
-                let name = provider.name();
-                match change {
-                    Change::Resolved { addresses } => log::debug!("{name}: {addresses} addresses"),
-                    Change::Failed { cause, kept } => {
-                        log::warn!(
-                            "{name}: its name does not resolve ({cause}); {kept} known addresses are used"
-                        );
-                    }
-                }
+                report(&provider, &change);
             }
         }
     }
@@ -73,6 +70,28 @@ impl BackgroundService for Housekeeping {
             () = self.resolve_names() => {}
             () = self.watch_auths() => {}
             _ = shutdown.changed() => {}
+        }
+    }
+}
+
+/// Resolves every provider's name once before the first request comes, if it can be done in a moment.
+pub fn resolve_first(registry: &Registry, lookup: &Arc<dyn Lookup>) {
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+    let resolved = async { timeout(FIRST_LOOKUP, registry.resolve_names(Arc::clone(lookup))).await };
+    match runtime.block_on(resolved) {
+        Ok(changes) => changes.iter().for_each(|(provider, change)| report(provider, change)),
+        Err(_) => log::warn!("not every provider's name resolved within {FIRST_LOOKUP:?}; starting without"),
+    }
+    // A look-up that hangs in the system must not hang the start.
+    runtime.shutdown_background();
+}
+
+fn report(provider: &Provider, change: &Change) {
+    let name = provider.name();
+    match change {
+        Change::Resolved { addresses } => log::debug!("{name}: {addresses} addresses"),
+        Change::Failed { cause, kept } => {
+            log::warn!("{name}: its name does not resolve ({cause}); {kept} known addresses are used");
         }
     }
 }

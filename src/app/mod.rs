@@ -139,6 +139,7 @@ impl App {
         let operations_host = self.config.metrics.host.unwrap_or(server.host);
         let operations_address = SocketAddr::new(operations_host, self.config.metrics.port.0);
         check_address(gateway_address, "server.port")?;
+        background::resolve_first(&self.snapshot.load().registry, &self.lookup);
         let mut pingora = Server::new_with_opt_and_conf(None, server_conf(&self.config));
         pingora.bootstrap();
         let conf = Arc::clone(&pingora.configuration);

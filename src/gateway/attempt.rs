@@ -155,15 +155,20 @@ pub async fn send(
     outgoing: &Outgoing,
     header_timeout: Duration,
 ) -> Result<Answer, Broken> {
+    let pool = peer.group_key;
     loop {
         let (mut session, reused) = connect(upstream, &mut peer).await?;
         session.set_read_timeout(Some(header_timeout));
         session.set_write_timeout(Some(header_timeout));
         match converse(&mut session, outgoing).await {
-            Ok(header) => return Ok(Answer { session, header, peer }),
+            Ok(header) => {
+                peer.group_key = pool;
+                return Ok(Answer { session, header, peer });
+            }
             Err(error) if reused && is_dead_connection(&error) => {
-                // The next pooled connection may be dead as well; a key of its own forces a fresh one.
-                peer.group_key = u64::MAX - peer.group_key;
+                // The next pooled connection may be dead as well; a key that nobody else has makes it a
+                // fresh one.
+                peer.group_key = fastrand::u64(..);
             }
             Err(error) => return Err(Broken::from_pingora(&error)),
         }

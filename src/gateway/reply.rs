@@ -91,12 +91,17 @@ pub async fn whole(
     mut header: Box<ResponseHeader>,
     body: Bytes,
 ) -> pingora::Result<()> {
-    header.insert_header(CONTENT_LENGTH, body.len())?;
+    // 204 has no body by its nature, and must not say how long it is (RFC 9110, section 8.6).
+    if header.status != StatusCode::NO_CONTENT {
+        header.insert_header(CONTENT_LENGTH, body.len())?;
+    }
     common(context, &mut header)?;
     if !session.is_body_done() {
         session.set_total_drain_timeout(Some(DRAIN));
     }
-    let has_body = !body.is_empty() && session.req_header().method != Method::HEAD;
+    let has_body = !body.is_empty()
+        && header.status != StatusCode::NO_CONTENT
+        && session.req_header().method != Method::HEAD;
     session.write_response_header(header).await?;
     if has_body {
         session.write_response_body(body, true).await?;

@@ -77,6 +77,11 @@ impl Settlement {
         self.started
     }
 
+    /// The header of an answer went out; how it ends is not known yet.
+    pub fn header_sent(&mut self, http_status: u16) {
+        self.http_status = http_status;
+    }
+
     /// An answer of a provider was given to the client, with this status.
     pub fn answered(&mut self, http_status: u16, error: Option<ErrorClass>) {
         self.http_status = http_status;

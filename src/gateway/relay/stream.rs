@@ -111,7 +111,9 @@ impl Stream<'_> {
         if self.session.req_header().version == Version::HTTP_11 {
             header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
         }
-        self.session.write_response_header(header).await
+        self.session.write_response_header(header).await?;
+        self.context.settlement.header_sent(upstream.status.as_u16());
+        Ok(())
     }
 
     /// Sends on what was read, looked into on the way.
