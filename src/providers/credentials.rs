@@ -5,7 +5,7 @@
 //! while (it was tried, it cools down) is the caller's to say.
 //!
 //! Budget per pick: one ArcSwap load, one atomic add, one reference count; no lock, and no allocation up
-//! to [`INLINE_ENTRIES`] entries.
+//! to `INLINE_ENTRIES` entries.
 
 use super::credential::{Entry, EntryStatus};
 use crate::balance::{Candidate, Tickets, best_tier, rotate};

@@ -1,6 +1,6 @@
 //! A provider as the program uses it: what the operator wrote, completed by the preset of its name.
 //!
-//! What is typed and what is used are two types: [`config::Provider`] may leave almost everything out,
+//! What is typed and what is used are two types: [`super::config::Provider`] may leave almost everything out,
 //! a [`Definition`] has everything. This module must not know live state.
 
 use super::base::Base;

@@ -2,7 +2,7 @@
 //!
 //! The `LoadBalancer` knows one `Backend` per provider, whose identity is the provider's index and no
 //! address: two providers on one host and port stay two, and a change in DNS changes nothing here. The
-//! request's eligible candidates come with the key ([`super::key`]), so the strategy's answer is the
+//! request's eligible candidates come with the key (`key.rs`), so the strategy's answer is the
 //! first item of the iterator and no candidate is rejected afterwards. The address that is connected to
 //! is chosen later, from the provider's resolver.
 //!
