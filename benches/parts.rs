@@ -1,0 +1,93 @@
+//! What the parts cost that every request or every streamed event passes: `cargo bench --bench parts`.
+//!
+//! Reading what a body says about itself, cutting a stream into frames, and choosing a provider. A part
+//! whose module doc states a budget is measured here; whole requests are another bench's business.
+
+#![allow(missing_docs, reason = "criterion_group makes a public function without one")]
+
+use bytes::Bytes;
+use cliproxy::balance::{Candidate, Facts, RoundRobin, Tickets};
+use cliproxy::providers::selector::Pool;
+use cliproxy::translate::frames::{Frames, Framing};
+use cliproxy::translate::peek::Peek;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// As the gateway has it where nothing is configured: `streaming.max_event_size`.
+const MAX_FRAME: usize = 16 << 20;
+
+/// A short chat, and one with a long document in it.
+const BODY_SIZES: [(&str, usize); 2] = [("2 KB", 2 << 10), ("1 MB", 1 << 20)];
+
+const PROVIDER_COUNTS: [u32; 2] = [10, 1_000];
+
+/// A chat request of about that size, its `model` last: the whole of it has to be read.
+fn chat_request(size: usize) -> Vec<u8> {
+    let text = r#"The \"quick\" brown fox jumps over the lazy dog.\n"#.repeat(size / 50);
+    let messages = format!(r#"[{{"role":"user","content":"{text}"}}]"#);
+    format!(r#"{{"stream":true,"messages":{messages},"model":"gpt-4o-mini"}}"#).into_bytes()
+}
+
+fn peek(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("peek");
+    for (name, size) in BODY_SIZES {
+        let body = chat_request(size);
+        assert!(Peek::read(&body).is_ok_and(|peek| peek.stream), "the body is what we mean to measure");
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(name, |bench| bench.iter(|| Peek::read(black_box(&body))));
+    }
+    group.finish();
+}
+
+fn frames(bench: &mut Criterion) {
+    let event = concat!(
+        r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","#,
+        r#""choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#,
+        "\n\n"
+    );
+    let whole = Bytes::from_static(event.as_bytes());
+    let (head, tail) = (whole.slice(..80), whole.slice(80..));
+    let mut group = bench.benchmark_group("frames");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("an event in one read", |bench| {
+        let mut frames = Frames::new(Framing::Events, MAX_FRAME);
+        bench.iter(|| frames.push(black_box(&whole), |frame| !frame.is_empty()));
+    });
+    group.bench_function("an event in two reads", |bench| {
+        let mut frames = Frames::new(Framing::Events, MAX_FRAME);
+        bench.iter(|| {
+            let first = frames.push(black_box(&head), |frame| !frame.is_empty());
+            (first, frames.push(black_box(&tail), |frame| !frame.is_empty()))
+        });
+    });
+    group.finish();
+}
+
+fn pick(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("pick");
+    for count in PROVIDER_COUNTS {
+        let pool = Pool::new(count as usize, Arc::new(RoundRobin));
+        let candidates: Vec<_> = (0..count).map(|provider| Candidate { provider, weight: 1 }).collect();
+        let tickets = Tickets::new(Tickets::PROVIDER_SETS);
+        group.bench_function(BenchmarkId::new("of", count), |bench| {
+            bench.iter(|| {
+                let facts = Facts { ticket: tickets.next(&candidates), session: None };
+                pool.pick(black_box(&candidates), &facts)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Short, so that a look at the numbers costs half a minute.
+fn quick() -> Criterion {
+    Criterion::default()
+        .without_plots()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+}
+
+criterion_group! { name = parts; config = quick(); targets = peek, frames, pick }
+criterion_main!(parts);
