@@ -9,6 +9,7 @@
 )]
 
 mod config;
+mod demo;
 mod operations_port;
 mod sdk;
 mod simulator;

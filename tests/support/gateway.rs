@@ -20,7 +20,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// A gateway about to be started.
 #[must_use]
 pub struct Launch {
-    yaml: String,
+    /// What it serves with; none for the demo, which brings its own.
+    yaml: Option<String>,
+    port: Option<u16>,
     variables: Vec<(String, String)>,
 }
 
@@ -28,7 +30,18 @@ impl Launch {
     /// With that configuration. `{port}` and `{metrics_port}` stand for free ports; a configuration without
     /// a `server:` or a `metrics:` section gets one with the port in it.
     pub fn new(yaml: &str) -> Launch {
-        Launch { yaml: yaml.to_owned(), variables: Vec::new() }
+        Launch { yaml: Some(yaml.to_owned()), port: None, variables: Vec::new() }
+    }
+
+    /// `cliproxy demo`, on free ports.
+    pub fn demo() -> Launch {
+        Launch { yaml: None, port: None, variables: Vec::new() }
+    }
+
+    /// On that port instead of a free one.
+    pub fn port(mut self, port: u16) -> Launch {
+        self.port = Some(port);
+        self
     }
 
     /// With that environment variable, beside `PATH`.
@@ -47,14 +60,22 @@ impl Launch {
 
     /// Starts it without waiting, as tests of failing starts do.
     pub fn spawn(self) -> Gateway {
-        let (port, metrics_port) = (free_port(), free_port());
+        let (port, metrics_port) = (self.port.unwrap_or_else(free_port), free_port());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = folder.path().join("config.yaml");
-        std::fs::write(&config, with_ports(&self.yaml, port, metrics_port)).expect("a config file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cliproxy"));
+        match &self.yaml {
+            Some(yaml) => {
+                let config = folder.path().join("config.yaml");
+                std::fs::write(&config, with_ports(yaml, port, metrics_port)).expect("a config file");
+                command.args(["serve", "--config"]).arg(config);
+            }
+            None => {
+                let ports = [("--port", port), ("--operations-port", metrics_port)];
+                command.arg("demo").args(ports.map(|(name, port)| format!("{name}={port}")));
+            }
+        }
         let output = |name: &str| File::create(folder.path().join(name)).expect("an output file");
-        let child = Command::new(env!("CARGO_BIN_EXE_cliproxy"))
-            .args(["serve", "--config"])
-            .arg(&config)
+        let child = command
             .current_dir(folder.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -100,6 +121,11 @@ impl Gateway {
     /// Where clients call it: `http://127.0.0.1:20000`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The port of [`Gateway::url`].
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// A client of the gateway.
