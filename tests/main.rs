@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod operations_port;
 mod sdk;
+mod shipping;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;
