@@ -11,6 +11,7 @@
 mod config;
 mod demo;
 mod operations_port;
+mod readme;
 mod sdk;
 mod shipping;
 mod simulator;
