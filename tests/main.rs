@@ -17,3 +17,4 @@ mod shipping;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;
+mod tidy;
