@@ -8,6 +8,7 @@
     reason = "a test may fail, say so, and block its own thread"
 )]
 
+mod bodies;
 mod config;
 mod operations_port;
 mod sdk;
