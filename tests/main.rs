@@ -8,6 +8,7 @@
     reason = "a test may fail, say so, and block its own thread"
 )]
 
+mod balancing;
 mod bodies;
 mod config;
 mod operations_port;
