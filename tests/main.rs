@@ -11,6 +11,7 @@
 mod balancing;
 mod bodies;
 mod config;
+mod life;
 mod operations_port;
 mod sdk;
 mod simulator;
