@@ -12,6 +12,7 @@ mod balancing;
 mod bodies;
 mod config;
 mod life;
+mod metering;
 mod operations_port;
 mod sdk;
 mod simulator;
