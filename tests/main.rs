@@ -15,6 +15,7 @@ mod life;
 mod metering;
 mod operations_port;
 mod sdk;
+mod sdk_gateway;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;
