@@ -11,6 +11,7 @@
 mod balancing;
 mod bodies;
 mod config;
+mod failover;
 mod life;
 mod metering;
 mod operations_port;
