@@ -8,11 +8,17 @@
     reason = "a test may fail, say so, and block its own thread"
 )]
 
+mod balancing;
+mod bodies;
 mod config;
 mod demo;
+mod failover;
+mod life;
+mod metering;
 mod operations_port;
 mod readme;
 mod sdk;
+mod sdk_gateway;
 mod shipping;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]

@@ -95,8 +95,12 @@ async fn converse(mut connection: Connection, service: &Service, number: u64) ->
                 return Ok(());
             }
         };
-        let status = reply.status;
+        let (status, is_cut) = (reply.status, reply.cut.is_some());
         match deliver(&mut connection, &request, reply, wait, service.options.token_interval).await {
+            Ok(_) if is_cut => {
+                end(Ending::Broken(Instant::now()));
+                return Ok(());
+            }
             Ok(keep) => {
                 end(Ending::Answered(status, Instant::now()));
                 if !keep {
@@ -130,10 +134,13 @@ async fn deliver(
 ) -> Result<bool, Gone> {
     connection.pause(wait).await?;
     let head = Head { status: reply.status, headers: &reply.headers };
-    match reply.content {
-        Content::Whole(body) => connection.write_whole(request, &head, &body).await,
-        Content::Pieces(pieces) => deliver_pieces(connection, request, &head, &pieces, token_interval).await,
-        Content::WebSocket => {
+    match (reply.content, reply.cut) {
+        (Content::Whole(body), None) => connection.write_whole(request, &head, &body).await,
+        (Content::Whole(body), Some(cut)) => connection.write_torn(&head, &body, cut).await,
+        (Content::Pieces(pieces), cut) => {
+            deliver_pieces(connection, request, &head, &pieces, cut, token_interval).await
+        }
+        (Content::WebSocket, _) => {
             connection.write_head(&head).await?;
             echo::echo_frames(connection).await?;
             Ok(false)
@@ -146,11 +153,12 @@ async fn deliver_pieces(
     request: &Request,
     head: &Head<'_>,
     pieces: &[Piece],
+    cut: Option<usize>,
     token_interval: Duration,
 ) -> Result<bool, Gone> {
     let mut body = connection.begin_pieces(request, head).await?;
     let mut has_sent_token = false;
-    for piece in pieces {
+    for piece in &pieces[..cut.unwrap_or(pieces.len())] {
         if piece.is_token && has_sent_token && !token_interval.is_zero() {
             body.pause(token_interval).await?;
         }
@@ -159,6 +167,10 @@ async fn deliver_pieces(
         if body.pending() >= WRITE_SIZE {
             body.flush().await?;
         }
+    }
+    if cut.is_some() {
+        body.flush().await?;
+        return Ok(false);
     }
     body.end().await
 }

@@ -154,6 +154,8 @@ impl Service {
         match fault_of(model) {
             Some(Fault::Status(status)) => Err(simulated(status)),
             Some(Fault::Wait(wait)) => Ok((latency + wait, (route.answer)(&call)?)),
+            Some(Fault::Cut(words)) => Ok((latency, (route.answer)(&call)?.cut_after(words))),
+            Some(Fault::Large(size)) => Ok((latency, (route.answer)(&call)?.enlarged_to(size))),
             None => Ok((latency, (route.answer)(&call)?)),
         }
     }

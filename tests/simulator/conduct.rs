@@ -1,6 +1,6 @@
 //! How a simulated provider behaves: pace, limits, keys, faults, and what it tells of it.
 
-use crate::support::{BodyEnd, Client, Provider, Request};
+use crate::support::{BodyEnd, Client, Provider, Question, Request};
 use cliproxy::domain::{Dialect, Secret};
 use cliproxy::simulator::{ANSWER, Behaviour, Ending, Latency, Options, Received, Simulator};
 use serde_json::{Value, json};
@@ -253,4 +253,34 @@ fn unknown_paths_and_methods_are_refused_in_the_dialect_they_seem_to_be_in() {
     assert!(client.get("/v1/nothing").send().expect(404).json()["error"]["type"].is_string());
     assert_eq!(client.get("/v1/messages").send().expect(405).json()["type"], "error");
     assert_eq!(client.get("/v1beta/nothing").send().expect(404).json()["error"]["status"], "NOT_FOUND");
+}
+
+#[test]
+fn a_model_named_cut_breaks_after_so_many_words_streamed_or_not() {
+    let (simulator, _) = start(Options::default());
+    let begin: String = ANSWER.split_inclusive(' ').take(3).collect();
+    for dialect in Dialect::ALL {
+        let question = Question::new(dialect, "cut-3");
+        let client = Client::new(simulator.address());
+        let torn = question.to(&client).send().expect(200);
+        assert_eq!(torn.end, BodyEnd::Aborted, "{dialect}");
+        assert!(torn.text().ends_with(begin.trim_end()), "{dialect}: {}", torn.text());
+        let question = question.streamed();
+        let torn = question.to(&client).send().expect(200);
+        assert_eq!(torn.end, BodyEnd::Aborted, "{dialect}");
+        assert_eq!(question.words(&torn), begin.trim_end(), "{dialect}");
+    }
+    assert!(simulator.transcript().iter().all(|received| matches!(received.ending, Ending::Broken(_))));
+}
+
+#[test]
+fn a_model_named_large_repeats_itself() {
+    let (_simulator, client) = start(Options::default());
+    for dialect in Dialect::ALL {
+        let question = Question::new(dialect, "large-64K");
+        let answer = question.to(&client).send().expect(200);
+        assert!((64 << 10..65 << 10).contains(&answer.body.len()), "{dialect}: {}", answer.body.len());
+        let words = question.words(&answer);
+        assert_eq!(words, vec![ANSWER; words.len().div_ceil(ANSWER.len() + 1)].join(" "), "{dialect}");
+    }
 }

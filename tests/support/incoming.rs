@@ -66,6 +66,16 @@ pub struct Event {
 }
 
 impl Event {
+    /// The events that are whole in these bytes.
+    pub fn all(mut bytes: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some((length, gap)) = event_end(bytes) {
+            events.push(event(&String::from_utf8_lossy(&bytes[..length])));
+            bytes = &bytes[length + gap..];
+        }
+        events
+    }
+
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error}: {}", self.data))

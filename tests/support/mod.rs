@@ -1,13 +1,19 @@
 //! What the integration tests are written with: a client, simulated providers, a gateway.
 
+mod accounts;
 mod client;
 mod gateway;
 mod incoming;
+mod inside;
 mod ports;
 mod provider;
+mod questions;
 
+pub use accounts::{Metrics, eventually, logged, status};
 pub use client::{Client, Raw, Request};
 pub use gateway::{Gateway, Launch};
 pub use incoming::{BodyEnd, Event, Incoming, Response};
+pub use inside::start_inside;
 pub use ports::free_port;
-pub use provider::Provider;
+pub use provider::{Provider, nowhere};
+pub use questions::{Question, error_message};

@@ -1,8 +1,9 @@
 //! Simulated providers, as a test speaks of them.
 
-use super::client::Client;
+use super::client::{Client, Request};
+use super::ports::free_port;
 use cliproxy::domain::{Dialect, Secret};
-use cliproxy::simulator::{Behaviour, Options, Simulator};
+use cliproxy::simulator::{Behaviour, Options, Received, Simulator};
 use std::ops::Deref;
 
 /// A simulated provider of one dialect that wants its own key. A failing test prints what it was asked.
@@ -14,15 +15,20 @@ pub struct Provider {
 
 impl Provider {
     pub fn openai() -> Provider {
-        Provider::with(Dialect::OpenAi, Options::default())
+        Provider::of(Dialect::OpenAi)
     }
 
     pub fn anthropic() -> Provider {
-        Provider::with(Dialect::Anthropic, Options::default())
+        Provider::of(Dialect::Anthropic)
     }
 
     pub fn gemini() -> Provider {
-        Provider::with(Dialect::Gemini, Options::default())
+        Provider::of(Dialect::Gemini)
+    }
+
+    /// Of that dialect.
+    pub fn of(dialect: Dialect) -> Provider {
+        Provider::with(dialect, Options::default())
     }
 
     /// With more to say about it: pace, latency, limits. The key is set here.
@@ -62,6 +68,20 @@ impl Provider {
         &self.key
     }
 
+    /// Everything that it was asked for by POST, in order.
+    pub fn asked(&self) -> Vec<Received> {
+        self.simulator.transcript().into_iter().filter(|received| received.method == "POST").collect()
+    }
+
+    /// The request with the key that it wants.
+    pub fn sign<'a>(&self, request: Request<'a>) -> Request<'a> {
+        match self.dialect {
+            Dialect::OpenAi => request.bearer(&self.key),
+            Dialect::Anthropic => request.header("x-api-key", &self.key),
+            Dialect::Gemini => request.header("x-goog-api-key", &self.key),
+        }
+    }
+
     /// A client that calls it directly.
     pub fn client(&self) -> Client {
         Client::new(self.simulator.address())
@@ -74,17 +94,23 @@ impl Provider {
 
     /// Its entry under `providers:`, with further lines such as `priority: 2`.
     pub fn yaml_with(&self, name: &str, lines: &[&str]) -> String {
-        let mut entry = format!(
-            "  {name}:\n    format: {}\n    base_url: \"{}\"\n    api_key: \"{}\"\n",
-            self.dialect,
-            self.simulator.base_url(),
-            self.key
-        );
-        for line in lines {
-            entry += &format!("    {line}\n");
-        }
-        entry
+        entry(name, self.dialect, &self.simulator.base_url(), &self.key, lines)
     }
+}
+
+/// The entry under `providers:` of one where nothing listens.
+pub fn nowhere(dialect: Dialect, name: &str, lines: &[&str]) -> String {
+    let url = format!("http://127.0.0.1:{}", free_port());
+    entry(name, dialect, &url, "nobody-asks-for-it", lines)
+}
+
+fn entry(name: &str, dialect: Dialect, url: &str, key: &str, lines: &[&str]) -> String {
+    let mut entry =
+        format!("  {name}:\n    format: {dialect}\n    base_url: \"{url}\"\n    api_key: \"{key}\"\n");
+    for line in lines {
+        entry += &format!("    {line}\n");
+    }
+    entry
 }
 
 impl Deref for Provider {

@@ -4,7 +4,7 @@
 
 use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Context, Meter, Relayed, ServerSession, Upstream};
 use super::{answer_header, client_gone, release, settle_usage};
-use crate::domain::{ErrorClass, ErrorCode, Failure};
+use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::gateway::reply;
 use crate::translate;
 use crate::translate::frames::{Frames, Framing};
@@ -54,6 +54,13 @@ enum Content {
     Unread,
 }
 
+/// How far a stream came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    Early,
+}
+
 /// A committed answer on its way.
 struct Stream<'r> {
     session: &'r mut ServerSession,
@@ -99,7 +106,7 @@ impl Stream<'_> {
         if self.flush().await.is_err() {
             return self.left();
         }
-        self.settle();
+        self.settle(End::Whole);
         release(self.upstream, answer).await;
         Relayed::Whole
     }
@@ -149,7 +156,7 @@ impl Stream<'_> {
     /// The provider broke off: the client is told in its dialect, and the message is not ended, so that
     /// clients that overlook the event notice too.
     async fn break_off(mut self, broken: &Broken) -> Relayed {
-        self.settle();
+        self.settle(End::Early);
         if matches!(self.content, Content::Frames(Framing::Events, _)) {
             let message = "the provider broke off in the middle of its answer; ask again";
             let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
@@ -162,17 +169,23 @@ impl Stream<'_> {
     }
 
     fn left(mut self) -> Relayed {
-        self.settle();
+        self.settle(End::Early);
         Relayed::ClientGone
     }
 
     /// What was used is settled however the stream ends. Where nothing is reported, a frame counts as a
-    /// token, which is how models stream.
-    fn settle(&mut self) {
+    /// token, which is how models stream. So it does where the end was not reached: Anthropic counts its
+    /// output last, and begins with a count of next to nothing.
+    fn settle(&mut self, end: End) {
         let output = match self.content {
             Content::Frames(..) => self.meter.frames(),
             Content::Unread => self.relayed / BYTES_PER_TOKEN,
         };
-        settle_usage(self.context, self.call, &self.meter, output);
+        match self.meter.reported() {
+            Some(tokens) if end == End::Early && tokens.output < output => {
+                self.context.settlement.used(TokenUsage { output, ..tokens }, true);
+            }
+            _ => settle_usage(self.context, self.call, &self.meter, output),
+        }
     }
 }

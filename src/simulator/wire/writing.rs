@@ -21,16 +21,26 @@ impl Connection {
         body: &[u8],
     ) -> Result<bool, Gone> {
         let keep = request.keeps_alive();
-        self.begin(head, keep);
-        let mut digits = [0; 20];
-        self.out.extend_from_slice(b"content-length: ");
-        self.out.extend_from_slice(decimal(body.len(), &mut digits));
-        self.out.extend_from_slice(b"\r\n\r\n");
+        self.begin_with_length(head, keep, body.len());
         if request.method != "HEAD" {
             self.out.extend_from_slice(body);
         }
         self.flush().await?;
         Ok(keep)
+    }
+
+    /// Writes an answer that promises its whole body and has only the first `sent` bytes of it. The
+    /// connection is to be closed then.
+    pub(in crate::simulator) async fn write_torn(
+        &mut self,
+        head: &Head<'_>,
+        body: &[u8],
+        sent: usize,
+    ) -> Result<bool, Gone> {
+        self.begin_with_length(head, true, body.len());
+        self.out.extend_from_slice(&body[..sent]);
+        self.flush().await?;
+        Ok(false)
     }
 
     /// Writes the header of an answer that comes in pieces.
@@ -54,6 +64,15 @@ impl Connection {
         self.begin(head, true);
         self.out.extend_from_slice(b"\r\n");
         self.flush().await
+    }
+
+    /// The whole header of an answer of known length.
+    fn begin_with_length(&mut self, head: &Head<'_>, keep: bool, length: usize) {
+        self.begin(head, keep);
+        let mut digits = [0; 20];
+        self.out.extend_from_slice(b"content-length: ");
+        self.out.extend_from_slice(decimal(length, &mut digits));
+        self.out.extend_from_slice(b"\r\n\r\n");
     }
 
     fn begin(&mut self, head: &Head<'_>, keep: bool) {
