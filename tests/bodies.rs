@@ -193,7 +193,8 @@ fn an_encoded_body_arrives_decoded() {
     let client = gateway.client();
     let question = Question::new(Dialect::OpenAi, "m").of_size(MIB);
     let text = question.body().to_string();
-    let encodings: [(&str, fn(&str) -> Vec<u8>); 2] = [("gzip", gzip), ("zstd", zstd)];
+    type Encode = fn(&str) -> Vec<u8>;
+    let encodings: [(&str, Encode); 2] = [("gzip", gzip), ("zstd", zstd)];
     for (name, encode) in encodings {
         for framing in Framing::BOTH {
             let request = question.unasked(&client).header("content-encoding", name).body(encode(&text));

@@ -190,7 +190,8 @@ fn the_configuration_is_where_the_option_or_the_variable_says() {
     std::fs::create_dir(folder.path().join("conf")).expect("a folder");
     write("conf/config.yaml", "default: 1\n");
     let variable = [("CLIPROXY_CONFIG", "variable.yaml")];
-    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 5] = [
         (&["--config", "option.yaml"], &variable, "option.yaml:1"),
         (&["serve", "--config", "option.yaml"], &[], "option.yaml:1"),
         (&[], &variable, "variable.yaml:1"),

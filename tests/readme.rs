@@ -23,7 +23,7 @@ fn blocks(language: &str) -> Vec<String> {
         match (line.strip_prefix("```"), &mut open) {
             (Some(begins), None) => open = Some((begins == language, String::new())),
             (Some(_), Some(_)) => {
-                blocks.extend(open.take().filter(|(wanted, _)| *wanted).map(|(_, text)| text))
+                blocks.extend(open.take().filter(|(wanted, _)| *wanted).map(|(_, text)| text));
             }
             (None, Some((_, text))) => *text += &format!("{line}\n"),
             (None, None) => {}

@@ -237,7 +237,7 @@ fn server_conf(config: &Config) -> ServerConf {
         graceful_shutdown_timeout_seconds: Some(AFTER_GRACE.as_secs()),
         // The stock loop's own word for "try once": 0 would never try at all.
         max_retries: 1,
-        upstream_keepalive_pool_size: (pool.max_idle_conns as usize).div_ceil(threads),
+        upstream_keepalive_pool_size: pool.max_idle_conns as usize,
         ..ServerConf::default()
     }
 }

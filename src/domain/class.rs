@@ -83,6 +83,11 @@ impl ErrorClass {
         )
     }
 
+    /// Whether the provider is at fault: neither the client nor the gateway.
+    pub const fn is_provider_fault(self) -> bool {
+        !self.is_client_fault() && !matches!(self, ErrorClass::Gateway)
+    }
+
     /// Whether another candidate may do better with the same request.
     pub const fn moves_on(self) -> bool {
         matches!(

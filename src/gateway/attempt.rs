@@ -9,6 +9,7 @@ use crate::observe::events::{AttemptFailed, AttemptSucceeded};
 use crate::providers::credential::Entry;
 use crate::providers::provider::Permit;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::HeaderValue;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
@@ -19,6 +20,11 @@ use std::time::{Duration, Instant};
 
 /// Informational answers (1xx) that are read over before an upstream is given up.
 const MAX_INFORMATIONAL: usize = 8;
+/// How Pingora begins to say how much of an answer's header had come, and what it says for none.
+const BYTES_READ: &str = "bytes already read: ";
+const NO_BYTES_READ: &str = "bytes already read: 0";
+/// How much of a body is written between two looks for an early answer.
+const SLICE: usize = 64 << 10;
 /// Further addresses of a provider that an attempt connects to when the first doesn't answer.
 const MAX_ADDRESSES: usize = 3;
 
@@ -34,6 +40,7 @@ pub struct Attempt {
     pub started: Instant,
     request_id: HeaderValue,
     settled: bool,
+    took: Option<Duration>,
     _permit: Permit,
 }
 
@@ -47,7 +54,25 @@ impl Attempt {
         request_id: HeaderValue,
         now: Instant,
     ) -> Attempt {
-        Attempt { upstream, credential, model, started: now, request_id, settled: false, _permit: permit }
+        Attempt {
+            upstream,
+            credential,
+            model,
+            started: now,
+            request_id,
+            settled: false,
+            took: None,
+            _permit: permit,
+        }
+    }
+
+    /// How long it has taken so far, or took.
+    pub fn took(&self) -> Duration {
+        self.took.unwrap_or_else(|| self.started.elapsed())
+    }
+
+    fn end(&mut self) -> Duration {
+        *self.took.insert(self.started.elapsed())
     }
 
     /// It was answered, whole.
@@ -55,13 +80,14 @@ impl Attempt {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let took = self.end();
         self.upstream.succeeded();
         AttemptSucceeded {
             provider: self.upstream.provider.name(),
             credential: self.credential.label(),
             model: &self.model,
             request_id: self.request_id.to_str().unwrap_or_default(),
-            duration: self.started.elapsed(),
+            duration: took,
         }
         .emit(&self.upstream.meters);
     }
@@ -71,8 +97,8 @@ impl Attempt {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let now = Instant::now();
-        self.upstream.failed(class, format!("{class}: {reason}"), now);
+        let took = self.end();
+        self.upstream.failed(class, format!("{class}: {reason}"), self.started + took);
         AttemptFailed {
             provider: self.upstream.provider.name(),
             credential: self.credential.label(),
@@ -80,7 +106,7 @@ impl Attempt {
             request_id: self.request_id.to_str().unwrap_or_default(),
             class,
             status,
-            duration: now.duration_since(self.started),
+            duration: took,
             internal: reason,
         }
         .emit(&self.upstream.meters);
@@ -109,6 +135,8 @@ pub struct Answer {
     pub header: ResponseHeader,
     /// Where the connection goes back to.
     pub peer: HttpPeer,
+    /// Whether it came before the request was sent to its end; the connection is of no further use then.
+    pub is_early: bool,
 }
 
 /// A provider's error answer, kept until it is decided whose words the client gets.
@@ -161,14 +189,17 @@ pub async fn send(
         session.set_read_timeout(Some(header_timeout));
         session.set_write_timeout(Some(header_timeout));
         match converse(&mut session, outgoing).await {
-            Ok(header) => {
+            Ok((header, is_early)) => {
                 peer.group_key = pool;
-                return Ok(Answer { session, header, peer });
+                return Ok(Answer { session, header, peer, is_early });
             }
             Err(error) if reused && is_dead_connection(&error) => {
                 // The next pooled connection may be dead as well; a key that nobody else has makes it a
-                // fresh one.
-                peer.group_key = fastrand::u64(..);
+                // fresh one. Of HTTP/2, Pingora keeps no closed ones, and finds one by its key when it
+                // comes back.
+                if session.as_http1().is_some() {
+                    peer.group_key = fastrand::u64(..);
+                }
             }
             Err(error) => return Err(Broken::from_pingora(&error)),
         }
@@ -194,27 +225,48 @@ async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSessio
     Err(Broken::from_pingora(&last))
 }
 
-/// Whether the connection was already gone, so that the provider can't have seen the request.
+/// Whether the connection was already gone, so that the provider hasn't answered, and can't have read all of
+/// the request. Pingora says `ReusedOnly` after a part of an answer's header too, and tells the two apart in
+/// its words only.
 fn is_dead_connection(error: &Error) -> bool {
-    matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true))
-        || matches!(error.etype(), ErrorType::WriteError)
-}
-
-/// Writes the request and reads the header of the answer.
-async fn converse(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<ResponseHeader> {
-    let written = write(session, outgoing).await;
-    match (written, read_header(session).await) {
-        (_, Ok(header)) => Ok(header),
-        // An upstream that answers early closes its reading side; only without an answer is that an error.
-        (Err(error), Err(_)) => Err(error),
-        (Ok(()), Err(error)) => Err(error),
+    let nothing_read = || {
+        error.context.as_ref().is_none_or(|words| {
+            !words.as_str().contains(BYTES_READ) || words.as_str().contains(NO_BYTES_READ)
+        })
+    };
+    match error.retry {
+        RetryType::Decided(is_safe) => is_safe || *error.etype() == ErrorType::WriteError,
+        RetryType::ReusedOnly => nothing_read(),
     }
 }
 
-async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<()> {
+/// Writes the request and reads the header of the answer; says whether that came early.
+async fn converse(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<(ResponseHeader, bool)> {
+    match write(session, outgoing).await {
+        Ok(None) => Ok((read_header(session).await?, false)),
+        Ok(Some(early)) => Ok((early, true)),
+        // An upstream that answers early may close its reading side; without an answer that is an error.
+        Err(error) => read_header(session).await.map(|header| (header, true)).map_err(|_| error),
+    }
+}
+
+/// Writes the request, slice by slice. An answer that comes before the end is given at once: its sender
+/// may not read on. One session can't read while it writes, so that the look is between the slices.
+async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<Option<ResponseHeader>> {
     session.write_request_header(Box::new(outgoing.header.clone())).await?;
-    session.write_request_body(outgoing.body.clone(), true).await?;
-    session.finish_request_body().await
+    let mut rest = outgoing.body.clone();
+    while rest.len() > SLICE {
+        session.write_request_body(rest.split_to(SLICE), false).await?;
+        // Reading a header is cancel-safe: what has come is kept for the next read.
+        if session.as_http1().is_some()
+            && let Some(header) = read_header(session).now_or_never()
+        {
+            return header.map(Some);
+        }
+    }
+    session.write_request_body(rest, true).await?;
+    session.finish_request_body().await?;
+    Ok(None)
 }
 
 /// Reads over 1xx answers up to the final header. Only HTTP/1.1 shows them; a second read of an HTTP/2

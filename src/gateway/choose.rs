@@ -19,9 +19,15 @@ use std::time::{Instant, SystemTime};
 /// When nobody is left who could take the request now.
 pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     // The attempt before this one is over; what it holds is given back before anybody is chosen.
-    context.attempt = None;
+    if let Some(before) = context.attempt.take() {
+        context.settlement.upstream_time += before.took();
+    }
     let now = wall_clock::now();
     while let Some(target) = candidate(context, now) {
+        // A strategy that names one that was tried has nobody else to offer.
+        if context.tried.iter().any(|tried| tried.target == target) {
+            break;
+        }
         context.tried.push(Tried { target: target.clone(), class: None });
         let Some(attempt) = begin(context, &target, now) else { continue };
         context.settlement.attempts += 1;

@@ -16,11 +16,21 @@ use crate::providers::classify::classify;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
 use std::sync::Arc;
+use tokio::time::{Instant, timeout_at};
 
-/// How an exchange ended without an answer for the client.
+/// How much of an answer the client has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// All of it.
+    Whole,
+    /// Part of it, or nothing: the connection is to be dropped, so that no clean end is ever written.
+    CutOff,
+}
+
+/// How an attempt ended.
 enum Ended {
-    /// The client has its answer, or part of one and an abort.
-    Answered,
+    /// The client has its answer, or part of one.
+    Answered(Delivery),
     /// The client has gone.
     ClientGone,
     /// This candidate failed before the client saw anything.
@@ -48,7 +58,7 @@ pub async fn run(
     session: &mut Session,
     context: &mut Context,
     call: &Call,
-) -> Result<(), Failure> {
+) -> Result<Delivery, Failure> {
     let mut last: Option<Refusal> = None;
     while context.settlement.attempts < context.snapshot.settings.retry.max_attempts {
         let Ok(peer) = gateway.upstream_peer(session, context).await else { break };
@@ -62,12 +72,12 @@ pub async fn run(
             }
         };
         match ended {
-            Ended::Answered => return Ok(()),
+            Ended::Answered(delivery) => return Ok(delivery),
             Ended::ClientGone => {
                 let reason = "the client went away".to_owned();
                 fail(context, &Broken { class: ErrorClass::Cancelled, reason }, None);
                 context.settlement.cancelled();
-                return Ok(());
+                return Ok(Delivery::CutOff);
             }
             Ended::Failed(failed) => {
                 let Failed { broken, refusal } = *failed;
@@ -91,7 +101,6 @@ fn fail(context: &mut Context, broken: &Broken, status: Option<u16>) {
     }
     if let Some(attempt) = &mut context.attempt {
         attempt.fail(broken.class, status, &broken.reason);
-        context.settlement.upstream_time += attempt.started.elapsed();
     }
 }
 
@@ -105,18 +114,24 @@ async fn attempt_once(
     outgoing: &Outgoing,
 ) -> Ended {
     let timeouts = &upstream.provider.definition.timeouts;
+    let total = Instant::now() + timeouts.total.get();
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
+    let by = Instant::now() + timeouts.connect.get() + header_timeout.get();
     let sent = tokio::select! {
         biased;
-        sent = attempt::send(upstream, peer, outgoing, header_timeout.get()) => sent,
+        sent = timeout_at(by.min(total), attempt::send(upstream, peer, outgoing, header_timeout.get())) => sent,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     match sent {
-        Ok(answer) if answer.header.status.is_success() => {
-            committed(session, context, call, upstream, answer).await
+        Ok(Ok(answer)) if answer.header.status.is_success() => {
+            committed(session, context, call, upstream, total, answer).await
         }
-        Ok(answer) => refused(session, upstream, answer).await,
-        Err(broken) => Ended::broken(broken),
+        Ok(Ok(answer)) => refused(session, upstream, answer).await,
+        Ok(Err(broken)) => Ended::broken(broken),
+        Err(_) => {
+            let reason = "no header in time".to_owned();
+            Ended::broken(Broken { class: ErrorClass::Timeout, reason })
+        }
     }
 }
 
@@ -126,13 +141,14 @@ async fn committed(
     context: &mut Context,
     call: &Call,
     upstream: &Upstream,
+    deadline: Instant,
     answer: Answer,
 ) -> Ended {
     let status = answer.header.status.as_u16();
     let downstream = session.as_downstream_mut();
     let relayed = match call.framing(&answer.header.headers) {
         Some(framing) => relay::stream(downstream, context, call, upstream, framing, answer).await,
-        None => relay::plain(downstream, context, call, upstream, answer).await,
+        None => relay::plain(downstream, context, call, upstream, deadline, answer).await,
     };
     match relayed {
         Relayed::Whole => {
@@ -140,7 +156,7 @@ async fn committed(
             if let Some(attempt) = &mut context.attempt {
                 attempt.succeed();
             }
-            Ended::Answered
+            Ended::Answered(Delivery::Whole)
         }
         Relayed::ClientGone => Ended::ClientGone,
         Relayed::Uncommitted(broken) => Ended::broken(broken),
@@ -150,17 +166,16 @@ async fn committed(
             if let Some(attempt) = &mut context.attempt {
                 attempt.fail(broken.class, Some(status), &broken.reason);
             }
-            Ended::Answered
+            Ended::Answered(Delivery::CutOff)
         }
     }
 }
 
 /// Reads an answer that is no success, and says what it means.
 async fn refused(session: &mut Session, upstream: &Upstream, mut answer: Answer) -> Ended {
-    let within = upstream.provider.definition.timeouts.header.get();
     let body = tokio::select! {
         biased;
-        body = relay::error_body(&mut answer, within) => body,
+        body = relay::error_body(&mut answer) => body,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     let header = answer.header.clone();
@@ -178,7 +193,7 @@ async fn conclude(
     context: &mut Context,
     call: &Call,
     last: Option<Refusal>,
-) -> Result<(), Failure> {
+) -> Result<Delivery, Failure> {
     let verdict = verdict::of(context, call, last.as_ref());
     match (verdict, last) {
         (verdict::Verdict::TheirWords(class), Some(Refusal { header, body })) => {
@@ -186,8 +201,9 @@ async fn conclude(
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {
                 context.settlement.cancelled();
+                return Ok(Delivery::CutOff);
             }
-            Ok(())
+            Ok(Delivery::Whole)
         }
         (verdict::Verdict::TheirWords(_), None) => Err(verdict::unavailable(context, call)),
         (verdict::Verdict::OurWords(failure), _) => Err(failure),

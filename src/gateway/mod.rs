@@ -35,7 +35,6 @@ use crate::operations::Operations;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use context::Context;
-use http::Method;
 use life::Life;
 use limits::Room;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -46,6 +45,9 @@ use serve::Next;
 use state::Snapshot;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long a client's connection may be idle between requests, in seconds.
+const KEEPALIVE_SECONDS: u64 = 60;
 
 /// The data plane.
 pub struct Gateway {
@@ -79,11 +81,12 @@ impl ProxyHttp for Gateway {
         match serve::serve(self, session, context).await {
             Ok(Next::Answered) => Ok(true),
             Ok(Next::Passthrough) => Ok(false),
-            Err(failure) => {
-                // A client that is gone gets no answer; the settlement has the failure all the same.
-                let _ = reply::refuse(session.as_downstream_mut(), context, &failure).await;
-                Ok(true)
-            }
+            Ok(Next::CutOff) => Err(cut_off()),
+            Err(failure) => match reply::refuse(session.as_downstream_mut(), context, &failure).await {
+                Ok(()) => Ok(true),
+                // Half an answer may be out; the settlement has the failure all the same.
+                Err(_) => Err(cut_off()),
+            },
         }
     }
 
@@ -129,12 +132,18 @@ impl ProxyHttp for Gateway {
     }
 }
 
+/// Makes Pingora drop the client's connection as it is: after `Ok(true)` it would write a clean end first.
+fn cut_off() -> Box<pingora::Error> {
+    pingora::Error::new_down(pingora::ErrorType::ConnectionClosed)
+}
+
 /// What is set on every session before anything else.
 fn prepare_downstream(session: &mut ServerSession, write_timeout: Duration, is_draining: bool) {
     session.set_write_timeout(Some(write_timeout));
     // Off by default in Pingora, where a second request that is already there would get no answer.
     session.set_pipelining_enabled(session.as_http1().is_some());
-    if is_draining || session.req_header().method == Method::CONNECT {
-        session.set_keepalive(None);
+    // What the client asked for is only ever shortened. Without a timeout, an idle connection stays for ever.
+    if session.get_keepalive().is_some() {
+        session.set_keepalive((!is_draining).then_some(KEEPALIVE_SECONDS));
     }
 }

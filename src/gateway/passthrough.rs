@@ -97,6 +97,10 @@ fn settle(attempt: &mut Attempt, status: u16, class: Option<ErrorClass>) {
 
 /// Answers a request that the stock loop could not carry.
 pub async fn failed(session: &mut ServerSession, context: &mut Context, error: &Error) -> FailToProxy {
+    if !context.passthrough {
+        // An exchange that was cut off has said all there is to say.
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
     let is_ours = *error.esource() != ErrorSource::Downstream;
     if !is_ours {
         context.settlement.cancelled();

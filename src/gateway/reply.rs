@@ -10,6 +10,7 @@ use http::header::{
 use http::{Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::{Error, ErrorType};
 use std::time::Duration;
 
 /// The id of a request, in log and answer.
@@ -107,6 +108,19 @@ pub async fn whole(
         session.write_response_body(body, true).await?;
     }
     Ok(())
+}
+
+/// Ends the message of an answer that was sent, in bounded time. Pingora would wait for ever for a client that
+/// has stopped reading.
+///
+/// # Errors
+/// When the client is gone, or does not read.
+pub async fn end(session: &mut ServerSession, context: &Context) -> pingora::Result<()> {
+    let within = context.snapshot.settings.limits.write_timeout.get();
+    match tokio::time::timeout(within, session.finish_body()).await {
+        Ok(ended) => ended,
+        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "ending an answer"),
+    }
 }
 
 /// The headers of every answer, whoever made it.

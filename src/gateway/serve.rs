@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::clients::Client;
 use super::context::Context;
+use super::exchange::Delivery;
 use super::routes::{self, Endpoint, Route};
 use super::{Gateway, admit, body, choose, cors, exchange, models, passthrough, reply};
 use crate::domain::{ErrorCode, Failure};
@@ -17,6 +18,8 @@ use std::sync::Arc;
 pub(super) enum Next {
     /// Nowhere: the client has its answer.
     Answered,
+    /// Nowhere: the client has left, or its answer broke off. Its connection is dropped as it is.
+    CutOff,
     /// To Pingora's stock loop.
     Passthrough,
 }
@@ -47,7 +50,7 @@ pub(super) async fn serve(
             let _ = operations::answer(operations, session.as_downstream_mut(), Port::Gateway).await;
         }
         Route::Inference { endpoint, model } => {
-            infer(gateway, session, context, endpoint, model.as_deref()).await?;
+            return infer(gateway, session, context, endpoint, model.as_deref()).await;
         }
         Route::Models { id, .. } => {
             let client = admit::admit(gateway, session, context)?;
@@ -79,11 +82,11 @@ async fn infer(
     context: &mut Context,
     endpoint: &'static Endpoint,
     path_model: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<Next, Failure> {
     let client = admit::admit(gateway, session, context)?;
     context.endpoint = Some(endpoint);
     let limit = context.snapshot.settings.limits.max_body_size.as_usize();
-    let Some(held) = &mut context.held else { return Ok(()) };
+    let Some(held) = &mut context.held else { return Ok(Next::CutOff) };
     let body = body::read(session.as_downstream_mut(), limit, &mut held.body).await?;
     let call = Call::read(endpoint, path_model, session.req_header(), body)?;
     context.model = Arc::clone(&call.model);
@@ -93,7 +96,10 @@ async fn infer(
         return Err(Failure::new(ErrorCode::ModelForbidden, message));
     }
     context.route = Some(route(&context.snapshot.registry, &client, &call)?);
-    exchange::run(gateway, session, context, &call).await
+    Ok(match exchange::run(gateway, session, context, &call).await? {
+        Delivery::Whole => Next::Answered,
+        Delivery::CutOff => Next::CutOff,
+    })
 }
 
 /// Who may serve the call.

@@ -45,6 +45,9 @@ impl Snapshot {
         metrics: &Metrics,
         now: Instant,
     ) -> Snapshot {
+        // So that all together keep no more than `max_idle_conns`, as long as each may keep one.
+        let providers = u32::try_from(registry.providers().len()).unwrap_or(u32::MAX);
+        let share = (settings.pool.max_idle_conns / providers.max(1)).max(1);
         let upstreams = registry
             .providers()
             .iter()
@@ -52,7 +55,7 @@ impl Snapshot {
                 let known = provider.definition.known_models.iter().copied();
                 let models = registry.upstream_names(provider.index).into_iter().chain(known);
                 let meters = metrics.provider(provider.name(), models);
-                Arc::new(Upstream::new(Arc::clone(provider), meters, &settings.pool, now))
+                Arc::new(Upstream::new(Arc::clone(provider), meters, &settings.pool, share, now))
             })
             .collect();
         Snapshot { clients, registry, upstreams, settings }

@@ -35,13 +35,19 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The upstream side of a provider.
-    pub fn new(provider: Arc<Provider>, meters: ProviderMeters, pool: &Pool, now: Instant) -> Upstream {
+    /// The upstream side of a provider, which may keep `share` of all idle connections.
+    pub fn new(
+        provider: Arc<Provider>,
+        meters: ProviderMeters,
+        pool: &Pool,
+        share: u32,
+        now: Instant,
+    ) -> Upstream {
         let options = ConnectorOptions {
             ca_file: provider.definition.ca_file.as_ref().map(|path| path.display().to_string()),
             cert_key_file: None,
             debug_ssl_keylog: false,
-            keepalive_pool_size: pool.max_idle_conns_per_host.min(pool.max_idle_conns) as usize,
+            keepalive_pool_size: pool.max_idle_conns_per_host.min(share) as usize,
             offload_threadpool: None,
             bind_to_v4: Vec::new(),
             bind_to_v6: Vec::new(),
@@ -87,9 +93,9 @@ impl Upstream {
         }
     }
 
-    /// An attempt failed. Client faults are no errors of the provider, here or anywhere.
+    /// An attempt failed. What is not the provider's fault is no error of it, here or anywhere.
     pub fn failed(&self, class: ErrorClass, reason: String, now: Instant) {
-        if class.is_client_fault() {
+        if !class.is_provider_fault() {
             return;
         }
         self.minute.observe_error(now);

@@ -2,6 +2,7 @@
 
 use super::attempt::Refusal;
 use super::call::Call;
+use super::choose;
 use super::context::Context;
 use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::routes::Target;
@@ -29,7 +30,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     if context.tried.iter().all(|tried| tried.class == Some(ErrorClass::Auth)) {
         return Verdict::OurWords(credentials_exhausted(context, call));
     }
-    let was_the_only_one = context.route.as_ref().is_some_and(|route| route.targets.len() == 1);
+    let was_the_only_one = candidates(context).count() == 1;
     let is_readable = |refusal: &Refusal| refusal.header.status.as_u16() >= 400;
     if was_the_only_one && last.is_some_and(is_readable) && class != ErrorClass::Auth {
         return Verdict::TheirWords(class);
@@ -70,7 +71,7 @@ pub fn unavailable(context: &Context, call: &Call) -> Failure {
 
 fn credentials_exhausted(context: &Context, call: &Call) -> Failure {
     let message = format!(
-        "the gateway has no working credential for model `{}`: {}; its operator must add one",
+        "no credential that was tried for model `{}` was accepted: {}; the gateway's operator must look after them",
         call.model,
         reasons(context)
     );
@@ -79,15 +80,24 @@ fn credentials_exhausted(context: &Context, call: &Call) -> Failure {
 
 /// Each candidate's name and why it is out: `claude: rate_limit; openai: no_credential`.
 fn reasons(context: &Context) -> String {
-    let Some(route) = &context.route else { return String::new() };
-    let mut reasons: Vec<String> = Vec::with_capacity(route.targets.len());
-    for target in &route.targets {
+    let mut reasons: Vec<String> = Vec::new();
+    for target in candidates(context) {
         let reason = reason(context, target);
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
     }
     reasons.join("; ")
+}
+
+/// The targets that could be asked for this at all.
+fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
+    let targets = context.route.as_ref().map_or(&[][..], |route| &route.targets);
+    targets.iter().filter(|target| {
+        let provider = context.snapshot.registry.provider(target.provider);
+        let can_express = |endpoint| provider.is_some_and(|it| choose::can_express(&it.definition, endpoint));
+        context.endpoint.is_none_or(can_express)
+    })
 }
 
 fn reason(context: &Context, target: &Target) -> String {

@@ -68,6 +68,11 @@ impl Frames {
         self.sift(whole, &mut keep)
     }
 
+    /// What has come of a frame that isn't complete.
+    pub fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     /// What is left once the stream has ended: a broken last event, or the array's closing bracket.
     pub fn finish(&mut self) -> Bytes {
         self.held.split().freeze()

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 /// The largest `model` value that is read.
 const MAX_MODEL_BYTES: usize = 256;
+/// The most parts that are looked through.
+const MAX_PARTS: usize = 1_000;
 
 /// The model that a multipart body names, and where its value stands.
 ///
@@ -18,24 +20,30 @@ pub fn model(content_type: &str, body: &[u8]) -> Result<(String, Range<usize>), 
     let boundary = boundary(content_type)
         .ok_or_else(|| BadBody("the content type has no multipart boundary".to_owned()))?;
     let delimiter = format!("--{boundary}");
-    let mut parts = memmem::find_iter(body, delimiter.as_bytes()).peekable();
-    while let Some(start) = parts.next() {
-        let start = start + delimiter.len();
-        let end = parts.peek().copied().unwrap_or(body.len());
+    let starts: Vec<usize> = memmem::find_iter(body, delimiter.as_bytes()).take(MAX_PARTS + 1).collect();
+    if starts.len() > MAX_PARTS {
+        return Err(BadBody(format!("the multipart body has more than {MAX_PARTS} parts")));
+    }
+    let ends = starts.iter().skip(1).copied().chain([body.len()]);
+    let mut found = None;
+    for (start, end) in starts.iter().map(|start| start + delimiter.len()).zip(ends) {
         let Some(part) = body.get(start..end) else { break };
         let Some(header_length) = memmem::find(part, b"\r\n\r\n") else { continue };
         if !names_model(&part[..header_length]) {
             continue;
         }
-        let value = start + header_length + 4..end.saturating_sub(2);
-        return body
-            .get(value.clone())
-            .filter(|text| !text.is_empty() && text.len() <= MAX_MODEL_BYTES)
-            .and_then(|text| std::str::from_utf8(text).ok())
-            .map(|text| (text.to_owned(), value))
-            .ok_or_else(missing);
+        // Which of two a provider takes is anybody's guess, and a key may be allowed only one of them.
+        if found.is_some() {
+            return Err(BadBody("the multipart body has two `model` fields; send one".to_owned()));
+        }
+        found = Some(start + header_length + 4..end.saturating_sub(2));
     }
-    Err(missing())
+    let value = found.ok_or_else(missing)?;
+    body.get(value.clone())
+        .filter(|text| !text.is_empty() && text.len() <= MAX_MODEL_BYTES)
+        .and_then(|text| std::str::from_utf8(text).ok())
+        .map(|text| (text.to_owned(), value))
+        .ok_or_else(missing)
 }
 
 fn boundary(content_type: &str) -> Option<&str> {
@@ -71,6 +79,21 @@ mod tests {
         let (model, at) = model(TYPE, body).expect("found");
         assert_eq!(model, "whisper-1");
         assert_eq!(&body[at], b"whisper-1");
+    }
+
+    #[test]
+    fn a_second_model_field_is_refused() {
+        let field = "--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n";
+        let body = format!("{field}{field}--XyZ--\r\n");
+        assert!(model(TYPE, body.as_bytes()).is_err_and(|BadBody(why)| why.contains("two `model`")));
+    }
+
+    #[test]
+    fn parts_are_bounded() {
+        let body = |parts: usize| "--XyZ\r\n".repeat(parts);
+        let why = |parts| model(TYPE, body(parts).as_bytes()).expect_err("no model in it").0;
+        assert!(why(MAX_PARTS).contains("no `model` field"));
+        assert!(why(MAX_PARTS + 1).contains("more than"));
     }
 
     #[test]

@@ -33,7 +33,7 @@ const OUR_HEADERS: usize = 10;
 pub enum Relayed {
     /// The client has the whole answer.
     Whole,
-    /// The client went away.
+    /// The client went away, perhaps with a part of the answer.
     ClientGone,
     /// The provider failed before the client saw anything.
     Uncommitted(Broken),
@@ -56,10 +56,8 @@ fn answer_header(context: &mut Context, upstream: &ResponseHeader) -> pingora::R
     let mut header = reply::header(upstream.status.as_u16(), upstream.headers.len() + OUR_HEADERS)?;
     super::headers::copy_downstream(&upstream.headers, &mut header);
     let Some(attempt) = &context.attempt else { return Ok(header) };
-    let waited = attempt.started.elapsed();
-    context.settlement.upstream_time += waited;
-    let elapsed = context.settlement.started().elapsed();
-    let overhead = elapsed.saturating_sub(context.settlement.upstream_time);
+    let waited = context.settlement.upstream_time + attempt.took();
+    let overhead = context.settlement.started().elapsed().saturating_sub(waited);
     header.insert_header(reply::PROVIDER, &**attempt.upstream.provider.name())?;
     // A model's name can have characters that a header can't; then the header is left out.
     if let Ok(model) = HeaderValue::from_str(&attempt.model) {
@@ -79,8 +77,8 @@ fn millis(duration: Duration) -> f64 {
 /// Gives an answer's connection back to the pool, if the answer was read to its end. What is left of an
 /// HTTP/1.1 answer would be taken for the next one; an HTTP/2 connection is shared, and always goes back.
 pub async fn release(upstream: &Upstream, answer: Answer) {
-    let Answer { mut session, peer, .. } = answer;
-    if session.as_http1().is_some() && !session.response_done() {
+    let Answer { mut session, peer, is_early, .. } = answer;
+    if session.as_http1().is_some() && (is_early || !session.response_done()) {
         return;
     }
     upstream.connector.release_http_session(session, &peer, Some(upstream.idle_timeout())).await;

@@ -8,9 +8,12 @@ use bytes::{Bytes, BytesMut};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::client::HttpSession;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// How much of an error answer is read.
 const MAX_ERROR_BODY: usize = 1 << 20;
+/// How long an error answer's body is waited for: failover should not hang on the words of a refusal.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// What was read of a body.
 enum Gathered {
@@ -20,19 +23,19 @@ enum Gathered {
     Part(Bytes),
 }
 
-/// Gives a plain answer to the client.
+/// Gives a plain answer to the client, if it is complete by the deadline.
 pub async fn plain(
     session: &mut ServerSession,
     context: &mut Context,
     call: &Call,
     upstream: &Upstream,
+    deadline: Instant,
     mut answer: Answer,
 ) -> Relayed {
     let limit = context.snapshot.settings.retry.max_buffered_response.as_usize();
-    let total = upstream.provider.definition.timeouts.total.get();
     let gathered = tokio::select! {
         biased;
-        gathered = tokio::time::timeout(total, gather(&mut answer.session, limit)) => gathered,
+        gathered = timeout_at(deadline, gather(&mut answer.session, limit)) => gathered,
         () = client_gone(session) => return Relayed::ClientGone,
     };
     let body = match gathered {
@@ -50,20 +53,16 @@ pub async fn plain(
     meter.see(&body);
     settle_usage(context, call, &meter, body.len() as u64 / BYTES_PER_TOKEN);
     context.settlement.first_content();
-    let sent = async {
-        let header = answer_header(context, &answer.header)?;
-        reply::whole(session, context, header, body).await
-    };
-    if sent.await.is_err() {
-        return Relayed::ClientGone;
-    }
+    let header = answer_header(context, &answer.header);
+    // The provider's part is done, however long the client takes to read.
     release(upstream, answer).await;
-    Relayed::Whole
+    let sent = async { reply::whole(session, context, header?, body).await };
+    if sent.await.is_err() { Relayed::ClientGone } else { Relayed::Whole }
 }
 
 /// The body of an error answer, as far as it is worth reading; empty if it doesn't come in time.
-pub async fn error_body(answer: &mut Answer, within: Duration) -> Bytes {
-    match tokio::time::timeout(within, gather(&mut answer.session, MAX_ERROR_BODY)).await {
+pub async fn error_body(answer: &mut Answer) -> Bytes {
+    match tokio::time::timeout(ERROR_BODY_WAIT, gather(&mut answer.session, MAX_ERROR_BODY)).await {
         Ok(Ok(Gathered::Whole(body) | Gathered::Part(body))) => body,
         Ok(Err(_)) | Err(_) => Bytes::new(),
     }

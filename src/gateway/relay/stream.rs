@@ -7,6 +7,7 @@ use super::{answer_header, client_gone, release, settle_usage};
 use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::gateway::reply;
 use crate::translate;
+use crate::translate::content::has_content as has_content_in;
 use crate::translate::frames::{Frames, Framing};
 use crate::translate::usage::Frame;
 use bytes::Bytes;
@@ -27,7 +28,17 @@ pub async fn stream(
     let content = Content::Frames(framing, Frames::new(framing, max_event));
     let meter = Meter::stream(call.dialect(), framing);
     let hides_usage = call.hides_usage();
-    let stream = Stream { session, context, call, upstream, meter, content, hides_usage, relayed: 0 };
+    let stream = Stream {
+        session,
+        context,
+        call,
+        upstream,
+        meter,
+        content,
+        hides_usage,
+        has_content: false,
+        relayed: 0,
+    };
     stream.run(answer, None).await
 }
 
@@ -42,7 +53,17 @@ pub(super) async fn unread(
 ) -> Relayed {
     let meter = Meter::plain(call.dialect());
     let content = Content::Unread;
-    let stream = Stream { session, context, call, upstream, meter, content, hides_usage: false, relayed: 0 };
+    let stream = Stream {
+        session,
+        context,
+        call,
+        upstream,
+        meter,
+        content,
+        hides_usage: false,
+        has_content: true,
+        relayed: 0,
+    };
     stream.run(answer, Some(first)).await
 }
 
@@ -70,6 +91,8 @@ struct Stream<'r> {
     meter: Meter,
     content: Content,
     hides_usage: bool,
+    /// Whether any of the answer has come, or only words before it.
+    has_content: bool,
     relayed: u64,
 }
 
@@ -97,13 +120,19 @@ impl Stream<'_> {
                     if self.pass(&chunk).await.is_err() {
                         return self.left();
                     }
-                    answer.session.set_read_timeout(Some(timeouts.idle.get()));
+                    if self.has_content {
+                        answer.session.set_read_timeout(Some(timeouts.idle.get()));
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => return self.break_off(&Broken::from_pingora(&error)).await,
             }
         }
-        if self.flush().await.is_err() {
+        if self.is_torn() {
+            let reason = "the stream ended in the middle of an event".to_owned();
+            return self.break_off(&Broken { class: ErrorClass::Truncated, reason }).await;
+        }
+        if self.finish().await.is_err() {
             return self.left();
         }
         self.settle(End::Whole);
@@ -117,6 +146,9 @@ impl Stream<'_> {
         reply::common(self.context, &mut header)?;
         if self.session.req_header().version == Version::HTTP_11 {
             header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        } else if self.session.as_http1().is_some() {
+            // Its end is the connection's.
+            self.session.set_keepalive(None);
         }
         self.session.write_response_header(header).await?;
         self.context.settlement.header_sent(upstream.status.as_u16());
@@ -128,20 +160,35 @@ impl Stream<'_> {
         let (meter, hides_usage) = (&mut self.meter, self.hides_usage);
         let out = match &mut self.content {
             Content::Frames(_, frames) => {
-                frames.push(chunk, |frame| meter.see(frame) == Frame::Content || !hides_usage)
+                let (dialect, has_content) = (self.call.dialect(), &mut self.has_content);
+                frames.push(chunk, |frame| {
+                    *has_content = *has_content || has_content_in(dialect, frame);
+                    meter.see(frame) == Frame::Content || !hides_usage
+                })
             }
             Content::Unread => chunk.clone(),
         };
         self.send(out).await
     }
 
-    /// Sends what is left of the last frame.
-    async fn flush(&mut self) -> pingora::Result<()> {
+    /// Whether the stream ended within an event. What is behind the last element of a JSON array is its
+    /// end, and an end of only line ends is none that anybody misses.
+    fn is_torn(&self) -> bool {
+        match &self.content {
+            Content::Frames(Framing::Events, frames) => !frames.held().trim_ascii().is_empty(),
+            Content::Frames(Framing::Elements, _) | Content::Unread => false,
+        }
+    }
+
+    /// Sends what is left and ends the message, in bounded time: a client that has stopped reading would
+    /// hold it for ever otherwise.
+    async fn finish(&mut self) -> pingora::Result<()> {
         let rest = match &mut self.content {
             Content::Frames(_, frames) => frames.finish(),
             Content::Unread => Bytes::new(),
         };
-        self.send(rest).await
+        self.send(rest).await?;
+        reply::end(self.session, self.context).await
     }
 
     async fn send(&mut self, out: Bytes) -> pingora::Result<()> {
@@ -153,18 +200,17 @@ impl Stream<'_> {
         self.session.write_response_body(out, false).await
     }
 
-    /// The provider broke off: the client is told in its dialect, and the message is not ended, so that
-    /// clients that overlook the event notice too.
+    /// The provider broke off: the client is told in its dialect, and the message is not ended (whoever asked
+    /// drops the connection), so that clients that overlook the event notice too.
     async fn break_off(mut self, broken: &Broken) -> Relayed {
         self.settle(End::Early);
         if matches!(self.content, Content::Frames(Framing::Events, _)) {
             let message = "the provider broke off in the middle of its answer; ask again";
             let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
             let event = translate::error::event(self.call.dialect(), &failure);
-            // Best effort: the abort below says it too.
+            // Best effort: the missing end says it too.
             let _ = self.session.write_response_body(event, false).await;
         }
-        self.session.shutdown().await;
         Relayed::Truncated(Broken { class: ErrorClass::Truncated, reason: broken.reason.clone() })
     }
 
