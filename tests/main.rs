@@ -8,7 +8,9 @@
     reason = "a test may fail, say so, and block its own thread"
 )]
 
+mod access;
 mod config;
+mod gateway_models;
 mod operations_port;
 mod sdk;
 mod simulator;

@@ -1,13 +1,17 @@
 //! What the integration tests are written with: a client, simulated providers, a gateway.
 
+mod canned;
 mod client;
 mod gateway;
+mod house;
 mod incoming;
 mod ports;
 mod provider;
 
+pub use canned::Canned;
 pub use client::{Client, Raw, Request};
 pub use gateway::{Gateway, Launch};
+pub use house::{House, ask, expect_error, model_of, path_of, provider_of, question};
 pub use incoming::{BodyEnd, Event, Incoming, Response};
 pub use ports::free_port;
 pub use provider::Provider;
