@@ -11,6 +11,7 @@
 mod access;
 mod config;
 mod gateway_models;
+mod malformed;
 mod operations_port;
 mod sdk;
 mod simulator;

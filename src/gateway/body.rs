@@ -93,7 +93,8 @@ enum Coding {
 impl Coding {
     fn of(headers: &HeaderMap) -> Result<Coding, Failure> {
         let Some(value) = headers.get(CONTENT_ENCODING) else { return Ok(Coding::Identity) };
-        match value.as_bytes() {
+        // Names of codings have no case (RFC 9110, section 8.4.1).
+        match value.as_bytes().to_ascii_lowercase().as_slice() {
             b"" | b"identity" => Ok(Coding::Identity),
             b"gzip" | b"x-gzip" => Ok(Coding::Gzip),
             b"zstd" => Ok(Coding::Zstd),

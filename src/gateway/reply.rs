@@ -1,5 +1,6 @@
 //! Answers of the gateway's own, and the headers that every answer carries.
 
+use super::admit;
 use super::context::Context;
 use crate::domain::Failure;
 use crate::translate;
@@ -93,13 +94,17 @@ pub async fn whole(
 ) -> pingora::Result<()> {
     header.insert_header(CONTENT_LENGTH, body.len())?;
     common(context, &mut header)?;
-    if !session.is_body_done() {
-        session.set_total_drain_timeout(Some(DRAIN));
-    }
+    let is_still_sending = !session.is_body_done() && !admit::expects_continue(session);
     let has_body = !body.is_empty() && session.req_header().method != Method::HEAD;
     session.write_response_header(header).await?;
     if has_body {
         session.write_response_body(body, true).await?;
+    }
+    if is_still_sending {
+        // Pingora closes after an early answer, and closing on unread bytes is a reset, which can overtake it.
+        session.set_total_drain_timeout(Some(DRAIN));
+        // The client has its answer, however this ends.
+        let _ = session.drain_request_body().await;
     }
     Ok(())
 }
