@@ -13,7 +13,9 @@ mod config;
 mod gateway_models;
 mod malformed;
 mod operations_port;
+mod passthrough;
 mod sdk;
+mod secrets;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;

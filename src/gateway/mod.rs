@@ -34,6 +34,7 @@ use crate::operations::{self, Operations, Port};
 use crate::translate::model_list::{self, Listed};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use call::Call;
 use context::Context;
 use http::{Method, StatusCode};
@@ -46,7 +47,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use routes::{Endpoint, Route};
 use state::Snapshot;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The data plane.
 pub struct Gateway {
@@ -272,11 +273,24 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        passthrough::answered(context, response)
+        passthrough::answered(context, session.req_header(), response)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        context: &mut Context,
+    ) -> pingora::Result<Option<Duration>> {
+        if let Some(masking) = &mut context.masking {
+            *body = masking.pass(body.as_ref(), is_last);
+        }
+        Ok(None)
     }
 
     async fn fail_to_proxy(

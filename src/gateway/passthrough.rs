@@ -8,14 +8,17 @@ use super::call;
 use super::clients::Client;
 use super::context::Context;
 use super::headers;
+use super::mask::Pieces;
 use crate::domain::{ErrorClass, ErrorCode, Failure};
 use crate::providers::classify::classify;
 use crate::providers::routes::{Route, Target};
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use pingora_proxy::FailToProxy;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Prepares a request for the stock loop.
@@ -40,7 +43,7 @@ pub fn prepare(
         return Err(Failure::new(ErrorCode::ModelForbidden, message));
     }
     let path = rest(request);
-    if found.definition.base.passthrough_path(path).is_none() {
+    if found.definition.base.passthrough_path(&path).is_none() {
         return Err(Failure::new(ErrorCode::InvalidRequest, "the path must stay below the provider's own"));
     }
     let target = Target { provider: found.index, upstream_model: None, rank: 0 };
@@ -50,10 +53,14 @@ pub fn prepare(
 }
 
 /// Path and query behind `/providers/{name}`.
-fn rest(request: &RequestHeader) -> &str {
+fn rest(request: &RequestHeader) -> Cow<'_, str> {
     let all = request.uri.path_and_query().map_or("/", |path| path.as_str());
     let below = all.strip_prefix("/providers/").unwrap_or(all);
-    below.find(['/', '?']).map_or("/", |at| &below[at..])
+    match below.find(['/', '?']).map(|at| &below[at..]) {
+        Some(query) if query.starts_with('?') => format!("/{query}").into(),
+        Some(path) => path.into(),
+        None => "/".into(),
+    }
 }
 
 /// Makes the client's header the provider's.
@@ -63,7 +70,7 @@ fn rest(request: &RequestHeader) -> &str {
 pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Result<()> {
     let Some(attempt) = &context.attempt else { return Ok(()) };
     let base = &attempt.upstream.provider.definition.base;
-    let path = base.passthrough_path(rest(request)).unwrap_or_else(|| "/".to_owned());
+    let path = base.passthrough_path(&rest(request)).unwrap_or_else(|| "/".to_owned());
     request.set_raw_path(path.as_bytes())?;
     headers::strip_passthrough(request);
     request.insert_header(HOST, base.authority.as_str())?;
@@ -74,17 +81,43 @@ pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Resul
 ///
 /// # Errors
 /// None in practice.
-pub fn answered(context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+pub fn answered(
+    context: &mut Context,
+    request: &RequestHeader,
+    response: &mut ResponseHeader,
+) -> pingora::Result<()> {
     headers::strip_downstream(response);
+    if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
     super::reply::common(context, response)?;
+    let provenance = super::relay::answer_header(context, response, 0)?;
+    for (name, value) in provenance.headers.iter().filter(|(_, value)| !value.is_empty()) {
+        response.insert_header(name, value.clone())?;
+    }
     let status = response.status.as_u16();
+    if status >= 400 && request.method != Method::HEAD {
+        mask(context, request, response)?;
+    }
     // The status alone speaks: bodies are not read here.
     let class = (status >= 400).then(|| classify(status, None));
     if let Some(attempt) = &mut context.attempt {
-        response.insert_header(super::reply::PROVIDER, &**attempt.upstream.provider.name())?;
         settle(attempt, status, class);
     }
     context.settlement.answered(status, class);
+    Ok(())
+}
+
+/// Has the body of an error masked on its way, which may change its length.
+fn mask(
+    context: &mut Context,
+    request: &RequestHeader,
+    response: &mut ResponseHeader,
+) -> pingora::Result<()> {
+    context.masking = Some(Pieces::new(context));
+    if response.remove_header(&CONTENT_LENGTH).is_some() && request.version == Version::HTTP_11 {
+        response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
     Ok(())
 }
 
@@ -112,7 +145,12 @@ pub async fn failed(session: &mut ServerSession, context: &mut Context, error: &
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }
     let message = "the provider could not be reached; try again later";
-    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message).because(broken.reason);
-    let can_reuse_downstream = super::reply::refuse(session, context, &failure).await.is_ok();
-    FailToProxy { error_code: failure.status, can_reuse_downstream }
+    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message)
+        .because(broken.reason)
+        .retry_after(super::verdict::COME_BACK);
+    // After a failure the stock loop closes whatever it is told; the client must not count on the connection.
+    session.set_keepalive(None);
+    // A client that is gone gets no answer; the settlement has the failure all the same.
+    let _ = super::reply::refuse(session, context, &failure).await;
+    FailToProxy { error_code: failure.status, can_reuse_downstream: false }
 }
