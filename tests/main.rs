@@ -11,6 +11,7 @@
 mod access;
 mod config;
 mod gateway_models;
+mod headers;
 mod malformed;
 mod operations_port;
 mod passthrough;
