@@ -8,17 +8,23 @@
     reason = "a test may fail, say so, and block its own thread"
 )]
 
+mod access;
 mod balancing;
 mod bodies;
 mod config;
 mod demo;
 mod failover;
+mod gateway_models;
+mod headers;
 mod life;
+mod malformed;
 mod metering;
 mod operations_port;
+mod passthrough;
 mod readme;
 mod sdk;
 mod sdk_gateway;
+mod secrets;
 mod shipping;
 mod simulator;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]

@@ -235,8 +235,8 @@ fn server_conf(config: &Config) -> ServerConf {
         threads,
         grace_period_seconds: Some(grace.as_secs()),
         graceful_shutdown_timeout_seconds: Some(AFTER_GRACE.as_secs()),
-        // The stock loop's own word for "try once": 0 would never try at all.
-        max_retries: 1,
+        // Once, and once more where a pooled connection was dead: see `gateway::passthrough`.
+        max_retries: 2,
         upstream_keepalive_pool_size: pool.max_idle_conns as usize,
         ..ServerConf::default()
     }

@@ -101,6 +101,11 @@ const TABLE: &[Row] = &[
     row("providers.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.models.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.proxy_url", always, "Providers are reached directly, not through a proxy, for now."),
+    row(
+        "providers.*.ca_file",
+        always,
+        "Requests under /providers/ don't trust this file yet; all others do.",
+    ),
     row("providers.*.client_cert_file", always, "No client certificate is shown to providers yet."),
     row("state", |c| c.state.backend == Backend::Redis, "State is not shared through Redis yet."),
     row("logging.output", always, "The log goes to standard error for now."),

@@ -34,8 +34,10 @@ pub enum ErrorCode {
     InvalidRequest,
     /// No client key, or an unknown one.
     Unauthorized,
-    /// The client key may not use this model or provider.
+    /// The client key may not use this model.
     ModelForbidden,
+    /// The client, or the web page behind it, may not do this.
+    Forbidden,
     /// No candidate can express what the request asks for.
     UnsupportedFeature,
     /// A deadline passed.
@@ -65,6 +67,7 @@ impl ErrorCode {
             ErrorCode::InvalidRequest => "invalid_request",
             ErrorCode::Unauthorized => "unauthorized",
             ErrorCode::ModelForbidden => "model_forbidden",
+            ErrorCode::Forbidden => "forbidden",
             ErrorCode::UnsupportedFeature => "unsupported_feature",
             ErrorCode::Timeout => "timeout",
             ErrorCode::Draining => "draining",
@@ -87,7 +90,7 @@ impl ErrorCode {
             ErrorCode::UnsupportedMediaType => 415,
             ErrorCode::InvalidRequest => 400,
             ErrorCode::Unauthorized => 401,
-            ErrorCode::ModelForbidden => 403,
+            ErrorCode::ModelForbidden | ErrorCode::Forbidden => 403,
             ErrorCode::UnsupportedFeature => 501,
             ErrorCode::Timeout => 504,
             ErrorCode::Internal => 500,

@@ -8,7 +8,8 @@ use super::context::{Context, Held};
 use super::headers;
 use super::limits;
 use crate::domain::{ErrorCode, Failure, wall_clock};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::Version;
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 
@@ -47,12 +48,16 @@ pub fn admit(
     Ok(client)
 }
 
-/// A request with two lengths is how requests are smuggled; Pingora has already dropped one of them from
-/// the parsed header. Source: RFC 9112, section 6.3.
+/// A request with two lengths is how requests are smuggled, and one whose coding is not plainly `chunked` is
+/// another; Pingora drops the length from the parsed header, and reads any list of codings that ends so.
+/// Source: RFC 9112, sections 6.1 and 6.3.
 fn check_framing(session: &ServerSession) -> Result<(), Failure> {
-    let is_chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
-    if !is_chunked || session.as_http1().is_none() {
-        return Ok(());
+    let mut codings = session.req_header().headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next().filter(|_| session.as_http1().is_some()) else { return Ok(()) };
+    let is_plain = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    if !is_plain {
+        let message = "the body's Transfer-Encoding must be `chunked`, once and alone";
+        return Err(Failure::new(ErrorCode::InvalidRequest, message));
     }
     let raw = session.to_h1_raw();
     let name = CONTENT_LENGTH.as_str().as_bytes();
@@ -65,4 +70,12 @@ fn check_framing(session: &ServerSession) -> Result<(), Failure> {
         return Err(Failure::new(ErrorCode::InvalidRequest, message));
     }
     Ok(())
+}
+
+/// Whether the client waits for a word before it sends its body. One of HTTP/1.0 would not understand it
+/// (RFC 9110, section 10.1.1).
+pub fn expects_continue(session: &ServerSession) -> bool {
+    let header = session.req_header();
+    let expect = header.headers.get(EXPECT).filter(|_| header.version != Version::HTTP_10);
+    expect.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

@@ -228,7 +228,7 @@ async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSessio
 /// Whether the connection was already gone, so that the provider hasn't answered, and can't have read all of
 /// the request. Pingora says `ReusedOnly` after a part of an answer's header too, and tells the two apart in
 /// its words only.
-fn is_dead_connection(error: &Error) -> bool {
+pub(super) fn is_dead_connection(error: &Error) -> bool {
     let nothing_read = || {
         error.context.as_ref().is_none_or(|words| {
             !words.as_str().contains(BYTES_READ) || words.as_str().contains(NO_BYTES_READ)

@@ -3,10 +3,11 @@
 //! A body that arrives in one read is kept as it came; a larger one is gathered in one buffer. What is
 //! held counts against `limits.max_buffered_bytes` as long as the request lives.
 
+use super::admit;
 use super::limits::Permit;
 use crate::domain::{ErrorCode, Failure};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use pingora::protocols::http::ServerSession;
 use std::io::Read;
 
@@ -24,7 +25,7 @@ pub async fn read(session: &mut ServerSession, limit: usize, held: &mut Permit) 
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    if expects_continue(headers) {
+    if admit::expects_continue(session) {
         // A client that is gone is noticed when its body is read.
         let _ = session.write_continue_response().await;
     }
@@ -82,12 +83,6 @@ fn too_large(limit: usize) -> Failure {
     Failure::new(ErrorCode::RequestTooLarge, message)
 }
 
-/// Whether the client waits for a word before it sends its body (RFC 9110, section 10.1.1). Pingora leaves
-/// the word to us.
-fn expects_continue(headers: &HeaderMap) -> bool {
-    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
@@ -103,7 +98,8 @@ enum Coding {
 impl Coding {
     fn of(headers: &HeaderMap) -> Result<Coding, Failure> {
         let Some(value) = headers.get(CONTENT_ENCODING) else { return Ok(Coding::Identity) };
-        match value.as_bytes() {
+        // Names of codings have no case (RFC 9110, section 8.4.1).
+        match value.as_bytes().to_ascii_lowercase().as_slice() {
             b"" | b"identity" => Ok(Coding::Identity),
             b"gzip" | b"x-gzip" => Ok(Coding::Gzip),
             b"zstd" => Ok(Coding::Zstd),

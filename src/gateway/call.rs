@@ -53,7 +53,7 @@ impl Call {
     ) -> Result<Call, Failure> {
         let bad = |BadBody(why)| Failure::new(ErrorCode::InvalidRequest, why);
         let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let form = content_type.filter(|value| value.starts_with("multipart/form-data"));
+        let form = content_type.filter(|value| is_form(value));
         let (naming, in_body) = match (endpoint.model_in, form) {
             (ModelIn::Body, Some(content_type)) => {
                 let (model, at) = multipart::model(content_type, &body).map_err(bad)?;
@@ -150,6 +150,12 @@ impl Call {
         });
         edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())
     }
+}
+
+/// Media types have no case (RFC 9110, section 8.3.1).
+fn is_form(content_type: &str) -> bool {
+    const FORM: &str = "multipart/form-data";
+    content_type.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
 }
 
 /// A client's path, with or without the model in it.

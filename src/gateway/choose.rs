@@ -18,6 +18,11 @@ use std::time::{Instant, SystemTime};
 /// # Errors
 /// When nobody is left who could take the request now.
 pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
+    if std::mem::take(&mut context.retries_dead)
+        && let Some(peer) = context.attempt.as_ref().and_then(fresh_peer)
+    {
+        return Ok(peer);
+    }
     // The attempt before this one is over; what it holds is given back before anybody is chosen.
     if let Some(before) = context.attempt.take() {
         context.settlement.upstream_time += before.took();
@@ -45,6 +50,13 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         }
     }
     Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is left")
+}
+
+/// Where the same attempt connects once more, past all pooled connections.
+fn fresh_peer(attempt: &Attempt) -> Option<Box<HttpPeer>> {
+    let mut peer = attempt.upstream.peer(attempt.upstream.provider.addresses().next()?);
+    peer.group_key = fastrand::u64(..);
+    Some(Box::new(peer))
 }
 
 /// The strategy's choice among the targets that could take the request.

@@ -7,6 +7,7 @@ use super::attempt::Attempt;
 use super::cors;
 use super::life::Open;
 use super::limits::Permit;
+use super::mask::Pieces;
 use super::routes::Endpoint;
 use super::settle::Settlement;
 use super::state::Snapshot;
@@ -52,6 +53,10 @@ pub struct Context {
     pub held: Option<Held>,
     /// Whether it goes through the stock loop.
     pub passthrough: bool,
+    /// Whether the stock loop tries the same provider again, on a connection that is surely fresh.
+    pub retries_dead: bool,
+    /// What masks the error that the stock loop relays.
+    pub masking: Option<Pieces>,
 }
 
 /// A target that was tried in vain.
@@ -93,6 +98,8 @@ impl Context {
             settlement: Settlement::new(metrics, no_id, now),
             held: None,
             passthrough: false,
+            retries_dead: false,
+            masking: None,
         }
     }
 

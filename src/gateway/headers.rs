@@ -49,41 +49,63 @@ static NOT_DOWNSTREAM: [&str; 21] = [
     "access-control-allow-credentials",
 ];
 
-/// Hop-by-hop headers of a request in the stock loop, which keeps what we don't remove.
-static NOT_UPSTREAM_IN_PASSTHROUGH: [&str; 16] = [
+/// What begins so speaks for us: a provider can't say it.
+const OURS: &str = "x-cliproxy-";
+
+/// What of a pass-through request stays here, since the stock loop keeps what we don't remove: the client's
+/// keys, its organisation, where it is and how it came to us.
+static NOT_UPSTREAM_IN_PASSTHROUGH: [&str; 24] = [
     "authorization",
     "x-api-key",
     "x-goog-api-key",
     "api-key",
     "cookie",
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
     "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
     "via",
     "origin",
     "referer",
+    "sec-fetch-site",
+    "sec-fetch-mode",
+    "sec-fetch-dest",
     "openai-organization",
     "openai-project",
+    "x-goog-user-project",
     "proxy-authorization",
+    "proxy-connection",
 ];
+
+/// And what begins so: `x-forwarded-for`, `-host`, `-port`, …, and words between gateways.
+static NOT_UPSTREAM_PREFIXES: [&str; 2] = ["x-forwarded", OURS];
 
 /// Copies what may go on of a client's headers into the request for a provider.
 pub fn copy_upstream(dialect: Dialect, client: &HeaderMap, request: &mut RequestHeader) {
     for (name, owner) in &UPSTREAM {
-        if owner.is_none_or(|owner| owner == dialect)
-            && let Some(value) = client.get(*name)
-        {
-            // A value that was read from the wire is valid on the wire.
-            let _ = request.insert_header(*name, value.clone());
+        let is_for_dialect = owner.is_none_or(|owner| owner == dialect);
+        if is_for_dialect && !is_nominated(name, client) {
+            for value in client.get_all(*name) {
+                // A value that was read from the wire is valid on the wire.
+                let _ = request.append_header(*name, value.clone());
+            }
         }
     }
 }
 
 /// Takes out of a pass-through request what must not reach the provider.
 pub fn strip_passthrough(request: &mut RequestHeader) {
-    for name in NOT_UPSTREAM_IN_PASSTHROUGH {
+    let stays = |name: &&HeaderName| {
+        let name = name.as_str();
+        NOT_UPSTREAM_IN_PASSTHROUGH.contains(&name)
+            || NOT_UPSTREAM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let stay: Vec<HeaderName> = request.headers.keys().filter(stays).cloned().collect();
+    for name in &stay {
         request.remove_header(name);
     }
 }
@@ -100,23 +122,27 @@ pub fn copy_downstream(upstream: &HeaderMap, response: &mut ResponseHeader) {
 /// Takes out of a pass-through answer what must not reach the client, but for what frames the message.
 pub fn strip_downstream(response: &mut ResponseHeader) {
     const FRAMING: [&str; 4] = ["connection", "transfer-encoding", "upgrade", "content-length"];
-    for name in NOT_DOWNSTREAM.iter().filter(|name| !FRAMING.contains(*name)) {
-        response.remove_header(*name);
+    let stays =
+        |name: &&HeaderName| !FRAMING.contains(&name.as_str()) && !goes_downstream(name, &response.headers);
+    let stay: Vec<HeaderName> = response.headers.keys().filter(stays).cloned().collect();
+    for name in &stay {
+        response.remove_header(name);
     }
 }
 
 fn goes_downstream(name: &HeaderName, upstream: &HeaderMap) -> bool {
-    !NOT_DOWNSTREAM.contains(&name.as_str()) && !is_nominated(name, upstream)
+    let text = name.as_str();
+    !NOT_DOWNSTREAM.contains(&text) && !text.starts_with(OURS) && !is_nominated(text, upstream)
 }
 
 /// Whether `Connection` names this header as meant for one hop only.
-fn is_nominated(name: &HeaderName, upstream: &HeaderMap) -> bool {
-    upstream
+fn is_nominated(name: &str, headers: &HeaderMap) -> bool {
+    headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|nominated| nominated.trim().eq_ignore_ascii_case(name.as_str()))
+        .any(|nominated| nominated.trim().eq_ignore_ascii_case(name))
 }
 
 /// The length of all header names and values, for the limit on them.

@@ -34,6 +34,7 @@ use crate::observe::Metrics;
 use crate::operations::Operations;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use context::Context;
 use life::Life;
 use limits::Room;
@@ -105,11 +106,24 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        passthrough::answered(context, response)
+        passthrough::answered(context, session.req_header(), response)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        context: &mut Context,
+    ) -> pingora::Result<Option<Duration>> {
+        if let Some(masking) = &mut context.masking {
+            *body = masking.pass(body.as_ref(), is_last);
+        }
+        Ok(None)
     }
 
     async fn fail_to_proxy(
@@ -126,7 +140,21 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    async fn logging(&self, _: &mut Session, _: Option<&pingora::Error>, context: &mut Context) {
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<pingora::Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<pingora::Error> {
+        passthrough::retry_dead(context, session, error, reused)
+    }
+
+    async fn logging(&self, _: &mut Session, error: Option<&pingora::Error>, context: &mut Context) {
+        if context.passthrough && error.is_none() {
+            passthrough::finish(context);
+        }
         context.attempt = None;
         context.settlement.settle();
     }

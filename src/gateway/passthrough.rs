@@ -3,20 +3,27 @@
 //! Nothing is buffered, WebSockets included. The path is confined to the provider's base, and the client
 //! must be allowed the provider by name, since nothing here is metered.
 
-use super::attempt::{Attempt, Broken};
+use super::attempt::{Broken, is_dead_connection};
 use super::call;
 use super::clients::Client;
 use super::context::Context;
 use super::headers;
-use crate::domain::{ErrorClass, ErrorCode, Failure};
+use super::mask::Pieces;
+use crate::domain::{ErrorCode, Failure};
 use crate::providers::classify::classify;
 use crate::providers::routes::{Route, Target};
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
-use pingora_proxy::FailToProxy;
+use pingora_proxy::{FailToProxy, Session};
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a client may be silent, in the middle of a body or on a WebSocket.
+pub const MAX_SILENCE: Duration = Duration::from_secs(600);
 
 /// Prepares a request for the stock loop.
 ///
@@ -37,10 +44,10 @@ pub fn prepare(
         let message = format!(
             "this client may not call `{provider}` directly; its key needs `passthrough: [{provider}]`"
         );
-        return Err(Failure::new(ErrorCode::ModelForbidden, message));
+        return Err(Failure::new(ErrorCode::Forbidden, message));
     }
     let path = rest(request);
-    if found.definition.base.passthrough_path(path).is_none() {
+    if found.definition.base.passthrough_path(&path).is_none() {
         return Err(Failure::new(ErrorCode::InvalidRequest, "the path must stay below the provider's own"));
     }
     let target = Target { provider: found.index, upstream_model: None, rank: 0 };
@@ -50,10 +57,14 @@ pub fn prepare(
 }
 
 /// Path and query behind `/providers/{name}`.
-fn rest(request: &RequestHeader) -> &str {
+fn rest(request: &RequestHeader) -> Cow<'_, str> {
     let all = request.uri.path_and_query().map_or("/", |path| path.as_str());
     let below = all.strip_prefix("/providers/").unwrap_or(all);
-    below.find(['/', '?']).map_or("/", |at| &below[at..])
+    match below.find(['/', '?']).map(|at| &below[at..]) {
+        Some(query) if query.starts_with('?') => format!("/{query}").into(),
+        Some(path) => path.into(),
+        None => "/".into(),
+    }
 }
 
 /// Makes the client's header the provider's.
@@ -63,7 +74,7 @@ fn rest(request: &RequestHeader) -> &str {
 pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Result<()> {
     let Some(attempt) = &context.attempt else { return Ok(()) };
     let base = &attempt.upstream.provider.definition.base;
-    let path = base.passthrough_path(rest(request)).unwrap_or_else(|| "/".to_owned());
+    let path = base.passthrough_path(&rest(request)).unwrap_or_else(|| "/".to_owned());
     request.set_raw_path(path.as_bytes())?;
     headers::strip_passthrough(request);
     request.insert_header(HOST, base.authority.as_str())?;
@@ -74,25 +85,62 @@ pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Resul
 ///
 /// # Errors
 /// None in practice.
-pub fn answered(context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+pub fn answered(
+    context: &mut Context,
+    request: &RequestHeader,
+    response: &mut ResponseHeader,
+) -> pingora::Result<()> {
     headers::strip_downstream(response);
-    super::reply::common(context, response)?;
-    let status = response.status.as_u16();
-    // The status alone speaks: bodies are not read here.
-    let class = (status >= 400).then(|| classify(status, None));
-    if let Some(attempt) = &mut context.attempt {
-        response.insert_header(super::reply::PROVIDER, &**attempt.upstream.provider.name())?;
-        settle(attempt, status, class);
+    if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
     }
-    context.settlement.answered(status, class);
+    super::reply::common(context, response)?;
+    super::reply::provenance(context, response)?;
+    let status = response.status.as_u16();
+    if status >= 400 && request.method != Method::HEAD {
+        mask(context, request, response)?;
+    }
+    // The status alone speaks: bodies are not read here.
+    context.settlement.answered(status, (status >= 400).then(|| classify(status, None)));
     Ok(())
 }
 
-fn settle(attempt: &mut Attempt, status: u16, class: Option<ErrorClass>) {
-    match class {
+/// Has the body of an error masked on its way, which may change its length.
+fn mask(
+    context: &mut Context,
+    request: &RequestHeader,
+    response: &mut ResponseHeader,
+) -> pingora::Result<()> {
+    context.masking = Some(Pieces::new(context));
+    if response.remove_header(&CONTENT_LENGTH).is_some() && request.version == Version::HTTP_11 {
+        response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    Ok(())
+}
+
+/// Settles the attempt of a request that the stock loop carried to its end.
+pub fn finish(context: &mut Context) {
+    let Some(status) = context.settlement.http_status() else { return };
+    let Some(attempt) = &mut context.attempt else { return };
+    match (status >= 400).then(|| classify(status, None)) {
         None => attempt.succeed(),
         Some(class) => attempt.fail(class, Some(status), &format!("answered {status}")),
     }
+}
+
+/// Says whether the stock loop may try again: only where a pooled connection was dead already, which costs
+/// nothing and shows nowhere.
+pub fn retry_dead(
+    context: &mut Context,
+    session: &Session,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    // A body that is larger than Pingora's buffer can't be sent again.
+    let can_retry = reused && is_dead_connection(&error) && !session.as_ref().retry_buffer_truncated();
+    error.set_retry(can_retry);
+    context.retries_dead = can_retry;
+    error
 }
 
 /// Answers a request that the stock loop could not carry.
@@ -111,12 +159,17 @@ pub async fn failed(session: &mut ServerSession, context: &mut Context, error: &
     if let Some(attempt) = &mut context.attempt {
         attempt.fail(broken.class, None, &broken.reason);
     }
-    if session.response_written().is_some() {
+    if session.response_written().is_some_and(|header| !header.status.is_informational()) {
         context.settlement.truncated(broken.reason);
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }
     let message = "the provider could not be reached; try again later";
-    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message).because(broken.reason);
-    let can_reuse_downstream = super::reply::refuse(session, context, &failure).await.is_ok();
-    FailToProxy { error_code: failure.status, can_reuse_downstream }
+    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message)
+        .because(broken.reason)
+        .retry_after(super::verdict::COME_BACK);
+    // After a failure the stock loop closes whatever it is told; the client must not count on the connection.
+    session.set_keepalive(None);
+    // A client that is gone gets no answer; the settlement has the failure all the same.
+    let _ = super::reply::refuse(session, context, &failure).await;
+    FailToProxy { error_code: failure.status, can_reuse_downstream: false }
 }

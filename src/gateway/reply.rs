@@ -1,6 +1,8 @@
 //! Answers of the gateway's own, and the headers that every answer carries.
 
+use super::admit;
 use super::context::Context;
+use super::settle::CACHE_BYPASS;
 use crate::domain::Failure;
 use crate::translate;
 use bytes::Bytes;
@@ -97,9 +99,7 @@ pub async fn whole(
         header.insert_header(CONTENT_LENGTH, body.len())?;
     }
     common(context, &mut header)?;
-    if !session.is_body_done() {
-        session.set_total_drain_timeout(Some(DRAIN));
-    }
+    let is_still_sending = !session.is_body_done() && !admit::expects_continue(session);
     let has_body = !body.is_empty()
         && header.status != StatusCode::NO_CONTENT
         && session.req_header().method != Method::HEAD;
@@ -107,7 +107,39 @@ pub async fn whole(
     if has_body {
         session.write_response_body(body, true).await?;
     }
+    if is_still_sending {
+        // Pingora closes after an early answer, and closing on unread bytes is a reset, which can overtake it.
+        session.set_total_drain_timeout(Some(DRAIN));
+        // The client has its answer, however this ends.
+        let _ = session.drain_request_body().await;
+    }
     Ok(())
+}
+
+/// Says who answered, as what, after how many attempts, and how long that took.
+///
+/// # Errors
+/// None in practice: the values are made of what may stand in a header.
+pub fn provenance(context: &Context, header: &mut ResponseHeader) -> pingora::Result<()> {
+    let Some(attempt) = &context.attempt else { return Ok(()) };
+    let waited = context.settlement.upstream_time + attempt.took();
+    let overhead = context.settlement.started().elapsed().saturating_sub(waited);
+    header.insert_header(PROVIDER, &**attempt.upstream.provider.name())?;
+    // A model's name can have characters that a header can't, and pass-through has none.
+    if let Ok(model) = HeaderValue::from_str(&attempt.model)
+        && !model.is_empty()
+    {
+        header.insert_header(MODEL, model)?;
+    }
+    header.insert_header(ATTEMPTS, context.settlement.attempts)?;
+    header.insert_header(CACHE, HeaderValue::from_static(CACHE_BYPASS))?;
+    let timing = format!("upstream;dur={:.1}, gateway;dur={:.1}", millis(waited), millis(overhead));
+    header.insert_header(SERVER_TIMING, timing)?;
+    Ok(())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
 }
 
 /// Ends the message of an answer that was sent, in bounded time. Pingora would wait for ever for a client that

@@ -59,6 +59,8 @@ pub(super) async fn serve(
         Route::Passthrough { provider } => {
             let client = admit::admit(gateway, session, context)?;
             passthrough::prepare(context, &client, provider, session.req_header())?;
+            // A WebSocket may be silent for long; Pingora would cut it after a minute.
+            session.set_read_timeout(Some(passthrough::MAX_SILENCE));
             return Ok(Next::Passthrough);
         }
         Route::WrongMethod { allow, .. } => {
@@ -134,7 +136,7 @@ async fn preflight(
 ) -> Result<Next, Failure> {
     let Some(headers) = answer else {
         let message = "this origin may not call the gateway; its operator can allow it in `server.cors.allowed_origins`";
-        return Err(Failure::new(ErrorCode::ModelForbidden, message));
+        return Err(Failure::new(ErrorCode::Forbidden, message));
     };
     context.cors = headers;
     let sent = async {

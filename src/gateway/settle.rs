@@ -82,6 +82,11 @@ impl Settlement {
         self.http_status = http_status;
     }
 
+    /// The status of the header that went out, if one did.
+    pub fn http_status(&self) -> Option<u16> {
+        (self.http_status != 0).then_some(self.http_status)
+    }
+
     /// An answer of a provider was given to the client, with this status.
     pub fn answered(&mut self, http_status: u16, error: Option<ErrorClass>) {
         self.http_status = http_status;

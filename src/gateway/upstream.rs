@@ -75,6 +75,10 @@ impl Upstream {
         peer.options.total_connection_timeout = Some(connect);
         peer.options.connection_timeout = Some(connect);
         peer.options.idle_timeout = Some(self.idle_timeout);
+        // For the stock loop, which knows no other deadlines; the exchange sets its own.
+        let timeouts = &self.provider.definition.timeouts;
+        peer.options.read_timeout = Some(timeouts.total.get());
+        peer.options.write_timeout = Some(timeouts.header.get());
         peer.options.max_h2_streams = MAX_H2_STREAMS;
         peer.options.alpn = if base.tls { ALPN::H2H1 } else { ALPN::H1 };
         peer

@@ -9,7 +9,7 @@ use crate::providers::routes::Target;
 use std::time::Duration;
 
 /// When to come back if nobody said.
-const COME_BACK: Duration = Duration::from_secs(2);
+pub const COME_BACK: Duration = Duration::from_secs(2);
 
 /// Whose words the client gets.
 pub enum Verdict {

@@ -154,7 +154,7 @@ impl Refusal {
                     .with(header::WWW_AUTHENTICATE, challenge)
             }
             Refusal::NotTrusted | Refusal::Forwarded | Refusal::ForeignHost | Refusal::ForeignOrigin => {
-                Response::error(StatusCode::FORBIDDEN, "forbidden", message)
+                Response::error(StatusCode::FORBIDDEN, ErrorCode::Forbidden.name(), message)
             }
         }
     }

@@ -1,8 +1,10 @@
 //! What the integration tests are written with: a client, simulated providers, a gateway.
 
 mod accounts;
+mod canned;
 mod client;
 mod gateway;
+mod house;
 mod incoming;
 mod inside;
 mod ports;
@@ -10,8 +12,10 @@ mod provider;
 mod questions;
 
 pub use accounts::{Metrics, eventually, logged, status};
+pub use canned::Canned;
 pub use client::{Client, Raw, Request};
 pub use gateway::{Gateway, Launch};
+pub use house::{House, ask, expect_error, model_of, path_of, provider_of, question};
 pub use incoming::{BodyEnd, Event, Incoming, Response};
 pub use inside::start_inside;
 pub use ports::free_port;

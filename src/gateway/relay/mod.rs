@@ -14,14 +14,11 @@ use super::attempt::{Answer, Broken};
 use super::call::Call;
 use super::context::Context;
 use super::reply;
-use super::settle::CACHE_BYPASS;
 use super::upstream::Upstream;
 use crate::domain::TokenUsage;
 use crate::translate::usage::Meter;
-use http::header::HeaderValue;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use std::time::Duration;
 
 /// Text bytes that make about one token, for estimates.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -52,26 +49,11 @@ pub async fn client_gone(session: &mut ServerSession) {
 ///
 /// # Errors
 /// None in practice: every value was a header's, or is made of what may stand in one.
-fn answer_header(context: &mut Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
+fn answer_header(context: &Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
     let mut header = reply::header(upstream.status.as_u16(), upstream.headers.len() + OUR_HEADERS)?;
     super::headers::copy_downstream(&upstream.headers, &mut header);
-    let Some(attempt) = &context.attempt else { return Ok(header) };
-    let waited = context.settlement.upstream_time + attempt.took();
-    let overhead = context.settlement.started().elapsed().saturating_sub(waited);
-    header.insert_header(reply::PROVIDER, &**attempt.upstream.provider.name())?;
-    // A model's name can have characters that a header can't; then the header is left out.
-    if let Ok(model) = HeaderValue::from_str(&attempt.model) {
-        header.insert_header(reply::MODEL, model)?;
-    }
-    header.insert_header(reply::ATTEMPTS, context.settlement.attempts)?;
-    header.insert_header(reply::CACHE, HeaderValue::from_static(CACHE_BYPASS))?;
-    let timing = format!("upstream;dur={:.1}, gateway;dur={:.1}", millis(waited), millis(overhead));
-    header.insert_header(reply::SERVER_TIMING, timing)?;
+    reply::provenance(context, &mut header)?;
     Ok(header)
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
 }
 
 /// Gives an answer's connection back to the pool, if the answer was read to its end. What is left of an
