@@ -11,6 +11,7 @@
 mod access;
 mod balancing;
 mod bodies;
+mod cancelling;
 mod config;
 mod demo;
 mod failover;

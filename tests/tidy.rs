@@ -47,8 +47,8 @@ const ROOMS: &[Room] = &[
 /// Rooms that may use even less than their floor allows: only what is listed.
 const ONLY: &[(&str, &[&str])] = &[("simulator", &["domain"])];
 
-/// What `config` may use of the rooms above the ground floor: their settings, and the names that have presets.
-const COMPOSED: &[&str] = &["::config", "providers::presets"];
+/// What `config` may use of the rooms above the ground floor: their settings, and the names that mean something.
+const COMPOSED: &[&str] = &["::config", "providers::presets", "observe::UNROUTED"];
 
 /// A word that may stand in some places only. Prefixes are of paths under `src/`.
 struct Ban {
@@ -363,9 +363,10 @@ fn names_say_what_a_thing_is() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    // In two halves, so that this file may say what it looks for.
+    // In two halves, so that this file may say what it looks for. A test that is ignored with a reason is a known
+    // gap; one without is a forgotten one.
     let marks =
-        [["TO", "DO"], ["FIX", "ME"], ["#[ign", "ore"], ["unimple", "mented!"]].map(|half| half.concat());
+        [["TO", "DO"], ["FIX", "ME"], ["#[ign", "ore]"], ["unimple", "mented!"]].map(|half| half.concat());
     let mut problems = Vec::new();
     for source in sources(&["src", "tests", "benches"]) {
         for (number, line) in source.lines() {
