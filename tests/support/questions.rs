@@ -4,6 +4,7 @@ use super::client::{Client, Request};
 use super::incoming::{Event, Response};
 use cliproxy::domain::Dialect;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// A question that every simulated provider answers with the same sixty words.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ impl Question {
             if self.text.len() >= missing {
                 break;
             }
-            self.text += &format!("{number} ");
+            let _ = write!(self.text, "{number} ");
         }
         self.text.truncate(missing);
         self
