@@ -189,6 +189,65 @@ fn the_only_provider_speaks_for_itself() {
 }
 
 #[test]
+fn an_overload_is_told_in_a_status_that_the_dialect_has() {
+    for (dialect, status) in [(Dialect::OpenAi, 503), (Dialect::Anthropic, 529), (Dialect::Gemini, 503)] {
+        let provider = Provider::of(dialect).failing_with(529);
+        let gateway = alone(&provider, "models: [m]");
+        let answer = Question::new(dialect, "m").to(&gateway.client()).send().expect(status);
+        error_message(dialect, &answer.json());
+    }
+}
+
+#[test]
+fn the_only_providers_word_on_when_to_come_back_reaches_the_client() {
+    let provider = Provider::with(Dialect::OpenAi, Options { rate_limit: Some(1), ..Options::default() });
+    let gateway = alone(&provider, "models: [m]");
+    let question = Question::new(Dialect::OpenAi, "m");
+    question.to(&gateway.client()).send().expect(200);
+    let answer = question.to(&gateway.client()).send().expect(429);
+    let wait = answer.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());
+    assert!(wait.is_some_and(|seconds| (1..=60).contains(&seconds)), "{:?}", answer.headers);
+}
+
+/// Soon enough for a test, late enough for a provider that answers.
+const IMPATIENT: &str = "timeouts: {header: 300ms, total: 300ms}";
+
+#[test]
+fn a_silent_provider_is_left_for_another() {
+    for dialect in Dialect::ALL {
+        let (first, second) = (Provider::of(dialect), Provider::of(dialect));
+        let gateway = Gateway::start(&format!(
+            "providers:\n{}{}",
+            first.yaml_with("first", &["models: [{name: slow-60s, alias: m}]", "priority: 1", IMPATIENT]),
+            second.yaml_with("second", &SECOND)
+        ));
+        for question in both_ways(dialect, "m") {
+            let answer = question.to(&gateway.client()).send().expect(200);
+            assert_eq!(question.words(&answer), ANSWER);
+            assert_eq!(answer.header("x-cliproxy-attempts"), Some("2"));
+        }
+        let counted = Metrics::after(&gateway, 2);
+        assert_eq!(counted.of(r#"cliproxy_errors_total{provider="first",error_type="timeout"}"#), 2.0);
+        assert!(first.asked().iter().all(|asked| asked.client_closed()), "nothing is left open there");
+    }
+}
+
+#[test]
+fn a_silent_provider_without_another_is_a_timeout_and_not_asked_again() {
+    for dialect in Dialect::ALL {
+        let provider = Provider::of(dialect);
+        let entry = provider.yaml_with("only", &["models: [slow-60s]", IMPATIENT]);
+        let gateway = Gateway::start(&format!("providers:\n{entry}"));
+        for question in both_ways(dialect, "slow-60s") {
+            let answer = question.to(&gateway.client()).send().expect(504);
+            assert_eq!(answer.header("x-cliproxy-error"), Some("timeout"));
+            error_message(dialect, &answer.json());
+        }
+        assert_eq!(provider.asked().len(), 2, "once for each question");
+    }
+}
+
+#[test]
 fn a_refused_credential_is_the_operators_affair_and_its_text_stays_here() {
     for dialect in Dialect::ALL {
         let provider = Provider::of(dialect);
@@ -306,9 +365,11 @@ fn a_pooled_connection_that_closes_as_it_is_used_costs_nothing() {
     let fickle = Fickle { listener: TcpListener::bind("127.0.0.1:0").expect("a port") };
     let gateway = Gateway::start(&format!("providers:\n{}", fickle.yaml()));
     let serving = std::thread::spawn(move || fickle.serve());
-    for _ in 0..2 {
+    for requests in 1..=2 {
         let answer = Question::new(Dialect::OpenAi, "m").to(&gateway.client()).send().expect(200);
         assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"));
+        // Once it is counted, its connection is back in the pool.
+        Metrics::after(&gateway, requests);
     }
     serving.join().expect("both requests came as they should");
     let counted = Metrics::after(&gateway, 2);
