@@ -10,6 +10,7 @@
 
 mod balancing;
 mod bodies;
+mod cancellation;
 mod config;
 mod demo;
 mod failover;

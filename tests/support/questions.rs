@@ -20,6 +20,12 @@ impl Question {
         Question { dialect, model: model.to_owned(), text: "Hello".to_owned(), streams: false }
     }
 
+    /// The question to be answered whole, and the same as a stream.
+    pub fn both_ways(dialect: Dialect, model: &str) -> [Question; 2] {
+        let plain = Question::new(dialect, model);
+        [plain.clone(), plain.streamed()]
+    }
+
     /// The same, to be answered as a stream of events.
     pub fn streamed(mut self) -> Question {
         self.streams = true;
