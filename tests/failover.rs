@@ -7,6 +7,7 @@ use cliproxy::domain::Dialect;
 use cliproxy::simulator::{ANSWER, Behaviour, Ending, Options, Received};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 const FIRST: [&str; 2] = ["models: [m]", "priority: 1"];
 const SECOND: [&str; 2] = ["models: [m]", "priority: 2"];
@@ -193,6 +194,9 @@ fn the_only_providers_word_on_when_to_come_back_reaches_the_client() {
     assert!(wait.is_some_and(|seconds| (1..=60).contains(&seconds)), "{:?}", answer.headers);
 }
 
+/// How long the transcript of a provider may lag behind.
+const LIMIT: Duration = Duration::from_secs(5);
+
 /// Soon enough for a test, late enough for a provider that answers.
 const IMPATIENT: &str = "timeouts: {header: 300ms, total: 300ms}";
 
@@ -212,7 +216,8 @@ fn a_silent_provider_is_left_for_another() {
         }
         let counted = Metrics::after(&gateway, 2);
         assert_eq!(counted.of(r#"cliproxy_errors_total{provider="first",error_type="timeout"}"#), 2.0);
-        assert!(first.asked().iter().all(Received::client_closed), "nothing is left open there");
+        let are_closed = |asked: &[Received]| asked.iter().all(Received::client_closed);
+        assert!(first.wait_until(are_closed, LIMIT), "nothing is left open there");
     }
 }
 
