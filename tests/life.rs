@@ -189,17 +189,15 @@ fn the_configuration_is_where_the_option_or_the_variable_says() {
     write("variable.yaml", "variable: 1\n");
     std::fs::create_dir(folder.path().join("conf")).expect("a folder");
     write("conf/config.yaml", "default: 1\n");
-    let variable = [("CLIPROXY_CONFIG", "variable.yaml")];
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 5] = [
-        (&["--config", "option.yaml"], &variable, "option.yaml:1"),
-        (&["serve", "--config", "option.yaml"], &[], "option.yaml:1"),
-        (&[], &variable, "variable.yaml:1"),
-        (&[], &[("CLIPROXY_CONFIG", "")], "conf/config.yaml:1"),
-        (&["serve"], &[], "conf/config.yaml:1"),
-    ];
-    for (arguments, variables, told) in cases {
-        let output = run(folder.path(), arguments, variables);
+    for (arguments, variable, told) in [
+        ("--config option.yaml", "variable.yaml", "option.yaml:1"),
+        ("serve --config option.yaml", "", "option.yaml:1"),
+        ("serve", "variable.yaml", "variable.yaml:1"),
+        ("", "variable.yaml", "variable.yaml:1"),
+        ("", "", "conf/config.yaml:1"),
+    ] {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let output = run(folder.path(), &arguments, &[("CLIPROXY_CONFIG", variable)]);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(told), "{arguments:?}: {}", said(&output));
     }

@@ -11,7 +11,7 @@
 mod access;
 mod balancing;
 mod bodies;
-mod cancelling;
+mod cancellation;
 mod config;
 mod demo;
 mod failover;

@@ -30,12 +30,19 @@ pub struct Housekeeping {
     snapshot: Arc<ArcSwap<Snapshot>>,
     lookup: Arc<dyn Lookup>,
     auth_dir: PathBuf,
+    /// The folder of credentials before it was read at the start: what came in between is not missed.
+    auths_seen: Fingerprint,
 }
 
 impl Housekeeping {
     /// Keeps this snapshot's names and credentials fresh.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, lookup: Arc<dyn Lookup>, auth_dir: PathBuf) -> Housekeeping {
-        Housekeeping { snapshot, lookup, auth_dir }
+    pub fn new(
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        lookup: Arc<dyn Lookup>,
+        auth_dir: PathBuf,
+        auths_seen: Fingerprint,
+    ) -> Housekeeping {
+        Housekeeping { snapshot, lookup, auth_dir, auths_seen }
     }
 
     async fn resolve_names(&self) {
@@ -50,7 +57,7 @@ impl Housekeeping {
     }
 
     async fn watch_auths(&self) {
-        let mut seen = Fingerprint::of(&self.auth_dir).unwrap_or_default();
+        let mut seen = self.auths_seen;
         let mut ticks = interval(LOOK_AT_AUTHS);
         loop {
             ticks.tick().await;

@@ -17,6 +17,7 @@ use crate::gateway::limits::Room;
 use crate::gateway::state::{Settings, Snapshot};
 use crate::observe::Metrics;
 use crate::operations::{Operations, OperationsApp, VERSION};
+use crate::providers::auths::Fingerprint;
 use crate::providers::definition::{Definition, DefinitionError};
 use crate::providers::registry::{Blueprint, Registry};
 use crate::providers::resolve::{Lookup, System};
@@ -85,6 +86,7 @@ pub struct App {
     operations: Arc<Operations>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     lookup: Arc<dyn Lookup>,
+    auths_seen: Fingerprint,
 }
 
 /// What can be exchanged: tests put their own in the place of these.
@@ -111,6 +113,7 @@ impl App {
         let metrics = Metrics::new(VERSION).map_err(|error| StartError::Metrics(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let life = Arc::new(Life::default());
+        let auths_seen = Fingerprint::of(&loaded.config.auth_dir).unwrap_or_default();
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot(&loaded, parts.strategy, &metrics, now)?));
         let config = loaded.config;
         let view = LiveView::new(Arc::clone(&snapshot), Arc::clone(&life), now);
@@ -126,7 +129,7 @@ impl App {
             places: Room::new(limits.max_concurrent_requests as usize),
             bodies: Room::new(limits.max_buffered_bytes.map_or_else(default_body_room, Size::as_usize)),
         };
-        Ok(App { config, gateway, life, operations, snapshot, lookup: parts.lookup })
+        Ok(App { config, gateway, life, operations, snapshot, lookup: parts.lookup, auths_seen })
     }
 
     /// Serves until the process is told to stop, then exits it.
@@ -160,8 +163,12 @@ impl App {
         let mut service = http_proxy_service_with_name(&conf, self.gateway, "gateway");
         service.add_tcp(&gateway_address.to_string());
         pingora.add_service(service);
-        let housekeeping =
-            background::Housekeeping::new(self.snapshot, self.lookup, self.config.auth_dir.clone());
+        let housekeeping = background::Housekeeping::new(
+            self.snapshot,
+            self.lookup,
+            self.config.auth_dir.clone(),
+            self.auths_seen,
+        );
         let mut housekeeping = background_service("housekeeping", housekeeping);
         housekeeping.threads = Some(1);
         pingora.add_service(housekeeping);

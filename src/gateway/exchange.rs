@@ -13,6 +13,7 @@ use super::upstream::Upstream;
 use super::verdict;
 use crate::domain::{ErrorClass, Failure};
 use crate::providers::classify::classify;
+use crate::translate;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
 use std::sync::Arc;
@@ -196,8 +197,11 @@ async fn conclude(
 ) -> Result<Delivery, Failure> {
     let verdict = verdict::of(context, call, last.as_ref());
     match (verdict, last) {
-        (verdict::Verdict::TheirWords(class), Some(Refusal { header, body })) => {
-            context.settlement.answered(header.status.as_u16(), Some(class));
+        (verdict::Verdict::TheirWords(class), Some(Refusal { mut header, body })) => {
+            let status = translate::error::status(call.dialect(), header.status.as_u16());
+            // A status of three digits is always one.
+            let _ = header.set_status(status);
+            context.settlement.answered(status, Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {
                 context.settlement.cancelled();

@@ -24,6 +24,9 @@ const KINDS: [(u16, &str, &str, &str); 14] = [
     (504, "server_error", "timeout_error", "DEADLINE_EXCEEDED"),
 ];
 
+/// "Overloaded", in Anthropic's API only; no status of HTTP's registry.
+const ANTHROPIC_OVERLOADED: u16 = 529;
+
 /// The body of an error answer.
 pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
     let fallback = if failure.status < 500 { &KINDS[0] } else { &KINDS[9] };
@@ -38,6 +41,11 @@ pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
         Dialect::Gemini => json!({"error": {"code": failure.status, "message": message, "status": gemini}}),
     };
     value.to_string().into()
+}
+
+/// The status under which a dialect knows what a provider answered with that status: 529 is Anthropic's own.
+pub fn status(dialect: Dialect, upstream: u16) -> u16 {
+    if upstream == ANTHROPIC_OVERLOADED && dialect != Dialect::Anthropic { 503 } else { upstream }
 }
 
 /// The event that ends a broken stream of server-sent events.
@@ -72,6 +80,12 @@ mod tests {
             parsed(Dialect::Gemini, &failure),
             json!({"error": {"code": 404, "message": "no \"x\"", "status": "NOT_FOUND"}})
         );
+    }
+
+    #[test]
+    fn only_anthropics_clients_know_529() {
+        assert_eq!(Dialect::ALL.map(|dialect| status(dialect, 529)), [503, 529, 503]);
+        assert_eq!(Dialect::ALL.map(|dialect| status(dialect, 500)), [500; 3]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a gateway says of what it did: its metrics, its log, its status.
 
 use super::gateway::Gateway;
+use super::incoming::Response;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -23,6 +24,13 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// What the operations service answers. Its port may open a moment after the gateway's.
+#[track_caller]
+fn operations(gateway: &Gateway, path: &str) -> Response {
+    eventually("an answer of the operations service", || gateway.operations().get(path).try_send().ok())
+        .expect(200)
+}
+
 /// The series of `/metrics` at one moment, each under its name and labels as they are written.
 #[derive(Clone, Debug)]
 pub struct Metrics(BTreeMap<String, f64>);
@@ -30,7 +38,7 @@ pub struct Metrics(BTreeMap<String, f64>);
 impl Metrics {
     #[track_caller]
     pub fn read(gateway: &Gateway) -> Metrics {
-        let text = gateway.operations().get("/metrics").send().expect(200).text();
+        let text = operations(gateway, "/metrics").text();
         let series = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
             let (name, value) = line.rsplit_once(' ').expect("a name and a value");
             (name.to_owned(), value.parse().expect("a number"))
@@ -86,6 +94,6 @@ pub fn logged(gateway: &Gateway, message: &str, lines: usize) -> Vec<Value> {
 /// What the status endpoint says of a provider.
 #[track_caller]
 pub fn status(gateway: &Gateway, provider: &str) -> Value {
-    let status = gateway.operations().get("/v0/operations/providers/status").send().expect(200).json();
+    let status = operations(gateway, "/v0/operations/providers/status").json();
     status["providers"][provider].clone()
 }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::ports::free_port;
+use super::provider::Provider;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
@@ -116,6 +117,12 @@ impl Gateway {
     #[track_caller]
     pub fn start(yaml: &str) -> Gateway {
         Launch::new(yaml).start()
+    }
+
+    /// Starts one with that provider only, under the name `only`, for `models` (a line of its entry).
+    #[track_caller]
+    pub fn before(provider: &Provider, models: &str) -> Gateway {
+        Gateway::start(&format!("providers:\n{}", provider.yaml_with("only", &[models])))
     }
 
     /// Where clients call it: `http://127.0.0.1:20000`.

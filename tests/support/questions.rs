@@ -4,6 +4,7 @@ use super::client::{Client, Request};
 use super::incoming::{Event, Response};
 use cliproxy::domain::Dialect;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// A question that every simulated provider answers with the same sixty words.
 #[derive(Clone)]
@@ -17,6 +18,12 @@ pub struct Question {
 impl Question {
     pub fn new(dialect: Dialect, model: &str) -> Question {
         Question { dialect, model: model.to_owned(), text: "Hello".to_owned(), streams: false }
+    }
+
+    /// The question to be answered whole, and the same as a stream.
+    pub fn both_ways(dialect: Dialect, model: &str) -> [Question; 2] {
+        let plain = Question::new(dialect, model);
+        [plain.clone(), plain.streamed()]
     }
 
     /// The same, to be answered as a stream of events.
@@ -39,7 +46,7 @@ impl Question {
             if self.text.len() >= missing {
                 break;
             }
-            self.text += &format!("{number} ");
+            let _ = write!(self.text, "{number} ");
         }
         self.text.truncate(missing);
         self

@@ -1,4 +1,4 @@
-//! A client that goes away: its provider is told at once, and nothing is held against anybody.
+//! A client that goes away: its request ends at the provider, and nobody is blamed.
 
 use crate::support::{Gateway, Metrics, Provider, Question, eventually, logged, status};
 use cliproxy::domain::Dialect;
@@ -10,10 +10,6 @@ const CANCEL_LIMIT: Duration = Duration::from_millis(100);
 
 /// Long enough that no test waits for it to end.
 const NEVER: Duration = Duration::from_secs(60);
-
-fn alone(provider: &Provider, models: &str) -> Gateway {
-    Gateway::start(&format!("providers:\n{}", provider.yaml_with("only", &[models])))
-}
 
 /// How long after `vanished` the provider's last request was closed.
 #[track_caller]
@@ -55,7 +51,7 @@ fn quickest(mut measure: impl FnMut() -> Duration) -> Duration {
 fn a_client_that_vanishes_in_a_stream_cancels_it_within_100_ms() {
     for dialect in Dialect::ALL {
         let provider = Provider::with(dialect, Options { token_interval: NEVER, ..Options::default() });
-        let gateway = alone(&provider, "models: [m]");
+        let gateway = Gateway::before(&provider, "models: [m]");
         let question = Question::new(dialect, "m").streamed();
         let mut requests = 0;
         let took = quickest(|| {
@@ -81,10 +77,9 @@ fn a_client_that_vanishes_in_a_stream_cancels_it_within_100_ms() {
 fn a_client_that_vanishes_before_the_header_cancels_the_request_within_100_ms() {
     for dialect in Dialect::ALL {
         let provider = Provider::of(dialect);
-        let gateway = alone(&provider, "models: [slow-60s]");
+        let gateway = Gateway::before(&provider, "models: [slow-60s]");
         let mut requests = 0;
-        let question = Question::new(dialect, "slow-60s");
-        for question in [question.clone(), question.streamed()] {
+        for question in Question::both_ways(dialect, "slow-60s") {
             let took = quickest(|| {
                 let body = question.body().to_string();
                 let head = format!(
