@@ -365,3 +365,17 @@ fn a_credential_file_added_while_running_is_used_within_ten_seconds() {
     assert!(output.contains("bad.yaml") && output.contains("nobody"), "both are named: {output}");
     assert!(!output.contains("from-file"), "no key is logged");
 }
+
+#[test]
+fn a_refused_key_does_not_fail_the_request_while_the_provider_has_another() {
+    let provider = Provider::openai();
+    let entry = provider.yaml_with("p", &["models: [m]"]);
+    let keys = format!("api_keys: [revoked, \"{}\"]", provider.key());
+    let gateway = Gateway::start(&format!(
+        "providers:\n{}",
+        entry.replace(&format!("api_key: \"{}\"", provider.key()), &keys)
+    ));
+    for _ in 0..4 {
+        ask(&gateway.client(), "m");
+    }
+}

@@ -28,13 +28,11 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         context.settlement.upstream_time += before.took();
     }
     let now = wall_clock::now();
-    while let Some(target) = candidate(context, now) {
-        // A strategy that names one that was tried has nobody else to offer.
-        if context.tried.iter().any(|tried| tried.target == target) {
-            break;
-        }
-        context.tried.push(Tried { target: target.clone(), class: None });
-        let Some(attempt) = begin(context, &target, now) else { continue };
+    while let Some(target) = with_next_credential(context).or_else(|| candidate(context, now)) {
+        let begun = begin(context, &target, now);
+        let credential = begun.as_ref().map(|attempt| Arc::clone(&attempt.credential));
+        context.tried.push(Tried { target, credential, class: None });
+        let Some(attempt) = begun else { continue };
         context.settlement.attempts += 1;
         context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
         context.settlement.model = Arc::clone(&attempt.model);
@@ -59,18 +57,25 @@ fn fresh_peer(attempt: &Attempt) -> Option<Box<HttpPeer>> {
     Some(Box::new(peer))
 }
 
-/// The strategy's choice among the targets that could take the request.
+/// The last target once more, where it was the credential that failed: it may have another. That there is
+/// none shows when the attempt begins, and ends this.
+fn with_next_credential(context: &Context) -> Option<Target> {
+    let last = context.tried.last()?;
+    matches!(last.class, Some(ErrorClass::Auth | ErrorClass::RateLimit)).then(|| last.target.clone())
+}
+
+/// The strategy's choice among the targets that could take the request. One that names a target which was
+/// tried has nobody else to offer.
 fn candidate(context: &Context, now: SystemTime) -> Option<Target> {
     let registry = &context.snapshot.registry;
     let eligible = context.route.as_ref()?.targets.iter().filter(|target| {
-        let is_new = context.tried.iter().all(|tried| tried.target != **target);
-        let provider = registry.provider(target.provider).filter(|_| is_new);
+        let provider = registry.provider(target.provider).filter(|_| !context.has_tried(target));
         provider.is_some_and(|provider| {
             context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
                 && provider.available(now).is_ok()
         })
     });
-    registry.choose(eligible, None)
+    registry.choose(eligible, None).filter(|target| !context.has_tried(target))
 }
 
 /// Whether a provider can be asked for this at all: for now, only in the client's own dialect.
@@ -78,11 +83,11 @@ pub fn can_express(provider: &Definition, endpoint: &Endpoint) -> bool {
     provider.dialect == endpoint.dialect && (provider.responses || !endpoint.is_responses())
 }
 
-/// Takes a place at the provider, and one of its credentials.
+/// Takes a place at the provider, and one of its credentials that this request hasn't used yet.
 fn begin(context: &Context, target: &Target, now: SystemTime) -> Option<Attempt> {
     let upstream = context.snapshot.upstreams.get(target.provider)?;
     let permit = upstream.provider.admit()?;
-    let credential = upstream.provider.credentials().pick(now, |_| true)?;
+    let credential = upstream.provider.credentials().pick(now, |entry| !context.has_used(target, entry))?;
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
     Some(Attempt::begin(
         Arc::clone(upstream),

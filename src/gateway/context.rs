@@ -13,6 +13,7 @@ use super::settle::Settlement;
 use super::state::Snapshot;
 use crate::domain::{Dialect, ErrorClass};
 use crate::observe::{InFlight, Metrics};
+use crate::providers::credential::Entry;
 use crate::providers::routes::{Route, Target};
 use http::HeaderValue;
 use smallvec::SmallVec;
@@ -64,6 +65,8 @@ pub struct Context {
 pub struct Tried {
     /// Which.
     pub target: Target,
+    /// With which credential; `None` if there was none to be had.
+    pub credential: Option<Arc<Entry>>,
     /// What it failed with; `None` while the attempt is under way.
     pub class: Option<ErrorClass>,
 }
@@ -101,6 +104,27 @@ impl Context {
             retries_dead: false,
             masking: None,
         }
+    }
+
+    /// Whether the target was tried, with whatever credential.
+    pub fn has_tried(&self, target: &Target) -> bool {
+        self.tried.iter().any(|tried| tried.target == *target)
+    }
+
+    /// Whether there is no use in asking the target with this credential: it was, or the provider refused
+    /// the credential for another model.
+    pub fn has_used(&self, target: &Target, entry: &Entry) -> bool {
+        self.tried.iter().any(|tried| {
+            let was_refused =
+                tried.target.provider == target.provider && tried.class == Some(ErrorClass::Auth);
+            (tried.target == *target || was_refused)
+                && tried.credential.as_ref().is_some_and(|used| used.is_same_secret(entry))
+        })
+    }
+
+    /// What was met, attempt by attempt.
+    pub fn classes(&self) -> impl DoubleEndedIterator<Item = ErrorClass> {
+        self.tried.iter().filter_map(|tried| tried.class)
     }
 
     /// Gives the request its id, once its header is known.

@@ -21,13 +21,13 @@ pub enum Verdict {
 
 /// Decides, from what was tried.
 pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
-    let Some(class) = context.tried.last().and_then(|tried| tried.class) else {
+    let Some(class) = context.classes().next_back() else {
         return Verdict::OurWords(unavailable(context, call));
     };
     if class.is_client_fault() {
         return Verdict::TheirWords(class);
     }
-    if context.tried.iter().all(|tried| tried.class == Some(ErrorClass::Auth)) {
+    if context.classes().all(|class| class == ErrorClass::Auth) {
         return Verdict::OurWords(credentials_exhausted(context, call));
     }
     let was_the_only_one = candidates(context).count() == 1;
@@ -44,7 +44,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
 
 /// Every candidate was tried.
 fn exhausted(context: &Context, call: &Call) -> Failure {
-    let all = |class| context.tried.iter().all(|tried| tried.class == Some(class));
+    let all = |class| context.classes().all(|met| met == class);
     let why = reasons(context);
     if all(ErrorClass::ModelNotFound) {
         let message = format!("no provider has the model `{}` any more: {why}", call.model);
@@ -103,7 +103,7 @@ fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
 fn reason(context: &Context, target: &Target) -> String {
     let Some(provider) = context.snapshot.registry.provider(target.provider) else { return String::new() };
     let tried =
-        context.tried.iter().rev().find(|tried| tried.target == *target).and_then(|tried| tried.class);
+        context.tried.iter().rev().filter(|tried| tried.target == *target).find_map(|tried| tried.class);
     let word = match (tried, provider.available(wall_clock::now())) {
         (Some(class), _) => class.name(),
         (None, Err(unavailable)) => unavailable.name(),

@@ -81,7 +81,9 @@ const WORDS: &[(At, &str, ErrorClass)] = &[
 /// The class of an answer that is an error by its status.
 pub fn classify(status: u16, body: Option<&[u8]>) -> ErrorClass {
     let clues = body.and_then(read).map(|body| Clues::of(&body)).unwrap_or_default();
-    clues.class(status).unwrap_or_else(|| by_status(status, &clues.message))
+    // "A server error" says no more than a status of 5xx, and less than 503 does.
+    let says_more = |class: &ErrorClass| *class != ServerError || status < 500;
+    clues.class(status).filter(says_more).unwrap_or_else(|| by_status(status, &clues.message))
 }
 
 /// The class of an error inside an answer of 200: the whole body, or one event of a stream. `None` if
@@ -448,6 +450,13 @@ mod tests {
         for (body, class) in cases {
             assert_eq!(classify(404, Some(body.as_bytes())), class, "{body}");
         }
+    }
+
+    #[test]
+    fn a_status_of_overload_says_more_than_a_generic_word() {
+        let body = br#"{"error":{"message":"busy","type":"server_error","code":null}}"#;
+        assert_eq!(classify(503, Some(body)), Overloaded);
+        assert_eq!(classify(500, Some(body)), ServerError);
     }
 
     #[test]
