@@ -14,6 +14,7 @@ mod config;
 mod demo;
 mod failover;
 mod life;
+mod logging;
 mod metering;
 mod operations_port;
 mod readme;
