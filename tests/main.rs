@@ -18,6 +18,7 @@ mod failover;
 mod gateway_models;
 mod headers;
 mod life;
+mod logging;
 mod malformed;
 mod metering;
 mod operations_port;

@@ -4,6 +4,7 @@
 //! first, accepting stops after `shutdown_delay`, and the process exits as soon as nothing is open.
 
 use crate::gateway::life::Life;
+use crate::observe::logging;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use std::sync::Arc;
@@ -65,6 +66,7 @@ async fn finish(life: &Life, grace: Duration, mut signals: Watched) {
 }
 
 fn leave(code: i32) {
+    logging::flush();
     std::process::exit(code)
 }
 

@@ -5,7 +5,7 @@ use super::check::{self, EXIT_BAD_CONFIG};
 use crate::app::{self, App, Parts};
 use crate::config::{self, Loaded};
 use crate::observe::logging;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Serves until the process is told to stop; the exit status is returned.
@@ -32,16 +32,22 @@ pub fn run(path: Option<PathBuf>) -> u8 {
 
 /// Starts logging as the configuration says.
 pub fn start_logging(loaded: &Loaded) {
-    // Only a test harness logs already, and then its own way will do.
-    let _ = logging::init(&loaded.config.logging);
+    if let Err(why) = logging::init(&loaded.config.logging) {
+        // With stderr gone, too, there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "logging can't start: {why}");
+    }
 }
 
 /// Builds and runs the gateway.
 pub fn serve(loaded: Loaded) -> u8 {
     let done = app::prepare_process().and_then(|()| App::build(loaded, Parts::default())?.run());
-    if let Err(error) = done {
-        log::error!("{error}");
-        return EXIT_FAILURE;
-    }
-    0
+    let status = match done {
+        Ok(()) => 0,
+        Err(error) => {
+            log::error!("{error}");
+            EXIT_FAILURE
+        }
+    };
+    logging::flush();
+    status
 }

@@ -79,6 +79,13 @@ pub(super) const BUILD_INFO: Metric = Metric {
     labels: &["version"],
 };
 
+pub(super) const LOG_DROPPED: Metric = Metric {
+    name: "cliproxy_log_dropped_total",
+    help: "Log lines that were lost: they came faster than they could be written, or could not be written.",
+    kind: Kind::Counter,
+    labels: &[],
+};
+
 /// A figure of the process itself, measured when it is asked for.
 const fn process(name: &'static str, help: &'static str, kind: Kind) -> Metric {
     Metric { name, help, kind, labels: &[] }
@@ -93,6 +100,7 @@ pub const METRICS: &[Metric] = &[
     ATTEMPTS,
     IN_FLIGHT,
     BUILD_INFO,
+    LOG_DROPPED,
     process(
         "process_cpu_seconds_total",
         "CPU time of the process, in user and system mode, in whole seconds.",

@@ -15,11 +15,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use prometheus::{Opts, Registry, TextEncoder, proto};
 
 use super::catalogue::{self, Kind, METRICS, Metric};
+use super::logging;
 use crate::domain::{ErrorClass, TokenUsage};
 
 /// The `model` label of all models that are neither configured nor known.
@@ -131,6 +133,7 @@ impl Metrics {
     /// If a metric can't be written, which would be a bug.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         let mut families = self.registry.gather();
+        families.extend(log_dropped()?);
         families.iter_mut().for_each(as_in_the_catalogue);
         let mut text = String::new();
         TextEncoder::new().encode_utf8(&families, &mut text)?;
@@ -222,6 +225,13 @@ impl ProviderMeters {
             self.errors[class as usize].inc();
         }
     }
+}
+
+/// The log counts for itself, since it runs before there are metrics.
+fn log_dropped() -> Result<Vec<proto::MetricFamily>, prometheus::Error> {
+    let counter = IntCounter::with_opts(options(&catalogue::LOG_DROPPED))?;
+    counter.inc_by(logging::dropped());
+    Ok(counter.collect())
 }
 
 fn options(metric: &Metric) -> Opts {

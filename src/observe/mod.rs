@@ -10,6 +10,7 @@ pub mod events;
 mod line;
 pub mod logging;
 mod metrics;
+mod queue;
 
 pub use catalogue::{Kind, METRICS, Metric};
 pub use metrics::{InFlight, Metrics, OTHER_MODEL, ProviderMeters, Status, UNROUTED};

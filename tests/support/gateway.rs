@@ -7,7 +7,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -25,18 +25,19 @@ pub struct Launch {
     yaml: Option<String>,
     port: Option<u16>,
     variables: Vec<(String, String)>,
+    stderr: Option<Stdio>,
 }
 
 impl Launch {
     /// With that configuration. `{port}` and `{metrics_port}` stand for free ports; a configuration without
     /// a `server:` or a `metrics:` section gets one with the port in it.
     pub fn new(yaml: &str) -> Launch {
-        Launch { yaml: Some(yaml.to_owned()), port: None, variables: Vec::new() }
+        Launch { yaml: Some(yaml.to_owned()), ..Launch::demo() }
     }
 
     /// `cliproxy demo`, on free ports.
     pub fn demo() -> Launch {
-        Launch { yaml: None, port: None, variables: Vec::new() }
+        Launch { yaml: None, port: None, variables: Vec::new(), stderr: None }
     }
 
     /// On that port instead of a free one.
@@ -48,6 +49,12 @@ impl Launch {
     /// With that environment variable, beside `PATH`.
     pub fn variable(mut self, name: &str, value: &str) -> Launch {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With its stderr there instead of in [`Gateway::output`].
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Launch {
+        self.stderr = Some(stderr.into());
         self
     }
 
@@ -82,7 +89,7 @@ impl Launch {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.variables)
             .stdout(output("stdout"))
-            .stderr(output("stderr"))
+            .stderr(self.stderr.unwrap_or_else(|| output("stderr").into()))
             .spawn()
             .expect("the gateway's binary");
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
