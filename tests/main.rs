@@ -15,6 +15,7 @@ mod cancellation;
 mod config;
 mod demo;
 mod failover;
+mod framing;
 mod gateway_models;
 mod headers;
 mod life;

@@ -57,6 +57,16 @@ pub struct House {
 }
 
 impl House {
+    /// The next request is served, and is the first that a provider hears of.
+    #[track_caller]
+    pub fn goes_on(&self, client: &Client) {
+        let before = self.asked();
+        for dialect in Dialect::ALL {
+            ask(client, dialect, model_of(dialect)).send().expect(200);
+        }
+        assert_eq!((before, self.asked()), (0, 3), "questions before and after");
+    }
+
     /// With nothing configured but the providers.
     #[track_caller]
     pub fn open() -> House {
