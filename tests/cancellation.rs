@@ -102,3 +102,31 @@ fn a_client_that_vanishes_before_the_header_cancels_the_request_within_100_ms() 
         logged(&gateway, "request_cancelled", 2);
     }
 }
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_its_body_has_cancelled() {
+    let provider = Provider::openai();
+    let gateway = Gateway::before(&provider, "models: [m]");
+    let head =
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{\"model\"";
+    drop(gateway.client().raw(head));
+    let series = r#"cliproxy_requests_total{provider="none",model="_other",status="cancelled"}"#;
+    eventually("it is counted as cancelled", || (Metrics::read(&gateway).of(series) == 1.0).then_some(()));
+    assert!(provider.asked().is_empty());
+}
+
+#[test]
+fn a_client_that_stops_reading_is_cut_off_and_holds_nothing() {
+    let provider = Provider::openai();
+    let server = "server:\n  port: {port}\n  limits: {write_timeout: 1s}\n";
+    let mut gateway = Gateway::start(&format!("{server}providers:\n{}", provider.yaml("only")));
+    let question = Question::new(Dialect::OpenAi, "only/large-32M");
+    let unread = question.to(&gateway.client()).open();
+    Metrics::after(&gateway, 1);
+    eventually("nothing is in flight", || {
+        (Metrics::read(&gateway).of("cliproxy_in_flight_requests") == 0.0).then_some(())
+    });
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait_exit(Duration::from_secs(2)), 0);
+    drop(unread);
+}

@@ -8,22 +8,43 @@ use super::limits::Permit;
 use crate::domain::{ErrorCode, Failure};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
 use std::io::Read;
 
 /// The most that is set aside on the word of a `Content-Length`, before bytes have come.
 const MAX_TRUST: usize = 1 << 20;
+/// How much is decoded before other requests get their turn.
+const STEP: usize = 64 << 10;
+/// 408, Request Timeout: ours in the dialects' words, the client's own slowness by its status.
+const REQUEST_TIMEOUT: u16 = 408;
 
-/// Reads the whole body, decoded, of at most `limit` bytes; `held` grows with it.
+/// Why there is no body.
+#[derive(Debug)]
+pub struct Unread {
+    /// What the client is told, if it still listens.
+    pub failure: Failure,
+    /// Whether it went away in the middle.
+    pub is_gone: bool,
+}
+
+impl From<Failure> for Unread {
+    fn from(failure: Failure) -> Unread {
+        Unread { failure, is_gone: false }
+    }
+}
+
+/// Reads the whole body, decoded, of at most `limit` bytes; `held` grows with what has come.
 ///
 /// # Errors
-/// `request_too_large`, `unsupported_media_type`, `overloaded`, or `invalid_request` when it breaks off.
-pub async fn read(session: &mut ServerSession, limit: usize, held: &mut Permit) -> Result<Bytes, Failure> {
+/// `request_too_large`, `unsupported_media_type`, `overloaded`, `timeout`, or `invalid_request` when it breaks
+/// off.
+pub async fn read(session: &mut ServerSession, limit: usize, held: &mut Permit) -> Result<Bytes, Unread> {
     let headers = &session.req_header().headers;
     let coding = Coding::of(headers)?;
     let announced = announced_length(headers);
     if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
+        return Err(too_large(limit).into());
     }
     if admit::expects_continue(session) {
         // A client that is gone is noticed when its body is read.
@@ -32,7 +53,7 @@ pub async fn read(session: &mut ServerSession, limit: usize, held: &mut Permit) 
     let raw = gather(session, announced.unwrap_or(0), limit, held).await?;
     match coding {
         Coding::Identity => Ok(raw),
-        coding => decode(coding, &raw, limit, held).await,
+        coding => Ok(decode(coding, &raw, limit, held).await?),
     }
 }
 
@@ -41,37 +62,44 @@ async fn gather(
     announced: usize,
     limit: usize,
     held: &mut Permit,
-) -> Result<Bytes, Failure> {
-    let Some(first) = next(session).await? else { return Ok(Bytes::new()) };
-    check(first.len(), limit)?;
-    held.grow(announced.max(first.len())).await?;
-    let Some(second) = next(session).await? else { return Ok(first) };
-    let mut granted = announced.max(first.len());
-    let mut body = BytesMut::with_capacity(
-        announced.clamp(first.len() + second.len(), MAX_TRUST.max(first.len() + second.len())),
-    );
+) -> Result<Bytes, Unread> {
+    let Some(first) = next(session, 0, limit, held).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next(session, first.len(), limit, held).await? else { return Ok(first) };
+    let so_far = first.len() + second.len();
+    let mut body = BytesMut::with_capacity(announced.min(MAX_TRUST).max(so_far));
     body.extend_from_slice(&first);
-    let mut chunk = Some(second);
-    while let Some(bytes) = chunk {
-        check(body.len() + bytes.len(), limit)?;
-        let needed = body.len() + bytes.len();
-        if needed > granted {
-            // By halves, so that a long chunked body asks a few times, not once a read.
-            let more = (needed - granted).max(granted / 2).min(limit - granted);
-            held.grow(more).await?;
-            granted += more;
-        }
-        body.extend_from_slice(&bytes);
-        chunk = next(session).await?;
+    body.extend_from_slice(&second);
+    while let Some(chunk) = next(session, body.len(), limit, held).await? {
+        body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
-async fn next(session: &mut ServerSession) -> Result<Option<Bytes>, Failure> {
-    session.read_request_body().await.map_err(|error| {
-        let message = "the request body broke off before its end; send it again, whole";
-        Failure::new(ErrorCode::InvalidRequest, message).because(error)
-    })
+/// The next piece, if it fits behind `so_far` bytes and there is room for it.
+async fn next(
+    session: &mut ServerSession,
+    so_far: usize,
+    limit: usize,
+    held: &mut Permit,
+) -> Result<Option<Bytes>, Unread> {
+    let Some(piece) = session.read_request_body().await.map_err(|error| broken_off(&error))? else {
+        return Ok(None);
+    };
+    check(so_far + piece.len(), limit)?;
+    held.grow(piece.len()).await?;
+    Ok(Some(piece))
+}
+
+fn broken_off(error: &pingora::Error) -> Unread {
+    if matches!(error.etype(), ErrorType::ReadTimedout) {
+        let message = "the request body did not come in time; send it again";
+        let failure = Failure::new(ErrorCode::Timeout, message).with_status(REQUEST_TIMEOUT).because(error);
+        return failure.into();
+    }
+    let message = "the request body broke off before its end; send it again, whole";
+    let failure = Failure::new(ErrorCode::InvalidRequest, message).because(error);
+    let is_gone = matches!(error.etype(), ErrorType::ConnectionClosed | ErrorType::ReadError);
+    Unread { failure, is_gone }
 }
 
 fn check(length: usize, limit: usize) -> Result<(), Failure> {
@@ -112,23 +140,30 @@ impl Coding {
     }
 }
 
-/// Undoes the coding. Stops one byte past the limit, so that a bomb costs no more than an honest body.
+/// Undoes the coding, step by step: no worker is kept for long, nothing is held beyond the room for it, and a
+/// bomb costs no more than an honest body.
 async fn decode(coding: Coding, raw: &Bytes, limit: usize, held: &mut Permit) -> Result<Bytes, Failure> {
     let bad = |error: std::io::Error| {
         let message = "the request body is not what its content-encoding says";
         Failure::new(ErrorCode::InvalidRequest, message).because(error)
     };
-    let mut decoded = Vec::new();
-    let past_limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let reader: Box<dyn Read + Send> = match coding {
+    let mut reader: Box<dyn Read + Send> = match coding {
         Coding::Identity => return Ok(raw.clone()),
         Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(&raw[..])),
         Coding::Zstd => Box::new(zstd::stream::read::Decoder::new(&raw[..]).map_err(bad)?),
     };
-    reader.take(past_limit).read_to_end(&mut decoded).map_err(bad)?;
-    check(decoded.len(), limit)?;
-    held.grow(decoded.len()).await?;
-    Ok(decoded.into())
+    let mut decoded = BytesMut::new();
+    let mut step = vec![0; STEP];
+    loop {
+        let length = reader.read(&mut step).map_err(bad)?;
+        if length == 0 {
+            return Ok(decoded.freeze());
+        }
+        check(decoded.len() + length, limit)?;
+        held.grow(length).await?;
+        decoded.extend_from_slice(&step[..length]);
+        tokio::task::consume_budget().await;
+    }
 }
 
 #[cfg(test)]

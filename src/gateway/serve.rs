@@ -89,7 +89,15 @@ async fn infer(
     context.endpoint = Some(endpoint);
     let limit = context.snapshot.settings.limits.max_body_size.as_usize();
     let Some(held) = &mut context.held else { return Ok(Next::CutOff) };
-    let body = body::read(session.as_downstream_mut(), limit, &mut held.body).await?;
+    let body = match body::read(session.as_downstream_mut(), limit, &mut held.body).await {
+        Ok(body) => body,
+        Err(unread) => {
+            if unread.is_gone {
+                context.settlement.client_left();
+            }
+            return Err(unread.failure);
+        }
+    };
     let call = Call::read(endpoint, path_model, session.req_header(), body)?;
     context.model = Arc::clone(&call.model);
     context.settlement.model = Arc::clone(&call.model);

@@ -32,6 +32,7 @@ pub struct Settlement {
     pub upstream_time: Duration,
     /// Whether the answer is a stream.
     pub stream: bool,
+    client_left: bool,
     http_status: u16,
     status: Status,
     error: Option<ErrorClass>,
@@ -56,6 +57,7 @@ impl Settlement {
             attempts: 0,
             upstream_time: Duration::ZERO,
             stream: false,
+            client_left: false,
             http_status: 0,
             status: Status::Error,
             error: None,
@@ -101,11 +103,19 @@ impl Settlement {
         self.error = self.error.or(Some(ErrorClass::Gateway));
         self.code = Some(failure.code);
         self.internal.clone_from(&failure.internal);
+        if self.client_left {
+            self.cancelled();
+        }
     }
 
     /// What the last attempt met; what is said of the whole if nothing better comes.
     pub fn attempt_failed(&mut self, class: ErrorClass) {
         self.error = Some(class);
+    }
+
+    /// The client went away before it had asked; what it is told may reach nobody.
+    pub fn client_left(&mut self) {
+        self.client_left = true;
     }
 
     /// The client went away.

@@ -7,12 +7,13 @@ use serde_json::json;
 /// How each vendor names an error of that status: (status, OpenAI's type, Anthropic's type, Gemini's status).
 ///
 /// Sources: the vendors' error references; Gemini's names are those of google.rpc.Code.
-const KINDS: [(u16, &str, &str, &str); 14] = [
+const KINDS: [(u16, &str, &str, &str); 15] = [
     (400, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
     (401, "authentication_error", "authentication_error", "UNAUTHENTICATED"),
     (403, "permission_error", "permission_error", "PERMISSION_DENIED"),
     (404, "invalid_request_error", "not_found_error", "NOT_FOUND"),
     (405, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    (408, "invalid_request_error", "invalid_request_error", "DEADLINE_EXCEEDED"),
     (413, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),
     (415, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
     (429, "rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"),
@@ -29,7 +30,7 @@ const ANTHROPIC_OVERLOADED: u16 = 529;
 
 /// The body of an error answer.
 pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
-    let fallback = if failure.status < 500 { &KINDS[0] } else { &KINDS[9] };
+    let fallback = if failure.status < 500 { &KINDS[0] } else { &KINDS[10] };
     let (_, openai, anthropic, gemini) =
         KINDS.iter().find(|(status, ..)| *status == failure.status).unwrap_or(fallback);
     let message = failure.public.as_str();
