@@ -206,10 +206,13 @@ fn variables_expand_and_never_become_yaml() {
     assert_eq!(host("${UNSET:-b}"), "b");
     assert_eq!(host("${EMPTY:-c:d}"), "c:d");
     assert_eq!(host("$${PORT} $5 $"), "${PORT} $5 $");
-    let injected = |name: &str| (name == "A").then(|| "x\"\n  port: 1".to_owned());
+    let injected = |name: &str| (name == "A").then(|| "x\"}, port: 1, y: {".to_owned());
     let config = load_text("server: {auth: {api_keys: ['${A}']}}", &injected).unwrap().config;
     let key = config.server.auth.api_keys[0].key.clone();
-    assert_eq!(key.unwrap().expose(), "x\"\n  port: 1");
+    assert_eq!(key.unwrap().expose(), "x\"}, port: 1, y: {");
+    let torn = |name: &str| (name == "A").then(|| "key\r\n".to_owned());
+    let problems = load_text("server: {auth: {api_keys: ['${A}']}}", &torn).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.message.contains("white space")), "{problems:?}");
     assert_eq!(loaded("server: {port: '${PORT}'}").config.server.port.0, 9999);
 }
 
@@ -253,7 +256,7 @@ fn the_effective_configuration_masks_secrets_and_loads_again() {
 #[test]
 fn a_file_that_is_not_there_is_an_error_of_its_own() {
     let problems = load(Path::new("/nowhere/config.yaml"), &nothing_set).unwrap_err();
-    assert!(problems[0].message.starts_with("can't be read"), "{}", problems[0]);
+    assert!(problems[0].message.starts_with("there is no such file"), "{}", problems[0]);
 }
 
 fn anything_like_yaml() -> impl Strategy<Value = String> {

@@ -209,7 +209,7 @@ fn a_missing_configuration_is_named() {
     let output = run(folder.path(), &["--config", "nowhere.yaml"], &[]);
     assert_eq!(output.status.code(), Some(64));
     assert!(
-        said(&output).contains("nowhere.yaml") && said(&output).contains("can't be read"),
+        said(&output).contains("nowhere.yaml") && said(&output).contains("there is no such file"),
         "{}",
         said(&output)
     );

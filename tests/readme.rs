@@ -108,7 +108,8 @@ fn every_curl_is_answered() {
     let gateway = Gateway::start(&format!("providers:\n{}", provider.yaml_with("own", &["models: [m]"])));
     let mut found = 0;
     for command in commands() {
-        let Some(url) = command.strip_prefix("curl http://localhost:") else { continue };
+        let unquoted = command.replace('\'', "");
+        let Some(url) = unquoted.strip_prefix("curl http://localhost:") else { continue };
         found += 1;
         let (port, path) = url.split_at(4);
         let client = if port == "8317" { gateway.client() } else { gateway.operations() };

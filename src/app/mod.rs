@@ -132,33 +132,37 @@ impl App {
         Ok(App { config, gateway, life, operations, snapshot, lookup: parts.lookup, auths_seen })
     }
 
+    /// Whether both ports can be listened on; [`App::run`] looks again.
+    ///
+    /// # Errors
+    /// With the first that can't.
+    pub fn check_ports(config: &Config) -> Result<(), StartError> {
+        check_address(gateway_address(config), "server.port")?;
+        if config.metrics.enabled {
+            check_address(operations_address(config), "metrics.port")?;
+        }
+        Ok(())
+    }
+
     /// Serves until the process is told to stop, then exits it.
     ///
     /// # Errors
     /// When it can't begin to.
     pub fn run(self) -> Result<(), StartError> {
         let server = &self.config.server;
-        let gateway_address = SocketAddr::new(server.host, server.port.0);
-        let operations_host = self.config.metrics.host.unwrap_or(server.host);
-        let operations_address = SocketAddr::new(operations_host, self.config.metrics.port.0);
-        check_address(gateway_address, "server.port")?;
+        let gateway_address = gateway_address(&self.config);
+        let operations_address = operations_address(&self.config);
+        App::check_ports(&self.config)?;
         background::resolve_first(&self.snapshot.load().registry, &self.lookup);
         let mut pingora = Server::new_with_opt_and_conf(None, server_conf(&self.config));
         pingora.bootstrap();
         let conf = Arc::clone(&pingora.configuration);
         if self.config.metrics.enabled {
-            check_address(operations_address, "metrics.port")?;
             let mut service = OperationsApp::service(self.operations);
             service.threads = Some(1);
             service.add_tcp(&operations_address.to_string());
             pingora.add_service(service);
             log::info!("operations API on http://{operations_address}");
-        }
-        if self.snapshot.load().clients.needs_key_to_serve() {
-            log::warn!(
-                "no client keys are configured and the address is not loopback: every inference request is \
-                 answered 401; set server.auth.api_keys"
-            );
         }
         let mut service = http_proxy_service_with_name(&conf, self.gateway, "gateway");
         service.add_tcp(&gateway_address.to_string());
@@ -178,6 +182,14 @@ impl App {
         pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
         Ok(())
     }
+}
+
+fn gateway_address(config: &Config) -> SocketAddr {
+    SocketAddr::new(config.server.host, config.server.port.0)
+}
+
+fn operations_address(config: &Config) -> SocketAddr {
+    SocketAddr::new(config.metrics.host.unwrap_or(config.server.host), config.metrics.port.0)
 }
 
 /// Makes the process ready for TLS. To be called once, before anything connects or listens.

@@ -1,6 +1,7 @@
 //! `cliproxy demo`: simulated providers and the gateway in one process. No configuration, no keys.
 
 use super::{EXIT_FAILURE, serve};
+use crate::app::App;
 use crate::config;
 use crate::simulator::{Latency, Options, Simulator};
 use std::io::{self, Write};
@@ -55,6 +56,9 @@ fn start(args: &DemoArgs) -> Result<(Vec<Simulator>, config::Loaded), String> {
     };
     let loaded = config::load_text(CONFIG, &environment)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    // Before anything is announced: the port may be somebody else's.
+    App::check_ports(&loaded.config)
+        .map_err(|error| format!("{error}; choose others with --port and --operations-port"))?;
     Ok((simulators, loaded))
 }
 

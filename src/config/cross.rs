@@ -24,13 +24,27 @@ pub(super) fn credentials_from_environment(
                 return;
             }
             let variable = preset.key_variable;
-            provider.api_key = environment(variable).filter(|value| !value.is_empty()).map(Secret::new);
+            let value = environment(variable).filter(|value| !value.is_empty());
+            if value.as_ref().is_some_and(|value| !can_be_sent(value)) {
+                let message = format!(
+                    "${variable} begins or ends with white space, or has a character that no header can carry"
+                );
+                return problems.error(node, message);
+            }
+            provider.api_key = value.map(Secret::new);
             if provider.api_key.is_none() && provider.enabled {
-                let message = format!("has no key: set {variable} or `api_key`, or put one into `auth_dir`");
+                let message = format!(
+                    "has no key: set {variable} or `api_key`; it is left out unless `auth_dir` has one"
+                );
                 problems.warning(node, message);
             }
         });
     }
+}
+
+/// Whether a key arrives as it is in a header: those read from files and variables like to end in a line break.
+fn can_be_sent(key: &str) -> bool {
+    key.trim() == key && !key.chars().any(char::is_control)
 }
 
 /// The providers that were given keys, none of which is set.
@@ -207,12 +221,21 @@ fn is_served(config: &Config, model: &str) -> bool {
 
 fn client_keys(config: &Config, root: &Node, problems: &mut Problems) {
     let keys = &config.server.auth.api_keys;
+    if keys.is_empty() && !config.server.host.is_loopback() && !config.server.auth.allow_anonymous {
+        let message =
+            "there are none, and the address isn't loopback: every request for a model is answered 401";
+        warning(root, &["server", "auth", "api_keys"], problems, message.to_owned());
+    }
     for (index, key) in keys.iter().enumerate() {
         let earlier = keys.get(..index).unwrap_or_default();
         let position = index.to_string();
         let path = |last| ["server", "auth", "api_keys", position.as_str(), last];
         if let Some(name) = key.name.as_ref().filter(|_| earlier.iter().any(|other| other.name == key.name)) {
             error(root, &path("name"), problems, format!("another key is named `{name}` too"));
+        }
+        if key.key.as_ref().is_some_and(|key| !can_be_sent(key.expose())) {
+            let message = "begins or ends with white space, or has a character that no header can carry";
+            error(root, &path("key"), problems, message.to_owned());
         }
         if key.key.is_some() && earlier.iter().any(|other| other.key == key.key) {
             error(root, &path("key"), problems, "another client has the same key".to_owned());

@@ -4,7 +4,7 @@ use super::{Config, Inactive, cross, inactive, leniency, variables, yaml};
 use crate::settings::{Entry, Node, Problem, Problems, Setting, Severity, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// How a variable is looked up.
@@ -17,6 +17,10 @@ const DEFAULTS_FROM_ENVIRONMENT: &[(&[&str], &str)] = &[
     (&["auth_dir"], "CLIPROXY_AUTH_DIR"),
     (&["state_dir"], "CLIPROXY_STATE_DIR"),
 ];
+
+/// What helps who has no configuration.
+const WHERE_TO_LOOK: &str = "A configuration is named by --config or $CLIPROXY_CONFIG; without, conf/config.yaml and \
+    /config/config.yaml are looked for. `cliproxy demo` needs none.";
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
@@ -54,20 +58,28 @@ pub fn locate(given: Option<PathBuf>, environment: Environment<'_>) -> PathBuf {
 pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Vec<Problem>> {
     match read(path) {
         Ok(text) => load_text(&text, environment),
-        Err(message) => Err(vec![whole_file(message)]),
+        Err(message) => Err(vec![no_place(whole_file(message))]),
     }
 }
 
 fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let bound = u64::try_from(yaml::MAX_BYTES + 1).unwrap_or(u64::MAX);
-    std::fs::File::open(path)
-        .and_then(|file| file.take(bound).read_to_end(&mut bytes))
-        .map_err(|error| format!("can't be read: {error}"))?;
+    std::fs::File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes)).map_err(|error| {
+        match error.kind() {
+            ErrorKind::NotFound => format!("there is no such file. {WHERE_TO_LOOK}"),
+            _ => format!("can't be read: {error}"),
+        }
+    })?;
     if bytes.len() > yaml::MAX_BYTES {
         return Err(format!("is larger than {} bytes", yaml::MAX_BYTES));
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// A file that isn't there has no lines.
+fn no_place(problem: Problem) -> Problem {
+    Problem { line: 0, column: 0, ..problem }
 }
 
 fn whole_file(message: String) -> Problem {

@@ -10,7 +10,7 @@ use crate::providers::credential::Entry;
 use crate::providers::provider::Permit;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
@@ -41,7 +41,7 @@ pub struct Attempt {
     request_id: HeaderValue,
     settled: bool,
     took: Option<Duration>,
-    _permit: Permit,
+    permit: Option<Permit>,
 }
 
 impl Attempt {
@@ -62,7 +62,7 @@ impl Attempt {
             request_id,
             settled: false,
             took: None,
-            _permit: permit,
+            permit: Some(permit),
         }
     }
 
@@ -71,7 +71,9 @@ impl Attempt {
         self.took.unwrap_or_else(|| self.started.elapsed())
     }
 
+    /// The provider's part is over, and its place free, however long the client takes.
     fn end(&mut self) -> Duration {
+        self.permit = None;
         *self.took.insert(self.started.elapsed())
     }
 
@@ -184,16 +186,19 @@ pub async fn send(
     header_timeout: Duration,
 ) -> Result<Answer, Broken> {
     let pool = peer.group_key;
+    let mut may_retry = true;
     loop {
         let (mut session, reused) = connect(upstream, &mut peer).await?;
         session.set_read_timeout(Some(header_timeout));
-        session.set_write_timeout(Some(header_timeout));
+        // An upstream that reads nothing for so long may have answered; see `converse`.
+        session.set_write_timeout(Some(upstream.provider.definition.timeouts.header.get()));
         match converse(&mut session, outgoing).await {
             Ok((header, is_early)) => {
                 peer.group_key = pool;
                 return Ok(Answer { session, header, peer, is_early });
             }
-            Err(error) if reused && is_dead_connection(&error) => {
+            Err(error) if reused && may_retry && is_dead_connection(&error) => {
+                may_retry = false;
                 // The next pooled connection may be dead as well; a key that nobody else has makes it a
                 // fresh one. Of HTTP/2, Pingora keeps no closed ones, and finds one by its key when it
                 // comes back.
@@ -243,38 +248,64 @@ pub(super) fn is_dead_connection(error: &Error) -> bool {
 /// Writes the request and reads the header of the answer; says whether that came early.
 async fn converse(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<(ResponseHeader, bool)> {
     match write(session, outgoing).await {
-        Ok(None) => Ok((read_header(session).await?, false)),
-        Ok(Some(early)) => Ok((early, true)),
+        Ok(Sent::Whole(None)) => Ok((read_header(session).await?, false)),
+        Ok(Sent::Whole(Some(header))) => Ok((header, false)),
+        Ok(Sent::Partly(refusal)) => Ok((refusal, true)),
         // An upstream that answers early may close its reading side; without an answer that is an error.
         Err(error) => read_header(session).await.map(|header| (header, true)).map_err(|_| error),
     }
 }
 
-/// Writes the request, slice by slice. An answer that comes before the end is given at once: its sender
-/// may not read on. One session can't read while it writes, so that the look is between the slices.
-async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<Option<ResponseHeader>> {
+/// Writes the request, slice by slice. A refusal that comes before the end is given at once: its sender may
+/// not read on. One session can't read while it writes, so that the look is between the slices.
+async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<Sent> {
     session.write_request_header(Box::new(outgoing.header.clone())).await?;
     let mut rest = outgoing.body.clone();
+    let mut early = None;
     while rest.len() > SLICE {
         session.write_request_body(rest.split_to(SLICE), false).await?;
+        if early.is_some() || session.as_http1().is_none() {
+            continue;
+        }
         // Reading a header is cancel-safe: what has come is kept for the next read.
-        if session.as_http1().is_some()
-            && let Some(header) = read_header(session).now_or_never()
-        {
-            return header.map(Some);
+        match read_header(session).now_or_never().transpose()? {
+            // One who has begun to answer well still wants the rest.
+            Some(header) if header.status.is_success() => early = Some(header),
+            Some(refusal) => return Ok(Sent::Partly(refusal)),
+            None => {}
         }
     }
     session.write_request_body(rest, true).await?;
     session.finish_request_body().await?;
-    Ok(None)
+    Ok(Sent::Whole(early))
+}
+
+/// How much of a request was sent, and what had been answered by then.
+enum Sent {
+    /// All of it.
+    Whole(Option<ResponseHeader>),
+    /// Part of it: the answer needs no more.
+    Partly(ResponseHeader),
 }
 
 /// Reads over 1xx answers up to the final header. Only HTTP/1.1 shows them; a second read of an HTTP/2
 /// header would panic in Pingora.
 async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeader> {
-    for _ in 0..MAX_INFORMATIONAL {
-        session.read_response_header().await?;
+    for informational in 0..MAX_INFORMATIONAL {
+        session.read_response_header().await.map_err(|mut error| {
+            // Whoever has said anything has the request.
+            if informational > 0 {
+                error.set_retry(false);
+            }
+            error
+        })?;
         let Some(header) = session.response_header() else { break };
+        if header.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Error::e_explain(
+                ErrorType::InvalidHTTPHeader,
+                "a switch of protocols that nobody asked for",
+            );
+        }
         if !header.status.is_informational() || session.as_http1().is_none() {
             return Ok(header.clone());
         }

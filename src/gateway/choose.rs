@@ -28,7 +28,7 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         context.settlement.upstream_time += before.took();
     }
     let now = wall_clock::now();
-    while let Some(target) = with_next_credential(context).or_else(|| candidate(context, now)) {
+    while let Some(target) = with_next_credential(context, now).or_else(|| candidate(context, now)) {
         let begun = begin(context, &target, now);
         let credential = begun.as_ref().map(|attempt| Arc::clone(&attempt.credential));
         context.tried.push(Tried { target, credential, class: None });
@@ -59,8 +59,14 @@ fn fresh_peer(attempt: &Attempt) -> Option<Box<HttpPeer>> {
 
 /// The last target once more, where it was the credential that failed: it may have another. That there is
 /// none shows when the attempt begins, and ends this.
-fn with_next_credential(context: &Context) -> Option<Target> {
+fn with_next_credential(context: &Context, now: SystemTime) -> Option<Target> {
     let last = context.tried.last()?;
+    let left = context.snapshot.settings.retry.max_attempts.saturating_sub(context.settlement.attempts);
+    let others = eligible(context, now).count();
+    // The keys of one provider must not use up what others could still be asked with.
+    if usize::try_from(left).is_ok_and(|left| left <= others) {
+        return None;
+    }
     matches!(last.class, Some(ErrorClass::Auth | ErrorClass::RateLimit)).then(|| last.target.clone())
 }
 
@@ -68,14 +74,20 @@ fn with_next_credential(context: &Context) -> Option<Target> {
 /// tried has nobody else to offer.
 fn candidate(context: &Context, now: SystemTime) -> Option<Target> {
     let registry = &context.snapshot.registry;
-    let eligible = context.route.as_ref()?.targets.iter().filter(|target| {
+    registry.choose(eligible(context, now), None).filter(|target| !context.has_tried(target))
+}
+
+/// The targets that were not tried and could take the request now.
+fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
+    let registry = &context.snapshot.registry;
+    let targets = context.route.as_ref().map_or(&[][..], |route| &route.targets);
+    targets.iter().filter(move |target| {
         let provider = registry.provider(target.provider).filter(|_| !context.has_tried(target));
         provider.is_some_and(|provider| {
             context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
                 && provider.available(now).is_ok()
         })
-    });
-    registry.choose(eligible, None).filter(|target| !context.has_tried(target))
+    })
 }
 
 /// Whether a provider can be asked for this at all: for now, only in the client's own dialect.

@@ -72,11 +72,6 @@ impl Clients {
         Clients { by_hash, anonymous, nobody: Arc::new(nobody) }
     }
 
-    /// Whether every inference request will be refused until a key is configured.
-    pub fn needs_key_to_serve(&self) -> bool {
-        self.anonymous == Anonymous::Unconfigured
-    }
-
     /// Finds out who sent a request.
     ///
     /// # Errors
@@ -247,7 +242,6 @@ mod tests {
         assert!(call(&local, &[("host", "evil.example")], "/").is_err());
         assert!(call(&local, &[("host", "localhost"), ("origin", "https://evil.example")], "/").is_err());
         let open = clients(vec![], false, false);
-        assert!(open.needs_key_to_serve());
         assert!(
             call(&open, &[("host", "localhost")], "/").is_err_and(|why| why.contains("server.auth.api_keys"))
         );

@@ -22,7 +22,7 @@ settings! {
     pub struct ClientKey {
         /// The key itself; give this or `key_hash`.
         key: Option<Secret>,
-        /// The SHA-256 of the key in hexadecimal, as `cliproxy keys hash` prints it.
+        /// The SHA-256 of the key in hexadecimal, as `printf %s "$KEY" | sha256sum` prints it.
         key_hash: Option<KeyHash>,
         /// The name in log, metrics and status; default: a prefix of the hash.
         name: Option<String>,

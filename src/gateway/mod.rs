@@ -36,6 +36,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::Context;
+use http::Version;
 use life::Life;
 use limits::Room;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -110,6 +111,10 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> pingora::Result<()> {
+        if session.req_header().version == Version::HTTP_10 {
+            // Its end may be the connection's.
+            session.set_keepalive(None);
+        }
         passthrough::answered(context, session.req_header(), response)
     }
 

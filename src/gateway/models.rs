@@ -27,7 +27,12 @@ pub(super) async fn answer(
     let body = match id {
         None => model_list::list(context.dialect, &listed.collect::<Vec<_>>()),
         Some(id) => {
-            let found = listed.find(|model| model.name == id);
+            // What is served though nobody lists it is there as well.
+            let served = || {
+                let route = registry.resolve(id).ok().filter(|_| client.may_use(id))?;
+                route.targets.first().map(|target| Listed { name: id, owner: owner(target.provider) })
+            };
+            let found = listed.find(|model| model.name == id).or_else(served);
             let missing = || Failure::new(ErrorCode::ModelNotFound, format!("there is no model `{id}`"));
             model_list::one(context.dialect, found.ok_or_else(missing)?)
         }

@@ -1,6 +1,7 @@
 //! Answers of the gateway's own, and the headers that every answer carries.
 
 use super::admit;
+use super::attempt::Attempt;
 use super::context::Context;
 use super::settle::CACHE_BYPASS;
 use crate::domain::Failure;
@@ -31,6 +32,8 @@ pub const CACHE: HeaderName = HeaderName::from_static("x-cliproxy-cache");
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// How much is written within one `write_timeout`.
+const SLICE: usize = 64 << 10;
 /// How long a client may go on sending what nobody will read, so that it sees the answer and not a reset.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -63,6 +66,9 @@ pub async fn refuse(
     if failure.status == StatusCode::UNAUTHORIZED.as_u16() {
         header.insert_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
     }
+    if context.settlement.attempts > 0 {
+        header.insert_header(ATTEMPTS, context.settlement.attempts)?;
+    }
     if let Some(allow) = context.allow {
         header.insert_header(ALLOW, HeaderValue::from_static(allow))?;
     }
@@ -76,7 +82,7 @@ pub async fn refuse(
 /// When the client is gone.
 pub async fn json(
     session: &mut ServerSession,
-    context: &Context,
+    context: &mut Context,
     mut header: Box<ResponseHeader>,
     body: Bytes,
 ) -> pingora::Result<()> {
@@ -90,7 +96,7 @@ pub async fn json(
 /// When the client is gone.
 pub async fn whole(
     session: &mut ServerSession,
-    context: &Context,
+    context: &mut Context,
     mut header: Box<ResponseHeader>,
     body: Bytes,
 ) -> pingora::Result<()> {
@@ -103,9 +109,11 @@ pub async fn whole(
     let has_body = !body.is_empty()
         && header.status != StatusCode::NO_CONTENT
         && session.req_header().method != Method::HEAD;
+    let status = header.status.as_u16();
     session.write_response_header(header).await?;
+    context.settlement.header_sent(status);
     if has_body {
-        session.write_response_body(body, true).await?;
+        write(session, body).await?;
     }
     if is_still_sending {
         // Pingora closes after an early answer, and closing on unread bytes is a reset, which can overtake it.
@@ -116,22 +124,32 @@ pub async fn whole(
     Ok(())
 }
 
+/// Writes a body in slices: a client that reads slowly but steadily keeps within the time for each.
+async fn write(session: &mut ServerSession, mut body: Bytes) -> pingora::Result<()> {
+    while body.len() > SLICE {
+        session.write_response_body(body.split_to(SLICE), false).await?;
+    }
+    session.write_response_body(body, true).await
+}
+
 /// Says who answered, as what, after how many attempts, and how long that took.
 ///
 /// # Errors
 /// None in practice: the values are made of what may stand in a header.
 pub fn provenance(context: &Context, header: &mut ResponseHeader) -> pingora::Result<()> {
-    let Some(attempt) = &context.attempt else { return Ok(()) };
-    let waited = context.settlement.upstream_time + attempt.took();
-    let overhead = context.settlement.started().elapsed().saturating_sub(waited);
-    header.insert_header(PROVIDER, &**attempt.upstream.provider.name())?;
+    let settlement = &context.settlement;
+    let Some(upstream) = &settlement.upstream else { return Ok(()) };
+    let last = context.attempt.as_ref().map(Attempt::took).unwrap_or_default();
+    let waited = settlement.upstream_time + last;
+    let overhead = settlement.started().elapsed().saturating_sub(waited);
+    header.insert_header(PROVIDER, &**upstream.provider.name())?;
     // A model's name can have characters that a header can't, and pass-through has none.
-    if let Ok(model) = HeaderValue::from_str(&attempt.model)
+    if let Ok(model) = HeaderValue::from_str(&settlement.model)
         && !model.is_empty()
     {
         header.insert_header(MODEL, model)?;
     }
-    header.insert_header(ATTEMPTS, context.settlement.attempts)?;
+    header.insert_header(ATTEMPTS, settlement.attempts)?;
     header.insert_header(CACHE, HeaderValue::from_static(CACHE_BYPASS))?;
     let timing = format!("upstream;dur={:.1}, gateway;dur={:.1}", millis(waited), millis(overhead));
     header.insert_header(SERVER_TIMING, timing)?;

@@ -69,8 +69,12 @@ pub(super) async fn serve(
             return Err(Failure::new(ErrorCode::MethodNotAllowed, message));
         }
         Route::Unknown { .. } => {
-            let message =
-                format!("there is nothing at {method} {}; see the guide for the routes", uri.path());
+            let hint = if uri.path().starts_with("/v1/v1") {
+                "leave /v1 out of the base URL that the SDK is given"
+            } else {
+                "the routes are those of the OpenAI, Anthropic and Gemini APIs"
+            };
+            let message = format!("there is nothing at {method} {}; {hint}", uri.path());
             return Err(Failure::new(ErrorCode::NotFound, message));
         }
     }

@@ -102,7 +102,10 @@ impl Settlement {
         self.status = Status::Error;
         self.error = self.error.or(Some(ErrorClass::Gateway));
         self.code = Some(failure.code);
-        self.internal.clone_from(&failure.internal);
+        self.internal = match failure.internal.as_str() {
+            "" => failure.public.clone(),
+            internal => format!("{} ({internal})", failure.public),
+        };
         if self.client_left {
             self.cancelled();
         }

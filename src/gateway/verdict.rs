@@ -5,6 +5,7 @@ use super::call::Call;
 use super::choose;
 use super::context::Context;
 use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
+use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use std::time::Duration;
 
@@ -62,9 +63,10 @@ fn exhausted(context: &Context, call: &Call) -> Failure {
 pub fn unavailable(context: &Context, call: &Call) -> Failure {
     let why = reasons(context);
     let message = format!("no provider of model `{}` is available: {why}; try again later", call.model);
-    let only_credentials = why.split("; ").all(|reason| reason.ends_with("no_credential"));
-    if only_credentials {
-        return credentials_exhausted(context, call);
+    if why.split("; ").all(|reason| reason.ends_with(Unavailable::NoCredential.name())) {
+        let message = format!("no provider of model `{}` has a usable key: {why}", call.model);
+        let internal = "set the provider's key in the configuration, its variable, or auth_dir";
+        return Failure::new(ErrorCode::UpstreamCredentialsExhausted, message).because(internal);
     }
     Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(COME_BACK)
 }

@@ -154,6 +154,7 @@ impl Definition {
             enabled: self.enabled,
             models: self.models.iter().map(supplied).collect(),
             prefixes: self.model_prefixes,
+            known: self.known_models,
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Supplier {
     pub models: Vec<Supplied>,
     /// How the names of the models begin that its preset recognises.
     pub prefixes: &'static [&'static str],
+    /// The best-known of these models, which are listed by name.
+    pub known: &'static [&'static str],
 }
 
 /// A model of a provider's list.
@@ -120,6 +122,14 @@ impl Routes {
             }
             named.insert(name, route);
         }
+        // What only a preset recognises can't be listed whole; its best-known models stand for it.
+        for (index, supplier) in routes.enabled().filter(|(_, supplier)| supplier.models.is_empty()) {
+            for known in supplier.known.iter().filter(|known| !named.contains_key(**known)) {
+                if listed.iter().all(|model: &ListedModel| &*model.name != *known) {
+                    listed.push(ListedModel { name: (*known).into(), provider: index });
+                }
+            }
+        }
         let any = entries.contains_key(ANY).then(|| route_of(ANY));
         Routes { named, any, listed, ..routes }
     }
@@ -134,7 +144,8 @@ impl Routes {
             .ok_or_else(|| UnknownModel { near: self.near(requested) })
     }
 
-    /// The names that the configuration has: entries first, then models and aliases in its order.
+    /// The names that the configuration has: entries first, then models and aliases in its order; then the
+    /// best-known models of presets without a list.
     pub fn models(&self) -> &[ListedModel] {
         &self.listed
     }
@@ -323,7 +334,13 @@ mod tests {
             name: (*name).into(),
             aliases: aliases.iter().map(|alias| (*alias).into()).collect(),
         };
-        Supplier { name: name.into(), enabled: true, models: models.iter().map(supplied).collect(), prefixes }
+        Supplier {
+            name: name.into(),
+            enabled: true,
+            models: models.iter().map(supplied).collect(),
+            prefixes,
+            known: &[],
+        }
     }
 
     fn entry(targets: &[(&str, Option<&str>)], fallbacks: &[&str]) -> ModelRoute {

@@ -56,6 +56,9 @@ pub async fn plain(
     let header = answer_header(context, &answer.header);
     // The provider's part is done, however long the client takes to read.
     release(upstream, answer).await;
+    if let Some(attempt) = &mut context.attempt {
+        attempt.succeed();
+    }
     let sent = async { reply::whole(session, context, header?, body).await };
     if sent.await.is_err() { Relayed::ClientGone } else { Relayed::Whole }
 }
