@@ -22,6 +22,7 @@ mod life;
 mod logging;
 mod malformed;
 mod metering;
+mod odd_upstreams;
 mod operations_port;
 mod passthrough;
 mod readme;

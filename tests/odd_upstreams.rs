@@ -1,0 +1,76 @@
+//! Providers with manners of their own: early answers, torn streams, many keys that are all refused.
+
+use crate::support::{BodyEnd, Canned, Event, Gateway, Provider, Question};
+use cliproxy::domain::Dialect;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// Larger than what sockets hold for somebody who doesn't read.
+const LARGE: usize = 16 << 20;
+
+/// Before a provider that says what it is told, of model `m`.
+fn before(canned: &Canned) -> Gateway {
+    Gateway::start(&format!("providers:\n{}", canned.yaml("odd", Dialect::OpenAi, &["models: [m]"])))
+}
+
+/// Reads the body whose length the head gives.
+fn read_body(stream: &mut TcpStream, head: &str) -> usize {
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let length: u64 = length.parse().expect("a number");
+    std::io::copy(&mut stream.take(length), &mut std::io::sink()).expect("a body") as usize
+}
+
+#[test]
+fn a_refusal_before_the_body_is_sent_is_given_at_once() {
+    let refusal = "{\"error\":{\"message\":\"too much\",\"type\":\"invalid_request_error\"}}";
+    let length = refusal.len();
+    let odd = Canned::answering(format!(
+        "HTTP/1.1 413 Payload Too Large\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{refusal}"
+    ));
+    let gateway = before(&odd);
+    let asked = Instant::now();
+    let answer = Question::new(Dialect::OpenAi, "m").of_size(LARGE).to(&gateway.client()).send().expect(413);
+    assert_eq!(answer.text(), refusal);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_good_answer_that_begins_early_still_gets_the_whole_body() {
+    let odd = Canned::serving(|stream, head| {
+        let header =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(header.as_bytes()).expect("a header");
+        let length = format!("{{\"read\":{}}}", read_body(stream, head));
+        let chunk = format!("{:x}\r\n{length}\r\n0\r\n\r\n", length.len());
+        stream.write_all(chunk.as_bytes()).expect("a body");
+    });
+    let gateway = before(&odd);
+    let answer = Question::new(Dialect::OpenAi, "m").of_size(LARGE).to(&gateway.client()).send().expect(200);
+    assert_eq!(answer.json()["read"], LARGE);
+}
+
+#[test]
+fn a_stream_that_ends_within_an_event_is_broken_off() {
+    let odd = Canned::answering(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"choices\":[]}\n\ndata: {\"cho",
+    );
+    let gateway = before(&odd);
+    let mut answer = Question::new(Dialect::OpenAi, "m").streamed().to(&gateway.client()).open();
+    let events: Vec<Event> = std::iter::from_fn(|| answer.next_event()).collect();
+    assert!(events.last().is_some_and(|event| event.data.contains("\"error\"")), "{events:?}");
+    assert_eq!(answer.end(), Some(BodyEnd::Aborted));
+}
+
+#[test]
+fn the_keys_of_one_provider_leave_attempts_for_the_others() {
+    let (first, second) = (Provider::openai(), Provider::openai());
+    let revoked = "api_keys: [r1, r2, r3, r4, r5, r6]";
+    let refused = first.yaml_with("first", &["models: [m]", "priority: 1"]);
+    let refused = refused.replace(&format!("api_key: \"{}\"", first.key()), revoked);
+    let fallback = second.yaml_with("second", &["models: [m]", "priority: 2"]);
+    let gateway = Gateway::start(&format!("providers:\n{refused}{fallback}"));
+    let answer = Question::new(Dialect::OpenAi, "m").to(&gateway.client()).send().expect(200);
+    assert_eq!(answer.header("x-cliproxy-provider"), Some("second"));
+    assert_eq!(answer.header("x-cliproxy-attempts"), Some("4"));
+}
