@@ -1,6 +1,6 @@
 //! `/providers/{name}/…`: anything goes, in both directions, and nothing gets out of the provider's place.
 
-use crate::support::{Canned, Client, Gateway, Provider, Raw, expect_error, free_port};
+use crate::support::{Canned, Client, Gateway, Metrics, Provider, Raw, expect_error, free_port};
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::{Options, Received};
 use std::io::{Read, Write};
@@ -308,6 +308,7 @@ fn what_passes_through_is_counted_in_metrics_and_status() {
     get("/v1/models").expect(200);
     let posted = client.post("/providers/own/v1/chat/completions").bearer("opener");
     posted.json(&serde_json::json!({"model": "status-500", "messages": []})).send().expect(500);
+    Metrics::after(&gateway, 3);
     let own = "provider=\"own\"";
     let requests = |status: &str| counted(&gateway, "cliproxy_requests_total", &[own, status]);
     assert_eq!((requests("status=\"success\""), requests("status=\"error\"")), (2.0, 1.0));
@@ -328,6 +329,7 @@ fn a_clients_fault_is_not_counted_against_the_provider() {
     let client = gateway.client();
     client.get("/providers/own/v1/nothing").bearer("opener").send().expect(404);
     client.post("/providers/own/v1/chat/completions").bearer("opener").body("{").send().expect(400);
+    Metrics::after(&gateway, 2);
     let status = gateway.operations().get("/v0/operations/providers/own/status").send().expect(200).json();
     assert_eq!(status["errors_last_minute"], 0, "{status}");
 }

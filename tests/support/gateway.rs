@@ -4,7 +4,7 @@ use super::client::Client;
 use super::ports::free_port;
 use super::provider::Provider;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -197,7 +197,9 @@ impl Gateway {
                 panic!("the gateway ended at its start: {status}");
             }
             let health = self.client().get("/health").try_send();
-            if health.as_ref().is_ok_and(|response| response.status == 200) {
+            let is_healthy = health.as_ref().is_ok_and(|response| response.status == 200);
+            // The operations port may open a moment after the gateway's.
+            if is_healthy && TcpStream::connect(self.metrics_address).is_ok() {
                 return;
             }
             assert!(Instant::now() < until, "the gateway is not healthy after {START_LIMIT:?}: {health:?}");
