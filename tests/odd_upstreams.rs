@@ -1,6 +1,6 @@
 //! Providers with manners of their own: early answers, torn streams, many keys that are all refused.
 
-use crate::support::{BodyEnd, Canned, Event, Gateway, Provider, Question};
+use crate::support::{BodyEnd, Canned, Event, Gateway, Metrics, Provider, Question};
 use cliproxy::domain::Dialect;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -48,6 +48,25 @@ fn a_good_answer_that_begins_early_still_gets_the_whole_body() {
     let gateway = before(&odd);
     let answer = Question::new(Dialect::OpenAi, "m").of_size(LARGE).to(&gateway.client()).send().expect(200);
     assert_eq!(answer.json()["read"], LARGE);
+}
+
+#[test]
+fn a_request_that_was_answered_with_a_hint_is_not_sent_twice() {
+    let odd = Canned::serving(|stream, head| {
+        read_body(stream, head);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+        stream.write_all(answer.as_bytes()).expect("an answer");
+        // The second request comes on the same connection, gets a hint, and then nothing.
+        let _ = stream.read(&mut [0; 64 << 10]);
+        let _ = stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n");
+    });
+    let gateway = before(&odd);
+    let question = Question::new(Dialect::OpenAi, "m");
+    question.to(&gateway.client()).send().expect(200);
+    // Once it is counted, its connection is back in the pool.
+    Metrics::after(&gateway, 1);
+    question.to(&gateway.client()).send().expect(503);
+    assert_eq!(odd.heads().len(), 1, "no request came on another connection");
 }
 
 #[test]

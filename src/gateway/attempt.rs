@@ -291,14 +291,14 @@ enum Sent {
 /// Reads over 1xx answers up to the final header. Only HTTP/1.1 shows them; a second read of an HTTP/2
 /// header would panic in Pingora.
 async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeader> {
-    for informational in 0..MAX_INFORMATIONAL {
-        session.read_response_header().await.map_err(|mut error| {
-            // Whoever has said anything has the request.
-            if informational > 0 {
+    for _ in 0..MAX_INFORMATIONAL {
+        if let Err(mut error) = session.read_response_header().await {
+            // Whoever has said anything, perhaps in an earlier look, has the request.
+            if session.response_header().is_some() {
                 error.set_retry(false);
             }
-            error
-        })?;
+            return Err(error);
+        }
         let Some(header) = session.response_header() else { break };
         if header.status == StatusCode::SWITCHING_PROTOCOLS {
             return Error::e_explain(

@@ -3,7 +3,8 @@
 //! [`Gateway`] is the `ProxyHttp` of the house. Its phases stay thin and name the next room, in the order
 //! in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`], [`exchange`]
 //! (with [`choose`], [`attempt`], [`relay`] and [`verdict`]), [`settle`]. Pass-through requests leave for
-//! Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and the operations API are other rooms'.
+//! Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and the operations API are
+//! other rooms'.
 
 pub mod admit;
 pub mod attempt;
