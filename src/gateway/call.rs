@@ -1,8 +1,9 @@
 //! What a client asks for, and the request that each provider gets of it.
 
-use super::attempt::{Attempt, Outgoing};
+use super::attempt::Attempt;
 use super::headers;
 use super::routes::{Endpoint, ModelIn, Streams};
+use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure};
 use crate::providers::base::is_confined;
 use crate::providers::credential;

@@ -5,12 +5,12 @@
 //! answered at once. After a commit nothing is tried again.
 
 use super::Gateway;
-use super::attempt::{self, Answer, Broken, Outgoing, Refusal};
 use super::call::Call;
 use super::context::Context;
 use super::relay::{self, Relayed};
 use super::upstream::Upstream;
-use super::verdict;
+use super::verdict::{self, Refusal};
+use super::wire::{self, Answer, Broken, Outgoing};
 use crate::domain::{ErrorClass, Failure};
 use crate::providers::classify::classify;
 use crate::translate;
@@ -120,7 +120,7 @@ async fn attempt_once(
     let by = Instant::now() + timeouts.connect.get() + header_timeout.get();
     let sent = tokio::select! {
         biased;
-        sent = timeout_at(by.min(total), attempt::send(upstream, peer, outgoing, header_timeout.get())) => sent,
+        sent = timeout_at(by.min(total), wire::send(upstream, peer, outgoing, header_timeout.get())) => sent,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     match sent {
@@ -180,7 +180,7 @@ async fn refused(session: &mut Session, upstream: &Upstream, mut answer: Answer)
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     let header = answer.header.clone();
-    relay::release(upstream, answer).await;
+    answer.release(upstream).await;
     let status = header.status.as_u16();
     let class = classify(status, Some(&body));
     let broken = Broken { class, reason: format!("answered {status}") };

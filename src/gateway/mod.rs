@@ -30,6 +30,7 @@ pub mod settle;
 pub mod state;
 pub mod upstream;
 pub mod verdict;
+pub mod wire;
 
 use crate::observe::Metrics;
 use crate::operations::Operations;

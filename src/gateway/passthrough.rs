@@ -3,12 +3,12 @@
 //! Nothing is buffered, WebSockets included. The path is confined to the provider's base, and the client
 //! must be allowed the provider by name, since nothing here is metered.
 
-use super::attempt::{Broken, is_dead_connection};
 use super::call;
 use super::clients::Client;
 use super::context::Context;
 use super::headers;
 use super::mask::Pieces;
+use super::wire::{Broken, is_dead_connection};
 use crate::domain::{ErrorCode, Failure};
 use crate::providers::classify::classify;
 use crate::providers::routes::{Route, Target};

@@ -1,16 +1,25 @@
 //! What a client is told when no candidate answered.
 
-use super::attempt::Refusal;
 use super::call::Call;
 use super::choose;
 use super::context::Context;
 use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
 use std::time::Duration;
 
 /// When to come back if nobody said.
 pub const COME_BACK: Duration = Duration::from_secs(2);
+
+/// A provider's error answer, kept until it is decided whose words the client gets.
+pub struct Refusal {
+    /// Its header.
+    pub header: ResponseHeader,
+    /// Its body.
+    pub body: Bytes,
+}
 
 /// Whose words the client gets.
 pub enum Verdict {

@@ -10,11 +10,11 @@ mod stream;
 pub use plain::{error_body, give_error, plain};
 pub use stream::stream;
 
-use super::attempt::{Answer, Broken};
 use super::call::Call;
 use super::context::Context;
 use super::reply;
 use super::upstream::Upstream;
+use super::wire::{Answer, Broken};
 use crate::domain::TokenUsage;
 use crate::translate::usage::Meter;
 use pingora::http::ResponseHeader;
@@ -54,16 +54,6 @@ fn answer_header(context: &Context, upstream: &ResponseHeader) -> pingora::Resul
     super::headers::copy_downstream(&upstream.headers, &mut header);
     reply::provenance(context, &mut header)?;
     Ok(header)
-}
-
-/// Gives an answer's connection back to the pool, if the answer was read to its end. What is left of an
-/// HTTP/1.1 answer would be taken for the next one; an HTTP/2 connection is shared, and always goes back.
-pub async fn release(upstream: &Upstream, answer: Answer) {
-    let Answer { mut session, peer, is_early, .. } = answer;
-    if session.as_http1().is_some() && (is_early || !session.response_done()) {
-        return;
-    }
-    upstream.connector.release_http_session(session, &peer, Some(upstream.idle_timeout())).await;
 }
 
 /// Records what the provider reported, or the estimate where it should have and didn't.

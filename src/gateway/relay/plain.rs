@@ -1,12 +1,11 @@
 //! Answers that are no stream: held back until they are complete, up to a bound.
 
 use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Context, Meter, Relayed, ServerSession, Upstream};
-use super::{answer_header, client_gone, release, settle_usage, stream};
+use super::{answer_header, client_gone, settle_usage, stream};
 use crate::domain::ErrorClass;
 use crate::gateway::{mask, reply};
 use bytes::{Bytes, BytesMut};
 use pingora::http::ResponseHeader;
-use pingora::protocols::http::client::HttpSession;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,7 +34,7 @@ pub async fn plain(
     let limit = context.snapshot.settings.retry.max_buffered_response.as_usize();
     let gathered = tokio::select! {
         biased;
-        gathered = timeout_at(deadline, gather(&mut answer.session, limit)) => gathered,
+        gathered = timeout_at(deadline, gather(&mut answer, limit)) => gathered,
         () = client_gone(session) => return Relayed::ClientGone,
     };
     let body = match gathered {
@@ -55,7 +54,7 @@ pub async fn plain(
     context.settlement.first_content();
     let header = answer_header(context, &answer.header);
     // The provider's part is done, however long the client takes to read.
-    release(upstream, answer).await;
+    answer.release(upstream).await;
     if let Some(attempt) = &mut context.attempt {
         attempt.succeed();
     }
@@ -65,7 +64,7 @@ pub async fn plain(
 
 /// The body of an error answer, as far as it is worth reading; empty if it doesn't come in time.
 pub async fn error_body(answer: &mut Answer) -> Bytes {
-    match tokio::time::timeout(ERROR_BODY_WAIT, gather(&mut answer.session, MAX_ERROR_BODY)).await {
+    match tokio::time::timeout(ERROR_BODY_WAIT, gather(answer, MAX_ERROR_BODY)).await {
         Ok(Ok(Gathered::Whole(body) | Gathered::Part(body))) => body,
         Ok(Err(_)) | Err(_) => Bytes::new(),
     }
@@ -87,15 +86,14 @@ pub async fn give_error(
 }
 
 /// Reads an answer's body up to `limit` bytes. A body that came in one read is not copied.
-async fn gather(upstream: &mut HttpSession, limit: usize) -> Result<Gathered, Broken> {
-    let broken = |error: Box<pingora::Error>| Broken::from_pingora(&error);
-    let Some(first) = upstream.read_response_body().await.map_err(broken)? else {
+async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, Broken> {
+    let Some(first) = answer.read().await? else {
         return Ok(Gathered::Whole(Bytes::new()));
     };
     let mut body: Option<BytesMut> = None;
     let mut length = first.len();
     while length <= limit {
-        let Some(chunk) = upstream.read_response_body().await.map_err(broken)? else {
+        let Some(chunk) = answer.read().await? else {
             return Ok(Gathered::Whole(body.map_or(first, BytesMut::freeze)));
         };
         let body = body.get_or_insert_with(|| BytesMut::from(&first[..]));

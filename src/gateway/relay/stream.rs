@@ -3,7 +3,7 @@
 //! Budget per frame: one scan for its end and one for `"usage`; no copy where a read holds whole frames.
 
 use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Context, Meter, Relayed, ServerSession, Upstream};
-use super::{answer_header, client_gone, release, settle_usage};
+use super::{answer_header, client_gone, settle_usage};
 use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::gateway::reply;
 use crate::translate;
@@ -108,11 +108,11 @@ impl Stream<'_> {
             return self.left();
         }
         let timeouts = &self.upstream.provider.definition.timeouts;
-        answer.session.set_read_timeout(Some(timeouts.first_token.get()));
+        answer.set_patience(timeouts.first_token.get());
         loop {
             let read = tokio::select! {
                 biased;
-                read = answer.session.read_response_body() => read,
+                read = answer.read() => read,
                 () = client_gone(self.session) => return self.left(),
             };
             match read {
@@ -121,11 +121,11 @@ impl Stream<'_> {
                         return self.left();
                     }
                     if self.has_content {
-                        answer.session.set_read_timeout(Some(timeouts.idle.get()));
+                        answer.set_patience(timeouts.idle.get());
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return self.break_off(&Broken::from_pingora(&error)).await,
+                Err(broken) => return self.break_off(&broken).await,
             }
         }
         if self.is_torn() {
@@ -136,7 +136,7 @@ impl Stream<'_> {
             return self.left();
         }
         self.settle(End::Whole);
-        release(self.upstream, answer).await;
+        answer.release(self.upstream).await;
         Relayed::Whole
     }
 
