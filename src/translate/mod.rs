@@ -5,7 +5,6 @@
 //! only looks into them, and makes the two edits that DECISIONS allows (the model's name, and
 //! `stream_options.include_usage`).
 
-pub mod content;
 pub mod depth;
 pub mod edit;
 pub mod error;
@@ -13,4 +12,5 @@ pub mod frames;
 pub mod model_list;
 pub mod multipart;
 pub mod peek;
+pub mod signs;
 pub mod usage;

@@ -7,8 +7,8 @@ use super::{answer_header, client_gone, settle_usage};
 use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::gateway::reply;
 use crate::translate;
-use crate::translate::content::has_content as has_content_in;
 use crate::translate::frames::{Frames, Framing};
+use crate::translate::signs::{Api, Signs};
 use crate::translate::usage::Frame;
 use bytes::Bytes;
 use http::Version;
@@ -28,17 +28,8 @@ pub async fn stream(
     let content = Content::Frames(framing, Frames::new(framing, max_event));
     let meter = Meter::stream(call.dialect(), framing);
     let hides_usage = call.hides_usage();
-    let stream = Stream {
-        session,
-        context,
-        call,
-        upstream,
-        meter,
-        content,
-        hides_usage,
-        has_content: false,
-        relayed: 0,
-    };
+    let signs = Signs::new(Api::of(call.dialect(), call.endpoint.path));
+    let stream = Stream { session, context, call, upstream, meter, content, hides_usage, signs, relayed: 0 };
     stream.run(answer, None).await
 }
 
@@ -53,17 +44,9 @@ pub(super) async fn unread(
 ) -> Relayed {
     let meter = Meter::plain(call.dialect());
     let content = Content::Unread;
-    let stream = Stream {
-        session,
-        context,
-        call,
-        upstream,
-        meter,
-        content,
-        hides_usage: false,
-        has_content: true,
-        relayed: 0,
-    };
+    let signs = Signs::new(Api::Other);
+    let stream =
+        Stream { session, context, call, upstream, meter, content, hides_usage: false, signs, relayed: 0 };
     stream.run(answer, Some(first)).await
 }
 
@@ -92,7 +75,7 @@ struct Stream<'r> {
     content: Content,
     hides_usage: bool,
     /// Whether any of the answer has come, or only words before it.
-    has_content: bool,
+    signs: Signs,
     relayed: u64,
 }
 
@@ -120,7 +103,7 @@ impl Stream<'_> {
                     if self.pass(&chunk).await.is_err() {
                         return self.left();
                     }
-                    if self.has_content {
+                    if self.signs.has_content() || matches!(self.content, Content::Unread) {
                         answer.set_patience(timeouts.idle.get());
                     }
                 }
@@ -160,9 +143,9 @@ impl Stream<'_> {
         let (meter, hides_usage) = (&mut self.meter, self.hides_usage);
         let out = match &mut self.content {
             Content::Frames(_, frames) => {
-                let (dialect, has_content) = (self.call.dialect(), &mut self.has_content);
+                let signs = &mut self.signs;
                 frames.push(chunk, |frame| {
-                    *has_content = *has_content || has_content_in(dialect, frame);
+                    signs.see(frame);
                     meter.see(frame) == Frame::Content || !hides_usage
                 })
             }
