@@ -24,6 +24,7 @@ mod models;
 pub mod passthrough;
 pub mod relay;
 pub mod reply;
+pub mod retry;
 pub mod routes;
 mod serve;
 pub mod settle;
