@@ -2,10 +2,11 @@
 //!
 //! Shapes: the vendor's API reference, versions v1 and v1beta, which are one here.
 
-use super::answer::{ANSWER_WORDS, first, input_tokens, pieces, text_bytes};
+use super::answer::{Speech, input_tokens, text_bytes};
 use super::openai::vector;
 use super::reply::{Events, Piece, Refusal, Reply, Template};
 use super::route::{Body, Call, Route, missing, word_limit};
+use crate::domain::Dialect;
 use serde_json::{Value, json};
 
 /// The endpoints.
@@ -65,22 +66,22 @@ pub(super) fn error(refusal: &Refusal) -> Value {
 /// The reason in the details of the error that an unknown key gets, with status 400.
 pub(super) const INVALID_KEY: &str = "API_KEY_INVALID";
 
-/// A question, read: the tokens that went in, and the words that may come out.
+/// A question, read: the tokens that went in, and what comes out.
 struct Question<'a> {
     call: &'a Call<'a>,
     input: usize,
-    words: usize,
+    speech: Speech,
 }
 
 impl<'a> Question<'a> {
     fn read(call: &'a Call<'a>) -> Result<Question<'a>, Refusal> {
-        let settings = &call.json["generationConfig"];
+        let limit = word_limit(&call.json["generationConfig"]["maxOutputTokens"])?;
         let input = prompt_tokens(&call.json)?;
-        Ok(Question { call, input, words: word_limit(&settings["maxOutputTokens"])? })
+        Ok(Question { call, input, speech: call.speech(Dialect::Gemini, limit) })
     }
 
     fn finish_reason(&self) -> &'static str {
-        if self.words < ANSWER_WORDS { "MAX_TOKENS" } else { "STOP" }
+        if self.speech.is_cut { "MAX_TOKENS" } else { "STOP" }
     }
 
     fn response(&self, text: &str, finish_reason: Option<&str>, output: Option<usize>) -> Value {
@@ -107,11 +108,13 @@ impl<'a> Question<'a> {
     /// The responses of a stream in order, as JSON texts: a word each, the last with the finish reason.
     fn parts(&self) -> impl Iterator<Item = String> {
         let template = Template::new(&self.response(Template::GAP, None, None));
-        pieces(self.words).enumerate().map(move |(index, word)| {
-            if index + 1 < self.words {
+        // With nothing left to say, the finish reason still comes.
+        let nothing = (self.speech.words == 0).then_some("");
+        self.speech.pieces().chain(nothing).enumerate().map(move |(index, word)| {
+            if index + 1 < self.speech.words {
                 template.with(word)
             } else {
-                self.response(word, Some(self.finish_reason()), Some(self.words)).to_string()
+                self.response(word, Some(self.finish_reason()), Some(self.speech.words)).to_string()
             }
         })
     }
@@ -128,7 +131,7 @@ fn prompt_tokens(body: &Value) -> Result<usize, Refusal> {
 
 fn generate(call: &Call<'_>) -> Result<Reply, Refusal> {
     let question = Question::read(call)?;
-    let (text, words) = (first(question.words), question.words);
+    let Speech { text, words, .. } = question.speech;
     Ok(Reply::json(200, &question.response(text, Some(question.finish_reason()), Some(words))))
 }
 

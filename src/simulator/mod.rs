@@ -17,6 +17,7 @@ mod gemini;
 mod latency;
 mod openai;
 mod options;
+mod prefill;
 mod rate_limit;
 mod reply;
 mod route;

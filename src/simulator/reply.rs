@@ -1,6 +1,6 @@
 //! An answer before it is on the wire: what the dialects make, and what faults change.
 
-use super::answer::{ANSWER, first};
+use super::answer::{ANSWER, Speech};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -57,7 +57,7 @@ impl Reply {
     /// The same, but the connection breaks after so many words of the answer.
     pub(super) fn cut_after(self, words: usize) -> Reply {
         let cut = match &self.content {
-            Content::Whole(body) => end_of(first(words), body),
+            Content::Whole(body) => end_of(Speech::of(words).text, body),
             Content::Pieces(pieces) => pieces
                 .iter()
                 .enumerate()

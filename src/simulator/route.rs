@@ -2,6 +2,8 @@
 //!
 //! The endpoints themselves are rows of the dialects' `ROUTES`.
 
+use super::answer::Speech;
+use super::prefill::prefill;
 use super::reply::{Refusal, Reply};
 use super::wire::Request;
 use super::{answer, anthropic, gemini, openai};
@@ -57,6 +59,11 @@ impl Call<'_> {
             Some(items) if !items.is_empty() => Ok(items),
             _ => Err(missing(name)),
         }
+    }
+
+    /// What the model says, of the words that its limit allows.
+    pub(super) fn speech(&self, dialect: Dialect, words: usize) -> Speech {
+        prefill(dialect, &self.json).map_or_else(|| Speech::of(words), |said| Speech::after(&said, words))
     }
 
     pub(super) fn wants_stream(&self) -> bool {
