@@ -95,8 +95,9 @@ Gemini:
 
 fn scenarios() -> String {
     let mut text = "Models that go wrong:\n".to_owned();
-    for scenario in &SCENARIOS {
-        text += &format!("  {:<16} {}\n", scenario.name, scenario.does);
+    let width = SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+    for scenario in SCENARIOS {
+        text += &format!("  {:<width$}  {}\n", scenario.name, scenario.does);
     }
     text
 }

@@ -100,7 +100,7 @@ fn whole(id: &str, model: &str, input: usize, speech: Speech) -> Reply {
         "stop_sequence": null,
         "usage": usage(input, speech.words),
     });
-    Reply::json(200, &message)
+    Reply::json(200, &message).saying(speech.text)
 }
 
 fn stream(id: &str, model: &str, input: usize, speech: Speech) -> Reply {

@@ -55,7 +55,9 @@ pub(super) fn error(refusal: &Refusal) -> Value {
     let mut error = json!({"code": refusal.status, "message": refusal.message, "status": status});
     if let Some(seconds) = refusal.retry_after {
         let kind = "type.googleapis.com/google.rpc.RetryInfo";
-        error["details"] = json!([{"@type": kind, "retryDelay": format!("{seconds}s")}]);
+        let exact = refusal.retry_after_ms.map(|ms| format!("{}.{:03}s", ms / 1_000, ms % 1_000));
+        let delay = exact.unwrap_or_else(|| format!("{seconds}s"));
+        error["details"] = json!([{"@type": kind, "retryDelay": delay}]);
     } else if refusal.code == Some(INVALID_KEY) {
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         error["details"] = json!([{"@type": kind, "reason": INVALID_KEY, "domain": "googleapis.com"}]);
@@ -132,26 +134,46 @@ fn prompt_tokens(body: &Value) -> Result<usize, Refusal> {
 fn generate(call: &Call<'_>) -> Result<Reply, Refusal> {
     let question = Question::read(call)?;
     let Speech { text, words, .. } = question.speech;
-    Ok(Reply::json(200, &question.response(text, Some(question.finish_reason()), Some(words))))
+    let response = question.response(text, Some(question.finish_reason()), Some(words));
+    Ok(Reply::json(200, &response).saying(text))
 }
 
-/// With `alt=sse` events, else one JSON array that grows.
+/// What a prompt gets that the vendor's filter stops: an answer without candidates.
+pub(super) fn blocked(call: &Call<'_>) -> Result<Reply, Refusal> {
+    let input = prompt_tokens(&call.json)?;
+    let response = json!({
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": {"promptTokenCount": input, "totalTokenCount": input},
+        "modelVersion": call.parameter,
+        "responseId": call.id,
+    });
+    if !call.request.path.ends_with(":streamGenerateContent") {
+        return Ok(Reply::json(200, &response));
+    }
+    Ok(streamed(call, std::iter::once(response.to_string()), false))
+}
+
 fn stream(call: &Call<'_>) -> Result<Reply, Refusal> {
     let question = Question::read(call)?;
+    Ok(streamed(call, question.parts(), true))
+}
+
+/// Responses one after the other: with `alt=sse` events, else one JSON array that grows.
+fn streamed(call: &Call<'_>, parts: impl Iterator<Item = String>, are_tokens: bool) -> Reply {
     if call.request.parameter("alt") == Some("sse") {
         let mut events = Events::with_crlf();
-        for part in question.parts() {
-            events.token_text(&part);
+        for part in parts {
+            events.push(None, &part, are_tokens);
         }
-        return Ok(Reply::events(events));
+        return Reply::events(events);
     }
     let mut array: Vec<Piece> = Vec::new();
-    for part in question.parts() {
+    for part in parts {
         let before = if array.is_empty() { "[" } else { ",\r\n" };
-        array.push(Piece { bytes: [before, &part].concat().into_bytes(), is_token: true });
+        array.push(Piece { bytes: [before, &part].concat().into_bytes(), is_token: are_tokens });
     }
     array.push(Piece { bytes: b"]".to_vec(), is_token: false });
-    Ok(Reply::pieces("application/json; charset=UTF-8", array))
+    Reply::pieces("application/json; charset=UTF-8", array)
 }
 
 /// Counts the contents, or those of a whole request.

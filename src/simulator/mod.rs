@@ -22,6 +22,7 @@ mod rate_limit;
 mod reply;
 mod route;
 mod scenarios;
+mod script;
 mod serve;
 mod service;
 mod transcript;

@@ -123,6 +123,15 @@ fn routes(dialect: Dialect) -> &'static [Route] {
     }
 }
 
+/// An error as the dialect's vendor writes it.
+pub(super) fn error(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Value {
+    match dialect {
+        Dialect::OpenAi => openai::error(refusal),
+        Dialect::Anthropic => anthropic::error(refusal, request_id),
+        Dialect::Gemini => gemini::error(refusal),
+    }
+}
+
 /// The dialect that a request seems to be in, where its path doesn't say.
 fn dialect_of(request: &Request) -> Dialect {
     let is_gemini = request.path.starts_with("/v1beta")

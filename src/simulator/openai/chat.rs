@@ -122,6 +122,7 @@ impl Completion<'_> {
         let choice = |index| self.choice(content, index, Some(self.finish_reason()));
         let choices: Vec<Value> = (0..self.choices).map(choice).collect();
         Reply::json(200, &self.envelope(self.objects[0], &choices, Some(self.usage())))
+            .saying(self.speech.text)
     }
 
     /// The stream: `begin` for each choice, then the words, then `end` with the finish reason.

@@ -23,7 +23,11 @@ pub(super) fn respond(call: &Call<'_>) -> Result<Reply, Refusal> {
         input: input_tokens(text_bytes(input) + text_bytes(&call.json["instructions"])),
         speech: Speech::of(word_limit(&call.json["max_output_tokens"])?),
     };
-    if call.wants_stream() { Ok(response.stream()) } else { Ok(Reply::json(200, &response.finished())) }
+    Ok(if call.wants_stream() {
+        response.stream()
+    } else {
+        Reply::json(200, &response.finished()).saying(response.speech.text)
+    })
 }
 
 impl Response<'_> {
