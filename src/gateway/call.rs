@@ -11,6 +11,7 @@ use crate::translate::edit::{self, Edit};
 use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
+use crate::translate::prefill;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Version};
@@ -103,6 +104,24 @@ impl Call {
         }
     }
 
+    /// Whether the client asked for several answers to one request, which come side by side in a stream.
+    pub fn wants_several(&self) -> bool {
+        matches!(&self.naming, Naming::Json(peek) if peek.several)
+    }
+
+    /// The call with a partial answer in it, for a provider that is to go on from there; none where the
+    /// endpoint has no such thing.
+    pub fn continued(&self, said: &str) -> Option<Call> {
+        let body = prefill::continued(self.dialect(), &self.body, said)?;
+        let naming = match &self.naming {
+            Naming::Json(_) => Naming::Json(Peek::read(&body).ok()?),
+            Naming::Path => Naming::Path,
+            Naming::Form(_) => return None,
+        };
+        let (model, path) = (Arc::clone(&self.model), self.path.clone());
+        Some(Call { endpoint: self.endpoint, model, path, body, naming })
+    }
+
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
     pub fn framing(&self, answer: &HeaderMap) -> Option<Framing> {
         let content_type = answer.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -160,6 +179,7 @@ fn is_form(content_type: &str) -> bool {
 }
 
 /// A client's path, with or without the model in it.
+#[derive(Clone)]
 enum Path {
     /// As the client sent it.
     Fixed(String),

@@ -2,7 +2,8 @@
 //!
 //! [`Gateway`] is the `ProxyHttp` of the house. Its phases stay thin and name the next room, in the order
 //! in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`], [`exchange`]
-//! (with [`choose`], [`attempt`], [`relay`] and [`verdict`]), [`settle`]. Pass-through requests leave for
+//! (with [`choose`], [`attempt`], [`wire`],
+//! [`relay`], [`retry`] and [`verdict`]), [`settle`]. Pass-through requests leave for
 //! Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and the operations API are
 //! other rooms'.
 
@@ -15,6 +16,7 @@ pub mod clients;
 pub mod config;
 pub mod context;
 pub mod cors;
+pub mod course;
 pub mod exchange;
 pub mod headers;
 pub mod life;

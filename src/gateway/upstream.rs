@@ -1,10 +1,11 @@
 //! A provider as the data plane meets it: its connections, its meters, its last minute.
 
+use super::retry::budget::Budget;
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
 use crate::providers::config::Pool;
 use crate::providers::provider::Provider;
-use crate::stats::Minute;
+use crate::stats::{Minute, Outcomes};
 use arc_swap::ArcSwapOption;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
@@ -30,6 +31,10 @@ pub struct Upstream {
     pub minute: Minute,
     /// What went wrong last, in words for operators.
     pub last_error: ArcSwapOption<String>,
+    /// What further attempts it can bear.
+    pub budget: Budget,
+    /// How its attempts of the last moments ended.
+    pub recent: Outcomes,
     consecutive_failures: AtomicU64,
     idle_timeout: Duration,
 }
@@ -59,6 +64,8 @@ impl Upstream {
             meters,
             minute: Minute::new(now),
             last_error: ArcSwapOption::empty(),
+            budget: Budget::new(now),
+            recent: Outcomes::new(now),
             consecutive_failures: AtomicU64::new(0),
             idle_timeout: pool.idle_conn_timeout.get(),
         }
@@ -90,7 +97,8 @@ impl Upstream {
     }
 
     /// An attempt succeeded.
-    pub fn succeeded(&self) {
+    pub fn succeeded(&self, now: Instant) {
+        self.recent.observe(false, now);
         // Read first: in good times no core has to own the line.
         if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
             self.consecutive_failures.store(0, Ordering::Relaxed);
@@ -102,6 +110,7 @@ impl Upstream {
         if !class.is_provider_fault() {
             return;
         }
+        self.recent.observe(true, now);
         self.minute.observe_error(now);
         self.consecutive_failures.fetch_add(1, Ordering::Relaxed);
         self.last_error.store(Some(Arc::new(reason)));

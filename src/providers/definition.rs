@@ -76,6 +76,21 @@ pub enum DefinitionError {
 }
 
 impl Definition {
+    /// Tokens that fit the context of one of its models, if the configuration says so.
+    pub fn context_window(&self, model: &str) -> Option<u64> {
+        self.declared(model)?.context_window
+    }
+
+    /// Whether one of its models goes on from a partial answer.
+    pub fn supports_prefill(&self, model: &str) -> bool {
+        self.declared(model).is_some_and(|model| model.supports_prefill)
+    }
+
+    /// What the configuration says of a model, by the provider's name for it.
+    fn declared(&self, model: &str) -> Option<&Model> {
+        self.models.iter().find(|declared| declared.name == model)
+    }
+
     /// The provider of that name. Keys from the environment are in the settings already: only `config`
     /// reads it.
     ///

@@ -16,6 +16,8 @@ pub struct Peek {
     pub model: Option<String>,
     /// Whether the client asked for a stream in the body.
     pub stream: bool,
+    /// Whether the client asked for more than one answer (`n`).
+    pub several: bool,
     model_at: Option<Range<usize>>,
     usage_ask: Option<Edit>,
 }
@@ -32,6 +34,8 @@ struct Body<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    n: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +75,10 @@ impl Peek {
         };
         let model = parsed.model.map(|raw| model_name(raw.get())).transpose()?;
         let model_at = parsed.model.and_then(|raw| span(text, raw.get()));
-        Ok(Peek { model, stream, model_at, usage_ask: usage_ask(text, parsed.stream_options)? })
+        // Whether it is a good number is the provider's to say.
+        let several = parsed.n.is_some_and(|n| !matches!(n.get(), "1" | "null"));
+        let usage_ask = usage_ask(text, parsed.stream_options)?;
+        Ok(Peek { model, stream, several, model_at, usage_ask })
     }
 
     /// The edit that gives the model another name, if the body names one.
