@@ -2,7 +2,7 @@
 
 use crate::support::{Client, Question, Response};
 use cliproxy::domain::Dialect;
-use cliproxy::simulator::{ANSWER, Options, SCENARIOS, Simulator};
+use cliproxy::simulator::{ANSWER, Options, Received, SCENARIOS, Simulator};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -112,8 +112,7 @@ fn silence_lasts_as_long_as_the_client_stays() {
         let impatient = Client::new(simulator.address()).timeout(Duration::from_millis(50));
         assert!(question.to(&impatient).try_send().is_err());
     }
-    let all_left =
-        |received: &[cliproxy::simulator::Received]| received.iter().all(|one| one.client_closed());
+    let all_left = |received: &[Received]| received.iter().all(Received::client_closed);
     assert!(simulator.wait_until(all_left, LIMIT));
     assert_eq!(simulator.requests(), 6);
 }
