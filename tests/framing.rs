@@ -128,7 +128,6 @@ fn what_is_no_http_is_hung_up_on_and_the_next_connection_works() {
         ("a line of one word", closing("HELLO"), HungUp(400)),
         ("NULs", "\0\0\0\0\r\n\r\n".to_owned(), HungUp(400)),
         ("another version", closing("GET /v1/models HTTP/3.7"), HungUp(400)),
-        ("HTTP/2 unannounced", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), HungUp(400)),
         ("TLS", "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03".to_owned(), HungUp(400)),
         (
             "CONNECT",

@@ -4,6 +4,7 @@
 //! here they are introduced to each other.
 
 mod background;
+mod pem;
 mod shutdown;
 mod view;
 
@@ -12,6 +13,7 @@ use crate::config::{Config, Loaded};
 use crate::domain::{Period, Size};
 use crate::gateway::Gateway;
 use crate::gateway::clients::Clients;
+use crate::gateway::door::{self, Door};
 use crate::gateway::life::Life;
 use crate::gateway::limits::Room;
 use crate::gateway::state::{Settings, Snapshot};
@@ -25,9 +27,6 @@ use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use pingora_proxy::http_proxy_service_with_name;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use shutdown::Signals;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -52,13 +51,15 @@ pub enum StartError {
         /// Why.
         cause: DefinitionError,
     },
-    /// A file of certificates can't be used.
-    #[error("providers.{name}.ca_file: {path} holds no certificate in PEM form")]
-    Certificates {
-        /// Whose.
-        name: String,
+    /// A file of certificates or keys can't be used.
+    #[error("{key}: {path} {why}")]
+    File {
+        /// The key that names it.
+        key: String,
         /// The file.
         path: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// An address can't be listened on.
     #[error("cannot listen on {address} ({key}): {cause}")]
@@ -109,6 +110,7 @@ impl App {
     /// # Errors
     /// When a provider can't be used as it is configured.
     pub fn build(loaded: Loaded, parts: Parts) -> Result<App, StartError> {
+        App::check_files(&loaded.config)?;
         let now = Instant::now();
         let metrics = Metrics::new(VERSION).map_err(|error| StartError::Metrics(error.to_string()))?;
         let metrics = Arc::new(metrics);
@@ -130,6 +132,14 @@ impl App {
             bodies: Room::new(limits.max_buffered_bytes.map_or_else(default_body_room, Size::as_usize)),
         };
         Ok(App { config, gateway, life, operations, snapshot, lookup: parts.lookup, auths_seen })
+    }
+
+    /// Whether the files of certificates and keys can be used.
+    ///
+    /// # Errors
+    /// With the first that can't.
+    pub fn check_files(config: &Config) -> Result<(), StartError> {
+        pem::check(config)
     }
 
     /// Whether both ports can be listened on; [`App::run`] looks again.
@@ -164,8 +174,18 @@ impl App {
             pingora.add_service(service);
             log::info!("operations API on http://{operations_address}");
         }
-        let mut service = http_proxy_service_with_name(&conf, self.gateway, "gateway");
-        service.add_tcp(&gateway_address.to_string());
+        let mut service = Door::service(&conf, self.gateway, &server.limits);
+        let scheme = match &server.tls {
+            Some(tls) => {
+                let settings = door::tls(&tls.cert_file, &tls.key_file).map_err(|_| StartError::Tls)?;
+                service.add_tls_with_settings(&gateway_address.to_string(), None, settings);
+                "https"
+            }
+            None => {
+                service.add_tcp(&gateway_address.to_string());
+                "http"
+            }
+        };
         pingora.add_service(service);
         let housekeeping = background::Housekeeping::new(
             self.snapshot,
@@ -176,7 +196,7 @@ impl App {
         let mut housekeeping = background_service("housekeeping", housekeeping);
         housekeeping.threads = Some(1);
         pingora.add_service(housekeeping);
-        log::info!("gateway on http://{gateway_address}");
+        log::info!("gateway on {scheme}://{gateway_address}");
         let delay = server.shutdown_delay.get().map_or(Duration::ZERO, Period::get);
         let signals = Signals::new(self.life, delay, server.grace_period.get());
         pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -211,7 +231,6 @@ fn snapshot(
     for (name, settings) in &config.providers {
         let definition = Definition::new(name, settings)
             .map_err(|cause| StartError::Provider { name: name.clone(), cause })?;
-        check_certificates(&definition)?;
         let lacks_its_key = loaded.keyless.contains(name);
         definitions.push(if lacks_its_key { definition.requiring_key() } else { definition });
     }
@@ -227,18 +246,6 @@ fn snapshot(
         pool: operations.connection_pool.clone(),
     };
     Ok(Snapshot::new(clients, registry, settings, metrics, now))
-}
-
-/// Pingora panics on a file that it can't use, so that it is read first.
-fn check_certificates(definition: &Definition) -> Result<(), StartError> {
-    let Some(path) = &definition.ca_file else { return Ok(()) };
-    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
-    let (good, bad): (Vec<_>, Vec<_>) = certificates.partition(Result::is_ok);
-    if !good.is_empty() && bad.is_empty() {
-        return Ok(());
-    }
-    let (name, path) = (definition.name.to_string(), path.display().to_string());
-    Err(StartError::Certificates { name, path })
 }
 
 /// Pingora panics when it can't bind, far from whoever could say why; so it is tried first.

@@ -1,5 +1,6 @@
 //! `cliproxy check`: whether the configuration can be used, and what it comes to.
 
+use crate::app::App;
 use crate::config::{self, Loaded};
 use crate::settings::{Problem, Severity};
 use std::io::{self, Write};
@@ -15,6 +16,13 @@ pub const EXIT_BAD_CONFIG: u8 = 64;
 pub fn run(path: Option<PathBuf>, strict: bool, effective: bool) -> u8 {
     let path = config::locate(path, &config::process_environment);
     let loaded = config::load(&path, &config::process_environment);
+    if let Ok(loaded) = &loaded
+        && let Err(error) = App::check_files(&loaded.config)
+    {
+        // Nothing can be said to a terminal that is gone; the exit status still says it.
+        let _ = writeln!(io::stdout(), "{}: error: {error}", path.display());
+        return EXIT_BAD_CONFIG;
+    }
     // Nothing can be said to a terminal that is gone; the exit status still says it.
     let written = write_report(&mut io::stdout().lock(), &path, &loaded, strict, effective);
     if is_usable(&loaded, strict) && written.is_ok() { 0 } else { EXIT_BAD_CONFIG }

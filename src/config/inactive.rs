@@ -32,7 +32,6 @@ fn always(_: &Config) -> bool {
 }
 
 const TABLE: &[Row] = &[
-    row("server.tls", always, "Clients are not served over TLS yet: the port speaks plain HTTP."),
     row("server.auth.api_keys.*.rate_limit", always, "Clients are not rate limited yet."),
     row("server.auth.api_keys.*.budget", always, "Clients' budgets are not held yet."),
     row("server.failover", |c| c.server.failover.enabled, "No other gateway is asked yet."),
@@ -81,19 +80,12 @@ const TABLE: &[Row] = &[
     ),
     row("server.operations.streaming.keepalive", always, "Silent streams get no comments yet."),
     row("server.operations.streaming.keepalive_before_commit", always, "Silent streams get no comments yet."),
-    row("server.limits.header_timeout", always, "A client's header has no deadline of that length yet."),
     row("providers.*.models.*.max_output_tokens", always, "The model's own bound on output is not used yet."),
     row("state_dir", always, "Nothing is kept across a restart yet."),
     row("providers.*.quota", always, "Quotas are not counted yet."),
     row("providers.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.models.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.proxy_url", always, "Providers are reached directly, not through a proxy, for now."),
-    row(
-        "providers.*.ca_file",
-        always,
-        "Requests under /providers/ don't trust this file yet; all others do.",
-    ),
-    row("providers.*.client_cert_file", always, "No client certificate is shown to providers yet."),
     row("state", |c| c.state.backend == Backend::Redis, "State is not shared through Redis yet."),
     row("logging.output", always, "The log goes to standard error for now."),
     row(

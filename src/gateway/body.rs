@@ -8,10 +8,14 @@ use super::limits::Permit;
 use crate::domain::{ErrorCode, Failure};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
-use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
+use pingora::{Error, ErrorType};
 use std::io::Read;
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long a client may send nothing in the middle of a body. Pingora watches over HTTP/1.1 only.
+const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// The most that is set aside on the word of a `Content-Length`, before bytes have come.
 const MAX_TRUST: usize = 1 << 20;
 /// How much is decoded before other requests get their turn.
@@ -82,7 +86,9 @@ async fn next(
     limit: usize,
     held: &mut Permit,
 ) -> Result<Option<Bytes>, Unread> {
-    let Some(piece) = session.read_request_body().await.map_err(|error| broken_off(&error))? else {
+    let read = timeout(MAX_SILENCE, session.read_request_body()).await;
+    let read = read.unwrap_or_else(|_| Error::e_explain(ErrorType::ReadTimedout, "silence in a body"));
+    let Some(piece) = read.map_err(|error| broken_off(&error))? else {
         return Ok(None);
     };
     check(so_far + piece.len(), limit)?;
@@ -90,7 +96,7 @@ async fn next(
     Ok(Some(piece))
 }
 
-fn broken_off(error: &pingora::Error) -> Unread {
+fn broken_off(error: &Error) -> Unread {
     if matches!(error.etype(), ErrorType::ReadTimedout) {
         let message = "the request body did not come in time; send it again";
         let failure = Failure::new(ErrorCode::Timeout, message).with_status(REQUEST_TIMEOUT).because(error);
@@ -171,6 +177,7 @@ mod tests {
     use super::*;
     use crate::gateway::limits::Room;
     use std::io::Write;
+    use tokio::io::AsyncWriteExt;
 
     fn gzip(text: &[u8]) -> Bytes {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -190,6 +197,28 @@ mod tests {
             let broken = decode(coding, &raw.slice(..raw.len() / 2), 1000, &mut held).await;
             assert_eq!(broken.expect_err("cut short").code, ErrorCode::InvalidRequest);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_falls_silent_in_its_body_is_told_so() {
+        let (mut client, server) = tokio::io::duplex(1000);
+        let head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n";
+        client.write_all(head).await.expect("to memory");
+        let mut session = ServerSession::new_http1(Box::new(server));
+        assert!(session.read_request().await.expect("a header"));
+        let begun = tokio::time::Instant::now();
+        let sending = tokio::spawn(async move {
+            for byte in [b"a", b"b"] {
+                tokio::time::sleep(MAX_SILENCE - Duration::from_secs(1)).await;
+                client.write_all(byte).await.expect("to memory");
+            }
+            client
+        });
+        let mut held = Room::new(1000).take(0).expect("room");
+        let unread = read(&mut session, 100, &mut held).await.expect_err("a byte is missing");
+        assert_eq!((unread.failure.status, unread.is_gone), (REQUEST_TIMEOUT, false));
+        assert_eq!(begun.elapsed().as_secs(), MAX_SILENCE.as_secs() * 3 - 2, "progress is enough");
+        drop(sending);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The data plane: what clients call, carried by Pingora.
 //!
-//! [`Gateway`] is the `ProxyHttp` of the house. Its phases stay thin and name the next room, in the order
-//! in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`], [`exchange`]
-//! (with [`choose`], [`attempt`], [`wire`],
-//! [`relay`], [`retry`] and [`verdict`]), [`settle`]. Pass-through requests leave for
+//! [`Gateway`] is the `ProxyHttp` of the house, behind its [`door`]. Its phases stay thin and name the next room,
+//! in the order in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`], [`exchange`]
+//! (with [`choose`], [`attempt`], [`wire`], [`relay`], [`retry`] and [`verdict`]), [`settle`]. Pass-through requests leave for
 //! Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and the operations API are
 //! other rooms'.
 
@@ -17,6 +16,7 @@ pub mod config;
 pub mod context;
 pub mod cors;
 pub mod course;
+pub mod door;
 pub mod exchange;
 pub mod headers;
 pub mod life;
@@ -53,9 +53,6 @@ use state::Snapshot;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a client's connection may be idle between requests, in seconds.
-const KEEPALIVE_SECONDS: u64 = 60;
-
 /// The data plane.
 pub struct Gateway {
     /// What it serves with.
@@ -81,6 +78,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
+        door::header_came(session);
         let from_client = session.req_header().headers.get(reply::REQUEST_ID);
         context.identify(context::request_id(from_client));
         let write_timeout = context.snapshot.settings.limits.write_timeout.get();
@@ -97,8 +95,13 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-        choose::next(context)
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> pingora::Result<Box<HttpPeer>> {
+        let peer = choose::next(context)?;
+        Ok(passthrough::equip(context, session, peer))
     }
 
     async fn upstream_request_filter(
@@ -161,7 +164,8 @@ impl ProxyHttp for Gateway {
         passthrough::retry_dead(context, session, error, reused)
     }
 
-    async fn logging(&self, _: &mut Session, error: Option<&pingora::Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&pingora::Error>, context: &mut Context) {
+        door::request_over(session);
         if context.passthrough && error.is_none() {
             passthrough::finish(context);
         }
@@ -182,6 +186,6 @@ fn prepare_downstream(session: &mut ServerSession, write_timeout: Duration, is_d
     session.set_pipelining_enabled(session.as_http1().is_some());
     // What the client asked for is only ever shortened. Without a timeout, an idle connection stays for ever.
     if session.get_keepalive().is_some() {
-        session.set_keepalive((!is_draining).then_some(KEEPALIVE_SECONDS));
+        session.set_keepalive((!is_draining).then_some(door::KEEPALIVE.as_secs()));
     }
 }

@@ -16,6 +16,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
+use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource};
 use pingora_proxy::{FailToProxy, Session};
 use std::borrow::Cow;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a client may be silent, in the middle of a body or on a WebSocket.
-pub const MAX_SILENCE: Duration = Duration::from_secs(600);
+const MAX_SILENCE: Duration = Duration::from_secs(600);
 
 /// Prepares a request for the stock loop.
 ///
@@ -56,6 +57,11 @@ pub fn prepare(
     Ok(())
 }
 
+/// Bears a client's silence, such as a WebSocket's, for longer than Pingora, which would cut it after a minute.
+pub fn be_patient(session: &mut ServerSession) {
+    session.set_read_timeout(Some(MAX_SILENCE));
+}
+
 /// Path and query behind `/providers/{name}`.
 fn rest(request: &RequestHeader) -> Cow<'_, str> {
     let all = request.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -65,6 +71,14 @@ fn rest(request: &RequestHeader) -> Cow<'_, str> {
         Some(path) => path.into(),
         None => "/".into(),
     }
+}
+
+/// Gives the stock loop's own connector what the provider's has; the exchange's peers stay as they are.
+pub fn equip(context: &Context, session: &Session, mut peer: Box<HttpPeer>) -> Box<HttpPeer> {
+    if let Some(attempt) = context.attempt.as_ref().filter(|_| context.passthrough) {
+        attempt.upstream.for_stock_loop(&mut peer, session.is_upgrade_req());
+    }
+    peer
 }
 
 /// Makes the client's header the provider's.
@@ -172,4 +186,20 @@ pub async fn failed(session: &mut ServerSession, context: &mut Context, error: &
     // A client that is gone gets no answer; the settlement has the failure all the same.
     let _ = super::reply::refuse(session, context, &failure).await;
     FailToProxy { error_code: failure.status, can_reuse_downstream: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::config::Timeouts;
+
+    #[test]
+    fn five_idle_minutes_are_borne_on_both_sides() {
+        let idle = Duration::from_secs(300);
+        let mut session = ServerSession::new_http1(Box::new(tokio::io::duplex(1).0));
+        be_patient(&mut session);
+        assert!(session.get_read_timeout().is_some_and(|patience| patience > idle));
+        // What the stock loop waits for a provider: see `Upstream::peer`.
+        assert!(Timeouts::default().total.get() > idle);
+    }
 }

@@ -59,8 +59,7 @@ pub(super) async fn serve(
         Route::Passthrough { provider } => {
             let client = admit::admit(gateway, session, context)?;
             passthrough::prepare(context, &client, provider, session.req_header())?;
-            // A WebSocket may be silent for long; Pingora would cut it after a minute.
-            session.set_read_timeout(Some(passthrough::MAX_SILENCE));
+            passthrough::be_patient(session.as_downstream_mut());
             return Ok(Next::Passthrough);
         }
         Route::WrongMethod { allow, .. } => {

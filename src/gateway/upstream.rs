@@ -4,27 +4,40 @@ use super::retry::budget::Budget;
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
 use crate::providers::config::Pool;
+use crate::providers::definition::Definition;
 use crate::providers::provider::Provider;
 use crate::stats::{Minute, Outcomes};
 use arc_swap::ArcSwapOption;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::protocols::ALPN;
+use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// HTTP/2 streams on one connection to a provider. Pingora's default is 1, which is no multiplexing.
-const MAX_H2_STREAMS: usize = 100;
+const MAX_H2_STREAMS: u32 = 100;
+/// What a provider may send on a stream before we have read it.
+const H2_STREAM_WINDOW: u32 = 1 << 20;
+/// The same for a connection: as much as all its streams may have, since a client that stops reading would
+/// stop everybody's answers otherwise (Pingora's default for both is 8 MiB).
+const H2_CONNECTION_WINDOW: u32 = MAX_H2_STREAMS * H2_STREAM_WINDOW;
+/// How often a connection is asked for a sign of life; one that gives none for 5 s is closed.
+const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One provider's part of the data plane. Lives as long as the provider's definition is unchanged.
 pub struct Upstream {
     /// The provider.
     pub provider: Arc<Provider>,
     /// Its connections: a connector of its own, so that the cap on idle ones is per host and exact.
-    pub connector: Connector,
+    pub connector: Arc<Connector>,
     /// Its series.
     pub meters: ProviderMeters,
     /// What it did in the last minute.
@@ -37,6 +50,33 @@ pub struct Upstream {
     pub recent: Outcomes,
     consecutive_failures: AtomicU64,
     idle_timeout: Duration,
+    identity: Identity,
+}
+
+/// Who is trusted at the other end, and who we say we are. Our connector has it from its files; Pingora's
+/// stock loop has one connector for all providers, and is told with each connection.
+struct Identity {
+    trusted: Option<Arc<CaType>>,
+    ours: Option<Arc<CertKey>>,
+}
+
+impl Identity {
+    /// Reads files that were found good before. One that has gone bad since trusts nobody and names nobody.
+    fn read(definition: &Definition) -> Identity {
+        let certificates = |file: &Path| -> Vec<Vec<u8>> {
+            let read = CertificateDer::pem_file_iter(file).into_iter().flatten().flatten();
+            read.map(|certificate| certificate.to_vec()).collect()
+        };
+        let trusted = definition.ca_file.as_deref().map(|file| {
+            certificates(file).into_iter().map(|raw| WrappedX509::new(raw, parse_x509)).collect()
+        });
+        let ours = definition.client_cert_and_key.as_ref().and_then(|(certificate, key)| {
+            let chain = certificates(certificate);
+            let key = PrivateKeyDer::from_pem_file(key).ok().filter(|_| !chain.is_empty())?;
+            Some(Arc::new(CertKey::new(chain, key.secret_der().to_vec())))
+        });
+        Identity { trusted, ours }
+    }
 }
 
 impl Upstream {
@@ -50,7 +90,11 @@ impl Upstream {
     ) -> Upstream {
         let options = ConnectorOptions {
             ca_file: provider.definition.ca_file.as_ref().map(|path| path.display().to_string()),
-            cert_key_file: None,
+            cert_key_file: provider
+                .definition
+                .client_cert_and_key
+                .as_ref()
+                .map(|(certificate, key)| (certificate.display().to_string(), key.display().to_string())),
             debug_ssl_keylog: false,
             keepalive_pool_size: pool.max_idle_conns_per_host.min(share) as usize,
             offload_threadpool: None,
@@ -59,8 +103,9 @@ impl Upstream {
             keepalive_pool_callback: None,
         };
         Upstream {
+            identity: Identity::read(&provider.definition),
             provider,
-            connector: Connector::new(Some(options)),
+            connector: Arc::new(Connector::new(Some(options))),
             meters,
             minute: Minute::new(now),
             last_error: ArcSwapOption::empty(),
@@ -86,9 +131,22 @@ impl Upstream {
         let timeouts = &self.provider.definition.timeouts;
         peer.options.read_timeout = Some(timeouts.total.get());
         peer.options.write_timeout = Some(timeouts.header.get());
-        peer.options.max_h2_streams = MAX_H2_STREAMS;
+        peer.options.max_h2_streams = MAX_H2_STREAMS as usize;
+        peer.options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+        peer.options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+        peer.options.h2_ping_interval = Some(H2_PING_INTERVAL);
         peer.options.alpn = if base.tls { ALPN::H2H1 } else { ALPN::H1 };
         peer
+    }
+
+    /// Makes the peer one for Pingora's stock loop, which has a connector of its own. A request that switches
+    /// protocols can do so on HTTP/1.1 only.
+    pub fn for_stock_loop(&self, peer: &mut HttpPeer, switches_protocols: bool) {
+        peer.options.ca.clone_from(&self.identity.trusted);
+        peer.client_cert_key.clone_from(&self.identity.ours);
+        if switches_protocols {
+            peer.options.alpn = ALPN::H1;
+        }
     }
 
     /// How long an idle connection is kept.

@@ -8,11 +8,16 @@ use super::upstream::Upstream;
 use crate::domain::ErrorClass;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::StatusCode;
+use http::header::HOST;
+use http::{StatusCode, Uri, Version};
+use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v2::client::Http2Session;
+use pingora::protocols::http::v2::write_body;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, RetryType};
+use pingora::{Error, ErrorType, OrErr, RetryType};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Informational answers (1xx) that are read over before an upstream is given up.
@@ -22,6 +27,9 @@ const BYTES_READ: &str = "bytes already read: ";
 const NO_BYTES_READ: &str = "bytes already read: 0";
 /// How much of a body is written between two looks for an early answer.
 const SLICE: usize = 64 << 10;
+/// How often a request may meet a shared HTTP/2 connection that has just gone bad. Such a one leaves the pool, so
+/// that the next try is on another; all of a pool rarely go bad unnoticed.
+const MAX_STALE: usize = 3;
 /// Further addresses of a provider that an attempt connects to when the first doesn't answer.
 const MAX_ADDRESSES: usize = 3;
 
@@ -35,12 +43,9 @@ pub struct Outgoing {
 
 /// A provider's answer, its header read.
 pub struct Answer {
-    /// The connection, for the body.
-    pub session: HttpSession,
+    link: Link,
     /// The header.
     pub header: ResponseHeader,
-    /// Where the connection goes back to.
-    pub peer: HttpPeer,
     /// Whether it came before the request was sent to its end; the connection is of no further use then.
     pub is_early: bool,
 }
@@ -51,22 +56,70 @@ impl Answer {
     /// # Errors
     /// When the connection breaks, or is silent for longer than [`Answer::set_patience`] allows.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
-        self.session.read_response_body().await.map_err(|error| Broken::from_pingora(&error))
+        let read = async { self.link.session()?.read_response_body().await };
+        read.await.map_err(|error| Broken::from_pingora(&error))
     }
 
     /// How long a read may wait for the next bytes.
     pub fn set_patience(&mut self, patience: Duration) {
-        self.session.set_read_timeout(Some(patience));
+        if let Ok(session) = self.link.session() {
+            session.set_read_timeout(Some(patience));
+        }
     }
 
     /// Gives the connection back to the pool, if the answer was read to its end. What is left of an HTTP/1.1
-    /// answer would be taken for the next one; an HTTP/2 connection is shared, and always goes back.
-    pub async fn release(mut self, upstream: &Upstream) {
-        if self.session.as_http1().is_some() && (self.is_early || !self.session.response_done()) {
-            return;
+    /// answer would be taken for the next one.
+    pub async fn release(mut self, _: &Upstream) {
+        let is_over = !self.is_early && self.link.session().is_ok_and(|session| session.response_done());
+        self.link.release(is_over).await;
+    }
+}
+
+/// A connection in use, or a stream on one.
+///
+/// An HTTP/2 connection is shared, and goes back to the pool however its stream ends: dropping this resets
+/// the stream, which tells the provider at once, and has the connection known as idle. Pingora would keep one
+/// whose stream is just dropped in use for ever.
+struct Link {
+    /// None once it was given back.
+    session: Option<HttpSession>,
+    peer: HttpPeer,
+    connector: Arc<Connector>,
+    idle_timeout: Duration,
+}
+
+impl Link {
+    fn session(&mut self) -> pingora::Result<&mut HttpSession> {
+        let gone = || Error::explain(ErrorType::InternalError, "the connection was given back");
+        self.session.as_mut().ok_or_else(gone)
+    }
+
+    fn is_h2(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.as_http1().is_none())
+    }
+
+    async fn release(&mut self, is_over: bool) {
+        let may_return = is_over || self.is_h2();
+        if let Some(session) = self.session.take().filter(|_| may_return) {
+            let idle = Some(self.idle_timeout);
+            self.connector.release_http_session(session, &self.peer, idle).await;
         }
-        let idle = Some(upstream.idle_timeout());
-        upstream.connector.release_http_session(self.session, &self.peer, idle).await;
+    }
+
+    /// Takes a shared connection out of the pool: what is on it may go on, and nothing new begins there.
+    fn retire(&self) {
+        if let Some(session) = self.session.as_ref().and_then(HttpSession::as_http2) {
+            session.conn.mark_shutdown();
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.is_h2() {
+            // Nothing is waited for with HTTP/2.
+            let _ = self.release(false).now_or_never();
+        }
     }
 }
 
@@ -96,7 +149,7 @@ impl Broken {
 /// Sends the request and reads the answer's header.
 ///
 /// A pooled connection that turns out dead before a byte of the answer costs nothing: the request is sent
-/// once more, on a fresh connection.
+/// once more, on a fresh connection. So it is where an HTTP/2 provider says that it didn't look at it.
 ///
 /// # Errors
 /// When there is no connection, or no answer on it within `header_timeout`.
@@ -107,34 +160,61 @@ pub async fn send(
     header_timeout: Duration,
 ) -> Result<Answer, Broken> {
     let pool = peer.group_key;
-    let mut may_retry = true;
+    let mut retries = 0;
     loop {
         let (mut session, reused) = connect(upstream, &mut peer).await?;
         session.set_read_timeout(Some(header_timeout));
         // An upstream that reads nothing for so long may have answered; see `converse`.
         session.set_write_timeout(Some(upstream.provider.definition.timeouts.header.get()));
-        match converse(&mut session, outgoing).await {
+        let (connector, idle_timeout) = (Arc::clone(&upstream.connector), upstream.idle_timeout());
+        let mut link = Link { session: Some(session), peer, connector, idle_timeout };
+        let error = match converse(&mut link, outgoing).await {
             Ok((header, is_early)) => {
-                peer.group_key = pool;
-                return Ok(Answer { session, header, peer, is_early });
-            }
-            Err(error) if reused && may_retry && is_dead_connection(&error) => {
-                may_retry = false;
-                // The next pooled connection may be dead as well; a key that nobody else has makes it a
-                // fresh one. Of HTTP/2, Pingora keeps no closed ones, and finds one by its key when it
-                // comes back.
-                if session.as_http1().is_some() {
-                    peer.group_key = fastrand::u64(..);
+                // The pool has known an HTTP/2 connection by the key that it was made with from its beginning.
+                if !link.is_h2() {
+                    link.peer.group_key = pool;
                 }
+                return Ok(Answer { link, header, is_early });
             }
-            Err(error) => return Err(Broken::from_pingora(&error)),
+            Err(error) => error,
+        };
+        if retries >= free_retries(&link, &error, reused) {
+            return Err(Broken::from_pingora(&error));
+        }
+        retries += 1;
+        peer = link.peer.clone();
+        if link.is_h2() {
+            link.retire();
+            if prefers_h1(&error) {
+                upstream.connector.prefer_h1(&peer);
+            }
+        } else {
+            // The next pooled connection may be dead as well; a key that nobody else has makes it a fresh one.
+            peer.group_key = fastrand::u64(..);
         }
     }
 }
 
+/// How many tries the provider can't be blamed for, and hasn't begun to answer, a request may have that
+/// failed like this.
+fn free_retries(link: &Link, error: &Error, reused: bool) -> usize {
+    match (link.is_h2(), reused) {
+        (true, true) if is_dead_connection(error) => MAX_STALE,
+        (false, true) if is_dead_connection(error) => 1,
+        // Refused unseen, or not in this version.
+        (true, _) if matches!(error.retry, RetryType::Decided(true)) => 1,
+        _ => 0,
+    }
+}
+
+/// Whether the provider can't go on with HTTP/2, though it agreed on it.
+fn prefers_h1(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2)
+}
+
 /// Connects, trying the provider's other addresses where one doesn't answer.
 async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSession, bool), Broken> {
-    let mut last = match upstream.connector.get_http_session(peer).await {
+    let mut last = match open(&upstream.connector, peer).await {
         Ok(connected) => return Ok(connected),
         Err(error) => error,
     };
@@ -143,12 +223,24 @@ async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSessio
     let others = upstream.provider.addresses().filter(|address| Some(*address) != first);
     for address in others.take(MAX_ADDRESSES) {
         peer._address = address.into();
-        match upstream.connector.get_http_session(peer).await {
+        match open(&upstream.connector, peer).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
     }
     Err(Broken::from_pingora(&last))
+}
+
+/// Takes a connection from the pool or makes one. An HTTP/2 connection that no longer takes streams leaves
+/// the pool with the error that says so.
+async fn open(connector: &Connector, peer: &HttpPeer) -> pingora::Result<(HttpSession, bool)> {
+    for _ in 0..MAX_STALE {
+        match connector.get_http_session(peer).await {
+            Err(error) if *error.etype() == ErrorType::H2Error => {}
+            connected => return connected,
+        }
+    }
+    connector.get_http_session(peer).await
 }
 
 /// Whether the connection was already gone, so that the provider hasn't answered, and can't have read all of
@@ -167,7 +259,11 @@ pub fn is_dead_connection(error: &Error) -> bool {
 }
 
 /// Writes the request and reads the header of the answer; says whether that came early.
-async fn converse(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<(ResponseHeader, bool)> {
+async fn converse(link: &mut Link, outgoing: &Outgoing) -> pingora::Result<(ResponseHeader, bool)> {
+    let session = match link.session()? {
+        HttpSession::H2(session) => return converse_h2(session, outgoing).await,
+        session => session,
+    };
     match write(session, outgoing).await {
         Ok(Sent::Whole(None)) => Ok((read_header(session).await?, false)),
         Ok(Sent::Whole(Some(header))) => Ok((header, false)),
@@ -175,6 +271,58 @@ async fn converse(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Re
         // An upstream that answers early may close its reading side; without an answer that is an error.
         Err(error) => read_header(session).await.map(|header| (header, true)).map_err(|_| error),
     }
+}
+
+/// The same on HTTP/2, where one can listen while one speaks.
+async fn converse_h2(
+    session: &mut Http2Session,
+    outgoing: &Outgoing,
+) -> pingora::Result<(ResponseHeader, bool)> {
+    session.write_request_header(Box::new(as_h2(&outgoing.header)?), false)?;
+    let Some(mut writer) = session.take_request_body_writer() else {
+        return Error::e_explain(ErrorType::InternalError, "a request without a way to send its body");
+    };
+    let (header_timeout, write_timeout) = (session.read_timeout, session.write_timeout);
+    let written = write_body(&mut writer, outgoing.body.clone(), true, write_timeout);
+    tokio::pin!(written);
+    // The time for the header begins with the end of the request.
+    session.read_timeout = None;
+    let sent = tokio::select! {
+        biased;
+        sent = &mut written => Some(sent),
+        answered = session.read_response_header() => { answered?; None }
+    };
+    session.read_timeout = header_timeout;
+    match sent {
+        Some(Ok(())) => session.read_response_header().await?,
+        // As with HTTP/1.1: there may be an answer, and if not, why the writing failed says more.
+        Some(Err(error)) => {
+            let answered = session.read_response_header().await;
+            answered.map_err(|read| if is_dead_connection(&read) { read } else { error })?;
+        }
+        // One who has begun to answer well still wants the rest, unless it says that it doesn't.
+        None if session.response_header().is_some_and(|header| header.status.is_success()) => {
+            let _ = written.await;
+        }
+        None => {}
+    }
+    match session.response_header() {
+        // That the answer was early says something about the connection of HTTP/1.1 only.
+        Some(header) => Ok((header.clone(), false)),
+        None => Error::e_explain(ErrorType::InvalidHTTPHeader, "no header"),
+    }
+}
+
+/// The header as HTTP/2 has it: the authority where HTTP/1.1 has its `Host`.
+fn as_h2(header: &RequestHeader) -> pingora::Result<RequestHeader> {
+    let mut header = header.clone();
+    let host = header.remove_header(&HOST);
+    let path = header.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri = Uri::builder().scheme("https").path_and_query(path);
+    let uri = uri.authority(host.as_ref().map_or(&b""[..], |host| host.as_bytes())).build();
+    header.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "a path or host that HTTP/2 can't carry")?);
+    header.set_version(Version::HTTP_2);
+    Ok(header)
 }
 
 /// Writes the request, slice by slice. A refusal that comes before the end is given at once: its sender may
@@ -185,7 +333,7 @@ async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Resul
     let mut early = None;
     while rest.len() > SLICE {
         session.write_request_body(rest.split_to(SLICE), false).await?;
-        if early.is_some() || session.as_http1().is_none() {
+        if early.is_some() {
             continue;
         }
         // Reading a header is cancel-safe: what has come is kept for the next read.
@@ -209,8 +357,8 @@ enum Sent {
     Partly(ResponseHeader),
 }
 
-/// Reads over 1xx answers up to the final header. Only HTTP/1.1 shows them; a second read of an HTTP/2
-/// header would panic in Pingora.
+/// Reads over 1xx answers up to the final header of HTTP/1.1. (HTTP/2 doesn't show them, and Pingora panics
+/// when a header of it is read a second time.)
 async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeader> {
     for _ in 0..MAX_INFORMATIONAL {
         if let Err(mut error) = session.read_response_header().await {
@@ -227,7 +375,7 @@ async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeade
                 "a switch of protocols that nobody asked for",
             );
         }
-        if !header.status.is_informational() || session.as_http1().is_none() {
+        if !header.status.is_informational() {
             return Ok(header.clone());
         }
     }

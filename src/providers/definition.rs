@@ -56,6 +56,8 @@ pub struct Definition {
     pub known_models: &'static [&'static str],
     /// Certificates to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Our certificate for mutual TLS and its private key, PEM.
+    pub client_cert_and_key: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why a provider can't be used.
@@ -130,6 +132,7 @@ impl Definition {
             price: settings.cost_per_1k_tokens,
             known_models: preset.map_or(&[], |p| p.known_models),
             ca_file: settings.ca_file.clone(),
+            client_cert_and_key: settings.client_cert_file.clone().zip(settings.client_key_file.clone()),
         };
         definition.key_entries()?;
         Ok(definition)
