@@ -13,5 +13,7 @@ pub mod frames;
 pub mod model_list;
 pub mod multipart;
 pub mod peek;
+pub mod prefill;
 pub mod signs;
+pub mod text;
 pub mod usage;
