@@ -12,6 +12,7 @@ use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
+use crate::translate::signs::Api;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Version};
@@ -88,6 +89,11 @@ impl Call {
     /// The dialect of client and, for now, provider.
     pub fn dialect(&self) -> Dialect {
         self.endpoint.dialect
+    }
+
+    /// The shape of its streams.
+    pub fn api(&self) -> Api {
+        Api::of(self.endpoint.dialect, self.endpoint.path)
     }
 
     /// Bytes of the request's body.

@@ -86,15 +86,30 @@ fn fresh_peer(attempt: &Attempt) -> Option<Box<HttpPeer>> {
 }
 
 /// The strategy's choice among the targets that could take the request. One that names a target which was
-/// tried has nobody else to offer.
+/// tried has nobody else to offer. Where nobody seems to have the model, they are asked all the same: one may
+/// have got it by now, and if not, says so in its own words.
 fn candidate(context: &Context, now: SystemTime) -> Option<Target> {
     let registry = &context.snapshot.registry;
-    let eligible = eligible(context, now);
-    registry.choose(eligible, None).filter(|target| !context.course.has_tried(target))
+    let chosen = registry.choose(eligible(context, now), None);
+    let chosen = chosen.or_else(|| {
+        let is_untried = context.course.tried.is_empty();
+        is_untried.then(|| registry.choose(able(context, now), None)).flatten()
+    });
+    chosen.filter(|target| !context.course.has_tried(target))
+}
+
+/// The targets that were not tried, could take the request now, and are not known to lack the model.
+pub fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
+    let lacks = |target: &Target| {
+        let provider = context.snapshot.registry.provider(target.provider);
+        let model = target.upstream_model.as_ref().unwrap_or(&context.model);
+        provider.is_some_and(|provider| provider.skips().is_skipped(model, Instant::now()))
+    };
+    able(context, now).filter(move |target| !lacks(target))
 }
 
 /// The targets that were not tried and could take the request now.
-pub fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
+fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
     let registry = &context.snapshot.registry;
     let course = &context.course;
     let targets = context.route.as_ref().map_or(&[][..], |route| &route.targets);

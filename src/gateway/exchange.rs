@@ -28,6 +28,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
+/// How long a provider that doesn't have a model isn't asked for it again.
+const SKIP: Duration = Duration::from_secs(600);
+
 /// How much of an answer the client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -132,6 +135,9 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
         context.course.window_above = context.course.window_above.max(Some(window));
     }
     let now = Instant::now();
+    if failed.broken.class == ErrorClass::ModelNotFound {
+        skip(context, now);
+    }
     let mut standing = standing(context, failed.broken.class, &target, now);
     let retry = &context.snapshot.settings.retry;
     let wait_max = retry.wait_max.get().map_or(Duration::ZERO, |period| period.get());
@@ -149,6 +155,14 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
                 None => standing = Standing { has_retried: true, is_alone: false, ..standing },
             },
         }
+    }
+}
+
+/// Spares others the question for a model that a provider doesn't have.
+fn skip(context: &Context, now: Instant) {
+    let Some(attempt) = &context.attempt else { return };
+    if let Some(until) = now.checked_add(SKIP) {
+        attempt.upstream.provider.skips().skip(&attempt.model, until, now);
     }
 }
 
@@ -286,6 +300,10 @@ async fn relayed(
     if framing.is_none() && recovery.has_begun() {
         let reason = "a whole answer can't go on where a stream broke off".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Truncated, reason });
+    }
+    if framing.is_some() && answer.is_opaque() {
+        let reason = "a stream in a content coding that is not known here".to_owned();
+        return Ended::broken(Broken { class: ErrorClass::Transport, reason });
     }
     let way = Way { session: session.as_downstream_mut(), context, call, upstream, deadline };
     let relayed = match framing {

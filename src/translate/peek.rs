@@ -4,7 +4,7 @@
 //! the model's name.
 
 use super::depth::{self, MAX_DEPTH};
-use super::edit::Edit;
+use super::edit::{Edit, span};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -98,12 +98,6 @@ fn model_name(raw: &str) -> Result<String, BadBody> {
         Ok(name) if !name.trim().is_empty() => Ok(name),
         _ => Err(BadBody("`model` must be a non-empty string".to_owned())),
     }
-}
-
-/// Where `part`, a slice of `text`, lies in it.
-fn span(text: &str, part: &str) -> Option<Range<usize>> {
-    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    Some(start..start + part.len())
 }
 
 /// What must change so that `stream_options.include_usage` is true.

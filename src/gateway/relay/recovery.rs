@@ -5,9 +5,11 @@
 //! client has (`match`), or it is handed the partial answer to go on from (`continue`). No byte of a second
 //! answer reaches the client before it has been found to fit.
 
-use crate::domain::{Dialect, ErrorClass};
+use crate::domain::ErrorClass;
 use crate::gateway::call::Call;
 use crate::gateway::config::StreamRecovery;
+use crate::translate::prefill::handed_over;
+use crate::translate::signs::Api;
 use crate::translate::text::{Said, replace, text_of};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -19,7 +21,7 @@ const MAX_SAID: usize = 1 << 20;
 /// What is known for the recovery of one request's stream.
 pub struct Recovery {
     mode: StreamRecovery,
-    dialect: Dialect,
+    api: Api,
     /// The text that the client has; `None` where there is no recovery, or the client has other things too.
     said: Option<String>,
     /// Who broke off first, once somebody has.
@@ -63,7 +65,7 @@ impl Recovery {
         let is_on = mode != StreamRecovery::Off && call.wants_stream() && !call.wants_several();
         Recovery {
             mode,
-            dialect: call.dialect(),
+            api: call.api(),
             said: is_on.then(String::new),
             from: None,
             join: Join::Done,
@@ -99,7 +101,7 @@ impl Recovery {
         self.by = Arc::clone(provider);
         self.prefilled = if may_continue { call.continued(said) } else { None };
         self.join = if self.prefilled.is_some() {
-            Join::Continuing(said[said.trim_end().len()..].to_owned())
+            Join::Continuing(said[handed_over(call.dialect(), said).len()..].to_owned())
         } else {
             Join::Repeating(0)
         };
@@ -122,7 +124,7 @@ impl Recovery {
 
     /// Looks at a frame on its way to the client. `is_finished`: it, or one before it, ends the answer.
     pub fn see(&mut self, frame: &[u8], is_finished: bool) -> Joined {
-        let brings = text_of(self.dialect, frame);
+        let brings = text_of(self.api, frame);
         if matches!(self.join, Join::Done) {
             self.remember(&brings);
             return Joined::Apart;

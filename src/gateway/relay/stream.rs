@@ -9,7 +9,7 @@ use crate::domain::{ErrorClass, TokenUsage};
 use crate::gateway::{mask, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
-use crate::translate::signs::{Api, Signs};
+use crate::translate::signs::Signs;
 use crate::translate::usage::Frame;
 use bytes::{Bytes, BytesMut};
 use http::Version;
@@ -82,10 +82,9 @@ struct Stream<'r> {
 
 impl<'r> Stream<'r> {
     fn new(way: Way<'r>, content: Content, meter: Meter, recovery: Option<&'r mut Recovery>) -> Stream<'r> {
-        let endpoint = way.call.endpoint;
         let total = way.upstream.provider.definition.timeouts.stream_total.get();
         Stream {
-            signs: Signs::new(Api::of(endpoint.dialect, endpoint.path)),
+            signs: Signs::new(way.call.api()),
             hides_usage: way.call.hides_usage(),
             held: SmallVec::new(),
             // A stream that is gone on with has its header out.
@@ -261,8 +260,7 @@ impl<'r> Stream<'r> {
     /// What is behind the last element of a JSON array is its end, and an end of only line ends is none that
     /// anybody misses.
     fn is_whole(&self) -> bool {
-        let endpoint = self.way.call.endpoint;
-        let says_so = !Api::of(endpoint.dialect, endpoint.path).marks_its_end() || self.is_complete();
+        let says_so = !self.way.call.api().marks_its_end() || self.is_complete();
         match &self.content {
             Content::Frames(Framing::Events, frames) => says_so && frames.held().trim_ascii().is_empty(),
             Content::Frames(Framing::Elements, _) => says_so,
