@@ -14,6 +14,9 @@ const CHUNK: usize = 16 << 10;
 /// So much more often than the other: never the other first, in as many requests as there are cases.
 const PREFERRED: u32 = 1_000_000;
 
+/// The header by which a provider's transcript tells the cases apart: one that goes on as it is.
+pub const MARK: &str = "idempotency-key";
+
 /// How long a client waits for the next bytes.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -118,11 +121,12 @@ impl Case {
     /// Asks, as often as the row says.
     pub fn ask(&self, client: Client) -> Vec<Seen> {
         let client = client.timeout(CLIENT_PATIENCE);
-        let question = Question::new(self.dialect, &self.name).saying(&self.mark());
+        let question = Question::new(self.dialect, &self.name).saying(&self.name);
         let question = if self.streams { question.streamed() } else { question };
         let question = if let Some(size) = self.size { question.of_size(size) } else { question };
         let ask = |_| {
             let request = question.unasked(&client).header("x-request-id", &self.name);
+            let request = request.header(MARK, &self.name);
             let request = request.header("content-type", "application/json").body(model_first(&question));
             let request = if self.chunked { request.chunked(CHUNK) } else { request };
             let asked = Instant::now();
@@ -130,11 +134,6 @@ impl Case {
             Seen { words: words(&question, &answer), answer, took: asked.elapsed() }
         };
         (0..self.row.times).map(ask).collect()
-    }
-
-    /// What its questions begin with, and no others.
-    pub fn mark(&self) -> String {
-        format!("<{}>", self.name)
     }
 }
 

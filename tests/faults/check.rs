@@ -174,6 +174,7 @@ fn log(case: &Case, account: &Account, problems: &mut Problems) {
             (Usage::Reported, _) => ("60", output == ANSWER_WORDS as u64 && !is_estimated),
             (Usage::Estimated, Sees::BrokenAfter(words)) => ("what came", output >= words as u64),
             (Usage::Estimated, _) => ("an estimate", output >= ANSWER_WORDS as u64 && is_estimated),
+            (Usage::Sum, _) => ("both parts", output >= ANSWER_WORDS as u64),
             (Usage::Nothing, _) => ("none", output == 0),
         };
         problems.unless(is_good, || format!("tokens: {output} (estimated: {is_estimated}), not {tokens}"));

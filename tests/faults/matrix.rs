@@ -1,6 +1,6 @@
 //! The one runner of the matrix: asks all cases, 64 at a time, and tells all that was not as it should be.
 
-use super::case::{Case, Pair, Seen};
+use super::case::{Case, MARK, Pair, Seen};
 use super::check;
 use super::row::{Row, Who};
 use crate::support::{Gateway, Launch, Metrics, Provider, eventually};
@@ -99,7 +99,7 @@ pub struct Account {
 
 impl Account {
     fn of(gateway: &Gateway, pairs: &[Pair], requests: u32) -> Account {
-        let metrics = Metrics::after(gateway, requests);
+        // A request is counted before its line is written.
         let lines = eventually("a line of the log for each request", || {
             let output = gateway.output();
             let parsed = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -112,12 +112,13 @@ impl Account {
         for line in lines {
             log.entry(line["request_id"].as_str().unwrap_or_default().to_owned()).or_default().push(line);
         }
+        let metrics = Metrics::read(gateway);
         Account { metrics, log, asked: asked(pairs) }
     }
 
     /// When that provider of the case was asked.
     pub fn asked(&self, case: &Case, who: Who) -> &[Instant] {
-        self.asked.get(&(case.mark(), who)).map_or(&[], Vec::as_slice)
+        self.asked.get(&(case.name.clone(), who)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -125,10 +126,7 @@ fn asked(pairs: &[Pair]) -> HashMap<(String, Who), Vec<Instant>> {
     let mut asked: HashMap<(String, Who), Vec<Instant>> = HashMap::new();
     for (pair, who) in pairs.iter().flat_map(|pair| Who::BOTH.map(|who| (pair, who))) {
         for received in pair.of(who).asked() {
-            let begin = memchr::memchr(b'<', &received.body).unwrap_or_default();
-            let end = memchr::memchr(b'>', &received.body).map_or(begin, |end| end + 1);
-            let mark =
-                String::from_utf8_lossy(received.body.get(begin..end).unwrap_or_default()).into_owned();
+            let mark = received.header(MARK).unwrap_or_default().to_owned();
             asked.entry((mark, who)).or_default().push(received.at);
         }
     }

@@ -53,6 +53,8 @@ pub enum Usage {
     Reported,
     /// An estimate, marked as one.
     Estimated,
+    /// What two providers said, or would have said, of the parts of a recovered stream.
+    Sum,
     /// Nothing was used.
     Nothing,
 }
@@ -90,7 +92,7 @@ pub const fn broken_after(words: usize) -> Outcome {
 
 /// A stream that breaks at the first provider and is gone on with by that one.
 pub const fn recovered(by: Who) -> Outcome {
-    let outcome = outcome(Sees::Answer, by, &[ErrorClass::Truncated], Usage::Estimated);
+    let outcome = outcome(Sees::Answer, by, &[ErrorClass::Truncated], Usage::Sum);
     Outcome { recovered_from: Some(Who::First), ..outcome }
 }
 
