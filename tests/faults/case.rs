@@ -38,7 +38,7 @@ impl Pair {
 
 /// A row, made one of its six cases.
 pub struct Case {
-    pub row: &'static Row,
+    pub row: Row,
     pub dialect: Dialect,
     streams: bool,
     size: Option<usize>,
@@ -57,9 +57,9 @@ pub struct Seen {
 impl Case {
     /// All cases of these rows. Each row meets all sizes and framings, and so do each dialect and way: the pair
     /// that a case gets moves on by one from row to row.
-    pub fn all(rows: &[&'static Row]) -> Vec<Case> {
+    pub fn all(rows: &[Row]) -> Vec<Case> {
         let ways = || Dialect::ALL.into_iter().flat_map(|dialect| [(dialect, false), (dialect, true)]);
-        let of_row = |(number, row): (usize, &&'static Row)| {
+        let of_row = |(number, row): (usize, &Row)| {
             let row = *row;
             ways().enumerate().map(move |(way, (dialect, streams))| {
                 let turn = (number + way) % (2 * SIZES.len());
@@ -74,7 +74,7 @@ impl Case {
     }
 
     /// What must come of it.
-    pub fn outcome(&self) -> &'static Outcome {
+    pub fn outcome(&self) -> &Outcome {
         if self.streams { &self.row.stream } else { &self.row.plain }
     }
 

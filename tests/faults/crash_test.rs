@@ -25,7 +25,8 @@ const OVERFLOW: Outcome = refusal([400; 3], &[ContextLength]);
 
 const GONE: &str = "upstream_unavailable";
 
-pub const ROWS: &[Row] = &[
+/// What is refused before an answer begins, for a while or for ever.
+pub const REFUSED: &[Row] = &[
     same("fault-s01", Equal, answer(Other, &[RateLimit]).within(2)),
     same("fault-s01", Lower, HINTED),
     same("fault-s01", Alone, HINTED),
@@ -41,6 +42,13 @@ pub const ROWS: &[Row] = &[
     same("fault-s05", Equal, answer(Other, &[Transport])),
     same("fault-s05", Lower, answer(Other, &[Transport])),
     same("fault-s05", Alone, answer(First, &[Transport])),
+    same("fault-s16", Equal, answer(Other, &[ServerError])),
+    same("fault-s16", Lower, answer(Other, &[ServerError; 2])),
+    same("fault-s16", Alone, refusal([500; 3], &[ServerError; 4])),
+];
+
+/// What breaks off, stalls or never begins.
+pub const BROKEN: &[Row] = &[
     row("fault-s06", Equal, left_for_another("total"), left_for_another("header")),
     row("fault-s06", Lower, left_for_another("total"), left_for_another("header")),
     row(
@@ -65,6 +73,12 @@ pub const ROWS: &[Row] = &[
     row("fault-s10", Lower, answer(First, &[]), Outcome { sees: Sees::AllButOneWord, ..answer(First, &[]) }),
     row("fault-s11", Lower, answer(First, &[]), broken_after(60).within(8)),
     same("fault-s11-finished", Lower, answer(First, &[]).within(8)),
+    row("fault-s14", Lower, answer(Other, &[Truncated]), broken_after(40)),
+    row("fault-s14", Alone, answer(First, &[Truncated]), broken_after(40)),
+];
+
+/// What is the request's own fault.
+pub const OWN_FAULT: &[Row] = &[
     Row {
         models: ["context_window: 1000", "context_window: 2000"],
         ..same("fault-s12", Equal, answer(Other, &[ContextLength]))
@@ -79,11 +93,6 @@ pub const ROWS: &[Row] = &[
     same("fault-s13", Equal, FILTERED),
     same("fault-s13", Lower, FILTERED),
     same("fault-s13", Alone, FILTERED),
-    row("fault-s14", Lower, answer(Other, &[Truncated]), broken_after(40)),
-    row("fault-s14", Alone, answer(First, &[Truncated]), broken_after(40)),
-    same("fault-s16", Equal, answer(Other, &[ServerError])),
-    same("fault-s16", Lower, answer(Other, &[ServerError; 2])),
-    same("fault-s16", Alone, refusal([500; 3], &[ServerError; 4])),
 ];
 
 /// The faults of time, which have a run on the full scale, too.

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 64;
 
 /// Asks all cases of these rows of one gateway, whose faults take that share of their time.
 #[track_caller]
-pub fn run(rows: &[&'static Row], stream_recovery: &str, scale: f64) {
+pub fn run(rows: &[Row], stream_recovery: &str, scale: f64) {
     let start = Instant::now();
     let pairs = Dialect::ALL.map(|dialect| {
         let provider = || Provider::with(dialect, Options { time_scale: scale, ..Options::default() });

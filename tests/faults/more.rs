@@ -14,7 +14,8 @@ const fn unnoticed(fault: &'static str) -> Row {
     Row { times: 2, ..same(fault, Lower, FINE) }
 }
 
-pub const ROWS: &[Row] = &[
+/// Errors inside a 200, and refusals of other kinds.
+pub const REFUSED: &[Row] = &[
     // Errors inside a 200.
     same("fault-error-in-200", Equal, answer(Other, &[Overloaded])),
     same("fault-error-in-200", Lower, answer(Other, &[Overloaded; 2])),
@@ -35,6 +36,10 @@ pub const ROWS: &[Row] = &[
     same("fault-early-400", Alone, refusal([400; 3], &[InvalidRequest])),
     same("fault-early-close", Lower, answer(Other, &[Overloaded; 2])),
     same("fault-early-close", Equal, answer(Other, &[Overloaded])),
+];
+
+/// Good answers in odd shapes.
+pub const ODD: &[Row] = &[
     // Events.
     unnoticed("fault-crlf"),
     unnoticed("fault-comments"),
