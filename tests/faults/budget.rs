@@ -32,7 +32,8 @@ impl Load {
             let due = start + Duration::from_secs(1) * number / RATE;
             sleep(due.saturating_duration_since(Instant::now()));
             let question = Question::new(Dialect::OpenAi, "m");
-            answers.lock().unwrap().push(question.to(client).send());
+            let answer = question.to(client).send();
+            answers.lock().unwrap().push(answer);
         };
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
@@ -88,7 +89,7 @@ fn survive(sick_priority: &str) {
     let first = load.answers.iter().filter(|answer| attempts(answer) > 1).count();
     assert_eq!(sick.asked().len(), at_sick);
     let (further, budget) = (at_sick - first, load.budget(first));
-    println!(
+    eprintln!(
         "{sick_priority}: {first} first attempts, {further} further ones of {budget}, in {:.1?}",
         load.took
     );
@@ -116,7 +117,7 @@ fn when_all_are_sick_none_gets_more_than_its_budget() {
     let load = Load::on(&gateway);
     assert!(load.answers.iter().all(|answer| answer.status == 503));
     let asked = sick.each_ref().map(|provider| provider.asked().len());
-    println!("all sick: {asked:?} attempts for {REQUESTS} requests in {:.1?}", load.took);
+    eprintln!("all sick: {asked:?} attempts for {REQUESTS} requests in {:.1?}", load.took);
     // The second is nobody's first; what it gets for nothing is what fails over before its failures are known.
     let budgets = [REQUESTS as usize + load.budget(REQUESTS as usize), CLIENTS + load.budget(0)];
     assert!(asked[0] <= budgets[0] && asked[1] <= budgets[1], "{asked:?} attempts, at most {budgets:?}");

@@ -49,7 +49,7 @@ pub fn run(rows: &[Row], stream_recovery: &str, scale: f64) {
         problems.len(),
         problems.join("\n")
     );
-    println!("{count} cases, recovery {stream_recovery}, times {scale}: {times}");
+    eprintln!("{count} cases, recovery {stream_recovery}, times {scale}: {times}");
 }
 
 /// A gateway with the providers of all cases.
