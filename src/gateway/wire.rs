@@ -70,7 +70,7 @@ impl Answer {
     /// Gives the connection back to the pool, if the answer was read to its end. What is left of an HTTP/1.1
     /// answer would be taken for the next one.
     pub async fn release(mut self, _: &Upstream) {
-        let is_over = !self.is_early && self.link.session().is_ok_and(|session| session.response_done());
+        let is_over = !self.is_early && self.link.session().is_ok_and(HttpSession::response_done);
         self.link.release(is_over).await;
     }
 }
@@ -199,7 +199,8 @@ pub async fn send(
 /// failed like this.
 fn free_retries(link: &Link, error: &Error, reused: bool) -> usize {
     match (link.is_h2(), reused) {
-        (true, true) if is_dead_connection(error) => MAX_STALE,
+        // Over TLS, Pingora can't tell a connection that is just closed from one that breaks the protocol.
+        (true, true) if is_dead_connection(error) || *error.etype() == ErrorType::ReadError => MAX_STALE,
         (false, true) if is_dead_connection(error) => 1,
         // Refused unseen, or not in this version.
         (true, _) if matches!(error.retry, RetryType::Decided(true)) => 1,
