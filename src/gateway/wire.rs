@@ -296,10 +296,10 @@ async fn converse_h2(
     session.read_timeout = header_timeout;
     match sent {
         Some(Ok(())) => session.read_response_header().await?,
-        // As with HTTP/1.1: there may be an answer, and if not, why the writing failed says more.
+        // As with HTTP/1.1: there may be an answer. If not, how the stream ended says more than that it did.
         Some(Err(error)) => {
             let answered = session.read_response_header().await;
-            answered.map_err(|read| if is_dead_connection(&read) { read } else { error })?;
+            answered.map_err(|read| if *read.etype() == ErrorType::ReadTimedout { error } else { read })?;
         }
         // One who has begun to answer well still wants the rest, unless it says that it doesn't.
         None if session.response_header().is_some_and(|header| header.status.is_success()) => {
