@@ -25,6 +25,8 @@ const MAX_INFORMATIONAL: usize = 8;
 /// How Pingora begins to say how much of an answer's header had come, and what it says for none.
 const BYTES_READ: &str = "bytes already read: ";
 const NO_BYTES_READ: &str = "bytes already read: 0";
+/// How it says that an HTTP/2 stream ended before its answer's header.
+const NO_H2_HEADER: &str = "while reading h2 header";
 /// How much of a body is written between two looks for an early answer.
 const SLICE: usize = 64 << 10;
 /// How often a request may meet a shared HTTP/2 connection that has just gone bad. Such a one leaves the pool, so
@@ -199,8 +201,7 @@ pub async fn send(
 /// failed like this.
 fn free_retries(link: &Link, error: &Error, reused: bool) -> usize {
     match (link.is_h2(), reused) {
-        // Over TLS, Pingora can't tell a connection that is just closed from one that breaks the protocol.
-        (true, true) if is_dead_connection(error) || *error.etype() == ErrorType::ReadError => MAX_STALE,
+        (true, true) if is_dead_connection(error) => MAX_STALE,
         (false, true) if is_dead_connection(error) => 1,
         // Refused unseen, or not in this version.
         (true, _) if matches!(error.retry, RetryType::Decided(true)) => 1,
@@ -248,14 +249,15 @@ async fn open(connector: &Connector, peer: &HttpPeer) -> pingora::Result<(HttpSe
 /// the request. Pingora says `ReusedOnly` after a part of an answer's header too, and tells the two apart in
 /// its words only.
 pub fn is_dead_connection(error: &Error) -> bool {
-    let nothing_read = || {
-        error.context.as_ref().is_none_or(|words| {
-            !words.as_str().contains(BYTES_READ) || words.as_str().contains(NO_BYTES_READ)
-        })
-    };
+    let says = |words: &str| error.context.as_ref().is_some_and(|context| context.as_str().contains(words));
     match error.retry {
-        RetryType::Decided(is_safe) => is_safe || *error.etype() == ErrorType::WriteError,
-        RetryType::ReusedOnly => nothing_read(),
+        // Over TLS, it can't tell a connection of HTTP/2 that was just closed from one that breaks the protocol.
+        RetryType::Decided(is_safe) => match error.etype() {
+            ErrorType::WriteError => true,
+            ErrorType::ReadError => is_safe || says(NO_H2_HEADER),
+            _ => is_safe,
+        },
+        RetryType::ReusedOnly => !says(BYTES_READ) || says(NO_BYTES_READ),
     }
 }
 
