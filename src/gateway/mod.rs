@@ -29,6 +29,7 @@ pub mod routes;
 mod serve;
 pub mod settle;
 pub mod state;
+mod unhurried;
 pub mod upstream;
 pub mod verdict;
 pub mod wire;
