@@ -1,6 +1,7 @@
 //! What the parts cost that every request or every streamed event passes: `cargo bench --bench parts`.
 //!
-//! Reading what a body says about itself, cutting a stream into frames, and choosing a provider. A part
+//! Reading what a body says about itself, cutting a stream into frames, reading their signs, and choosing a
+//! provider. A part
 //! whose module doc states a budget is measured here; whole requests are another bench's business.
 
 #![allow(missing_docs, reason = "criterion_group makes a public function without one")]
@@ -10,6 +11,7 @@ use cliproxy::balance::{Candidate, Facts, RoundRobin, Tickets};
 use cliproxy::providers::selector::Pool;
 use cliproxy::translate::frames::{Frames, Framing};
 use cliproxy::translate::peek::Peek;
+use cliproxy::translate::signs::{Api, Signs};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -41,13 +43,15 @@ fn peek(bench: &mut Criterion) {
     group.finish();
 }
 
+/// A frame as OpenAI streams it, about 160 bytes.
+const EVENT: &str = concat!(
+    r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","#,
+    r#""choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#,
+    "\n\n"
+);
+
 fn frames(bench: &mut Criterion) {
-    let event = concat!(
-        r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","#,
-        r#""choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#,
-        "\n\n"
-    );
-    let whole = Bytes::from_static(event.as_bytes());
+    let whole = Bytes::from_static(EVENT.as_bytes());
     let (head, tail) = (whole.slice(..80), whole.slice(80..));
     let mut group = bench.benchmark_group("frames");
     group.throughput(Throughput::Elements(1));
@@ -62,6 +66,41 @@ fn frames(bench: &mut Criterion) {
             (first, frames.push(black_box(&tail), |frame| !frame.is_empty()))
         });
     });
+    group.finish();
+}
+
+/// What a frame in the middle of a stream costs, in each API: the same text, as each has it.
+fn signs(bench: &mut Criterion) {
+    let responses = concat!(
+        "event: response.output_text.delta\n",
+        r#"data: {"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_0123456789abcdef","#,
+        r#""output_index":0,"content_index":0,"delta":" word","logprobs":[]}"#,
+        "\n\n"
+    );
+    let messages = concat!(
+        "event: content_block_delta\n",
+        r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" word"}}"#,
+        "\n\n"
+    );
+    let generate = concat!(
+        r#"data: {"candidates":[{"content":{"parts":[{"text":" word"}],"role":"model"},"index":0}],"#,
+        r#""usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-2.5-flash"}"#,
+        "\n\n"
+    );
+    let mut group = bench.benchmark_group("signs");
+    group.throughput(Throughput::Elements(1));
+    for (api, frame) in [
+        (Api::Completions, EVENT),
+        (Api::Responses, responses),
+        (Api::Messages, messages),
+        (Api::Generate, generate),
+    ] {
+        group.bench_function(BenchmarkId::from_parameter(format!("{api:?}")), |bench| {
+            let mut signs = Signs::new(api);
+            bench.iter(|| signs.see(black_box(frame.as_bytes())));
+            assert!(signs.has_content() && !signs.is_finished(), "the frame is what we mean to measure");
+        });
+    }
     group.finish();
 }
 
@@ -89,5 +128,5 @@ fn quick() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = parts; config = quick(); targets = peek, frames, pick }
+criterion_group! { name = parts; config = quick(); targets = peek, frames, signs, pick }
 criterion_main!(parts);

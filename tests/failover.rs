@@ -12,6 +12,9 @@ use std::time::Duration;
 const FIRST: [&str; 2] = ["models: [m]", "priority: 1"];
 const SECOND: [&str; 2] = ["models: [m]", "priority: 2"];
 
+/// A configuration whose requests make one attempt only.
+const ONE_ATTEMPT: &str = "server: {host: 127.0.0.1, port: {port}, operations: {retry: {max_attempts: 1}}}\n";
+
 /// Two providers of one model, the first preferred.
 fn pair(first: &Provider, second: &Provider) -> Gateway {
     Gateway::start(&format!(
@@ -26,19 +29,20 @@ fn another_answers(dialect: Dialect) {
     let (first, second) = (Provider::of(dialect), Provider::of(dialect));
     let gateway = pair(&first, &second);
     let client = gateway.client();
+    // A server's error is given one more try before its tier is left.
     let faults = [
-        Behaviour::Refuse,
-        Behaviour::Reset,
-        Behaviour::Status(408),
-        Behaviour::Status(429),
-        Behaviour::Status(500),
-        Behaviour::Status(501),
-        Behaviour::Status(503),
-        Behaviour::Status(529),
-        Behaviour::Status(401),
-        Behaviour::Status(403),
+        (Behaviour::Refuse, "2"),
+        (Behaviour::Reset, "2"),
+        (Behaviour::Status(408), "3"),
+        (Behaviour::Status(429), "2"),
+        (Behaviour::Status(500), "3"),
+        (Behaviour::Status(501), "3"),
+        (Behaviour::Status(503), "3"),
+        (Behaviour::Status(529), "3"),
+        (Behaviour::Status(401), "2"),
+        (Behaviour::Status(403), "2"),
     ];
-    for fault in faults {
+    for (fault, attempts) in faults {
         first.set_behaviour(fault);
         for question in Question::both_ways(dialect, "m") {
             let answer = question.to(&client).send().expect(200);
@@ -46,7 +50,7 @@ fn another_answers(dialect: Dialect) {
             assert_eq!(answer.end, BodyEnd::Clean, "{fault:?}");
             assert_eq!(answer.header("x-cliproxy-provider"), Some("second"), "{fault:?}");
             assert_eq!(answer.header("x-cliproxy-model"), Some("m"), "{fault:?}");
-            assert_eq!(answer.header("x-cliproxy-attempts"), Some("2"), "{fault:?}");
+            assert_eq!(answer.header("x-cliproxy-attempts"), Some(attempts), "{fault:?}");
         }
     }
     assert_eq!(second.asked().len(), 2 * faults.len(), "once for each question");
@@ -100,9 +104,9 @@ fn everything_names_the_provider_that_answered_and_nothing_is_counted_twice() {
         assert_eq!(
             Metrics::after(&gateway, 2).counted(),
             [
-                r#"attempts_total{provider="first",outcome="error"} 2"#,
+                r#"attempts_total{provider="first",outcome="error"} 4"#,
                 r#"attempts_total{provider="second",outcome="success"} 2"#,
-                r#"errors_total{provider="first",error_type="server_error"} 2"#,
+                r#"errors_total{provider="first",error_type="server_error"} 4"#,
                 r#"requests_total{provider="second",model="m-second",status="success"} 2"#,
                 r#"tokens_total{provider="second",model="m-second",type="input"} 4"#,
                 r#"tokens_total{provider="second",model="m-second",type="output"} 120"#,
@@ -111,13 +115,13 @@ fn everything_names_the_provider_that_answered_and_nothing_is_counted_twice() {
         );
         for line in logged(&gateway, "request_success", 2) {
             assert_eq!((&line["provider"], &line["model"]), (&"second".into(), &"m-second".into()), "{line}");
-            assert_eq!((&line["attempts"], &line["tokens"]["output"]), (&2.into(), &60.into()), "{line}");
+            assert_eq!((&line["attempts"], &line["tokens"]["output"]), (&3.into(), &60.into()), "{line}");
         }
-        for line in logged(&gateway, "attempt_failed", 2) {
+        for line in logged(&gateway, "attempt_failed", 4) {
             assert_eq!((&line["provider"], &line["error_type"]), (&"first".into(), &"server_error".into()));
         }
         let (first, second) = (status(&gateway, "first"), status(&gateway, "second"));
-        assert_eq!((&first["requests_last_minute"], &first["errors_last_minute"]), (&0.into(), &2.into()));
+        assert_eq!((&first["requests_last_minute"], &first["errors_last_minute"]), (&0.into(), &4.into()));
         assert_eq!((&second["requests_last_minute"], &second["errors_last_minute"]), (&2.into(), &0.into()));
     }
 }
@@ -164,7 +168,8 @@ fn the_only_provider_speaks_for_itself() {
     for dialect in Dialect::ALL {
         for status in [404, 429, 500, 503] {
             let provider = Provider::of(dialect);
-            let gateway = Gateway::before(&provider, &format!("models: [status-{status}]"));
+            let entry = provider.yaml_with("only", &[&format!("models: [status-{status}]")]);
+            let gateway = Gateway::start(&format!("{ONE_ATTEMPT}providers:\n{entry}"));
             let question = Question::new(dialect, &format!("status-{status}"));
             let answer = question.to(&gateway.client()).send();
             assert_eq!((answer.status, answer.body.clone()), first_words(&question), "{}", answer.text());

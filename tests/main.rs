@@ -14,6 +14,7 @@ mod bodies;
 mod cancellation;
 mod config;
 mod demo;
+mod encodings;
 mod failover;
 mod framing;
 mod gateway_models;

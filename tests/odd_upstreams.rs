@@ -60,7 +60,9 @@ fn a_request_that_was_answered_with_a_hint_is_not_sent_twice() {
         let _ = stream.read(&mut [0; 64 << 10]);
         let _ = stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n");
     });
-    let gateway = before(&odd);
+    let entry = odd.yaml("odd", Dialect::OpenAi, &["models: [m]"]);
+    let one_attempt = "server: {host: 127.0.0.1, port: {port}, operations: {retry: {max_attempts: 1}}}";
+    let gateway = Gateway::start(&format!("{one_attempt}\nproviders:\n{entry}"));
     let question = Question::new(Dialect::OpenAi, "m");
     question.to(&gateway.client()).send().expect(200);
     // Once it is counted, its connection is back in the pool.
@@ -72,7 +74,7 @@ fn a_request_that_was_answered_with_a_hint_is_not_sent_twice() {
 #[test]
 fn a_stream_that_ends_within_an_event_is_broken_off() {
     let odd = Canned::answering(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"choices\":[]}\n\ndata: {\"cho",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"cho",
     );
     let gateway = before(&odd);
     let mut answer = Question::new(Dialect::OpenAi, "m").streamed().to(&gateway.client()).open();

@@ -1,7 +1,10 @@
 //! The simulator keeps its own promises: what every other test rests on.
 
 mod anthropic;
+mod bends;
 mod conduct;
+mod faults;
 mod gemini;
 mod openai;
+mod quirks;
 mod wire;

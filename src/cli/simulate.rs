@@ -24,6 +24,9 @@ pub struct SimulateArgs {
     /// Wait before each further token of a stream, such as 20ms
     #[arg(long, default_value = "0ms", value_parser = period)]
     token_interval: Period,
+    /// Multiply the times of the fault-… models by this, such as 0.01
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
+    time_scale: f64,
     /// Requests that each minute may bring; 429 beyond
     #[arg(long)]
     rate_limit: Option<u32>,
@@ -59,6 +62,7 @@ impl From<SimulateArgs> for Options {
             threads: args.threads,
             latency: args.latency,
             token_interval: args.token_interval.get(),
+            time_scale: args.time_scale,
             rate_limit: args.rate_limit,
             api_keys: args.api_key.into_iter().collect(),
             behaviour: args.status.map_or(Behaviour::Normal, Behaviour::Status),
@@ -95,8 +99,9 @@ Gemini:
 
 fn scenarios() -> String {
     let mut text = "Models that go wrong:\n".to_owned();
-    for scenario in &SCENARIOS {
-        text += &format!("  {:<16} {}\n", scenario.name, scenario.does);
+    let width = SCENARIOS.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+    for scenario in SCENARIOS {
+        text += &format!("  {:<width$}  {}\n", scenario.name, scenario.does);
     }
     text
 }
@@ -110,6 +115,11 @@ fn name(text: &str) -> Result<String, String> {
 
 fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).ok_or_else(|| format!("give {}", Period::FORM))
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse().ok().filter(|scale| (0.000_001..=1_000_000.0).contains(scale));
+    scale.ok_or_else(|| "give a number from 0.000001 to 1000000".to_owned())
 }
 
 fn secret(text: &str) -> Result<Secret, String> {
@@ -129,12 +139,13 @@ mod tests {
     #[test]
     fn every_option_reaches_the_simulator() {
         let args = ["--listen=127.0.0.1:0", "--latency=1ms..2ms", "--token-interval=3ms", "--rate-limit=4"];
-        let more = ["--status=503", "--seed=5", "--api-key=k", "--name=n", "--threads=2"];
+        let more = ["--status=503", "--seed=5", "--api-key=k", "--name=n", "--threads=2", "--time-scale=0.5"];
         let options: Options = parsed(&[&args[..], &more[..]].concat()).expect("good arguments").into();
         assert_eq!(options.latency, "1ms..2ms".parse().expect("a latency"));
         assert_eq!(options.token_interval.as_millis(), 3);
         assert_eq!((options.rate_limit, options.seed), (Some(4), Some(5)));
         assert_eq!((options.behaviour, options.threads), (Behaviour::Status(503), 2));
+        assert_eq!(options.time_scale, 0.5);
         assert_eq!((options.listen.port(), options.name.as_str()), (0, "n"));
         assert_eq!(options.api_keys, [Secret::new("k")]);
     }
@@ -148,6 +159,8 @@ mod tests {
             "--listen=here",
             "--api-key=",
             "--name=a b",
+            "--time-scale=0",
+            "--time-scale=inf",
         ] {
             assert!(parsed(&[bad]).is_err(), "{bad}");
         }

@@ -4,7 +4,6 @@
 
 use super::Config;
 use crate::balance::config::{Overflow, StrategyName};
-use crate::gateway::config::StreamRecovery;
 use crate::settings::{Node, Value};
 use crate::store::config::Backend;
 
@@ -79,21 +78,9 @@ const TABLE: &[Row] = &[
         |c| c.server.operations.hedge.enabled,
         "Slow requests get no second attempt yet.",
     ),
-    row(
-        "server.operations.retry.stream_recovery",
-        |c| c.server.operations.retry.stream_recovery != StreamRecovery::Off,
-        "Broken streams are not recovered yet: they end with an error event.",
-    ),
-    row("server.operations.retry.backoff", always, "Attempts follow each other without a pause for now."),
-    row("server.operations.retry.budget", always, "Only max_attempts bounds further attempts for now."),
-    row("server.operations.retry.total_timeout", always, "Only each attempt has its deadlines for now."),
-    row("server.operations.retry.wait_max", always, "No Retry-After is waited out yet."),
     row("server.operations.streaming.keepalive", always, "Silent streams get no comments yet."),
     row("server.operations.streaming.keepalive_before_commit", always, "Silent streams get no comments yet."),
-    row("providers.*.timeouts.stream_total", always, "Streams have no deadline as a whole yet."),
-    row("providers.*.models.*.context_window", always, "Requests don't move to a larger context yet."),
     row("providers.*.models.*.max_output_tokens", always, "The model's own bound on output is not used yet."),
-    row("providers.*.models.*.supports_prefill", always, "Broken streams are not recovered yet."),
     row("state_dir", always, "Nothing is kept across a restart yet."),
     row("providers.*.quota", always, "Quotas are not counted yet."),
     row("providers.*.cost_per_1k_tokens", always, "Costs are not counted yet."),

@@ -18,6 +18,20 @@ pub struct TokenUsage {
     pub reasoning: u64,
 }
 
+impl std::ops::Add for TokenUsage {
+    type Output = TokenUsage;
+
+    fn add(self, other: TokenUsage) -> TokenUsage {
+        TokenUsage {
+            input: self.input + other.input,
+            cache_read: self.cache_read + other.cache_read,
+            cache_write: self.cache_write + other.cache_write,
+            output: self.output + other.output,
+            reasoning: self.reasoning + other.reasoning,
+        }
+    }
+}
+
 impl TokenUsage {
     /// All tokens that went in, cached or not.
     pub const fn input_total(&self) -> u64 {

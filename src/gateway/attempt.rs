@@ -66,7 +66,7 @@ impl Attempt {
             return;
         }
         let took = self.end();
-        self.upstream.succeeded();
+        self.upstream.succeeded(self.started + took);
         AttemptSucceeded {
             provider: self.upstream.provider.name(),
             credential: self.credential.label(),

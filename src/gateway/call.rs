@@ -11,6 +11,8 @@ use crate::translate::edit::{self, Edit};
 use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
+use crate::translate::prefill;
+use crate::translate::signs::Api;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Version};
@@ -89,6 +91,11 @@ impl Call {
         self.endpoint.dialect
     }
 
+    /// The shape of its streams.
+    pub fn api(&self) -> Api {
+        Api::of(self.endpoint.dialect, self.endpoint.path)
+    }
+
     /// Bytes of the request's body.
     pub fn body_length(&self) -> usize {
         self.body.len()
@@ -101,6 +108,24 @@ impl Call {
             (Streams::OnRequest, Naming::Json(peek)) => peek.stream,
             _ => false,
         }
+    }
+
+    /// Whether the client asked for several answers to one request, which come side by side in a stream.
+    pub fn wants_several(&self) -> bool {
+        matches!(&self.naming, Naming::Json(peek) if peek.several)
+    }
+
+    /// The call with a partial answer in it, for a provider that is to go on from there; none where the
+    /// endpoint has no such thing.
+    pub fn continued(&self, said: &str) -> Option<Call> {
+        let body = prefill::continued(self.dialect(), &self.body, said)?;
+        let naming = match &self.naming {
+            Naming::Json(_) => Naming::Json(Peek::read(&body).ok()?),
+            Naming::Path => Naming::Path,
+            Naming::Form(_) => return None,
+        };
+        let (model, path) = (Arc::clone(&self.model), self.path.clone());
+        Some(Call { endpoint: self.endpoint, model, path, body, naming })
     }
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
@@ -160,6 +185,7 @@ fn is_form(content_type: &str) -> bool {
 }
 
 /// A client's path, with or without the model in it.
+#[derive(Clone)]
 enum Path {
     /// As the client sent it.
     Fixed(String),

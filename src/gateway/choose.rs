@@ -3,9 +3,11 @@
 //! The one place where both ways of carrying a request choose: our exchange and Pingora's stock loop.
 
 use super::attempt::Attempt;
-use super::context::{Context, Tried};
+use super::context::Context;
+use super::course::{Ask, Outcome, Tried};
 use super::routes::Endpoint;
 use crate::domain::{ErrorClass, wall_clock};
+use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
 use crate::providers::routes::Target;
 use pingora::upstreams::peer::HttpPeer;
@@ -13,7 +15,13 @@ use pingora::{Error, ErrorType};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// Begins an attempt at the best candidate that is left, and says where to connect.
+/// A provider whose recent attempts failed less often than this takes a request's first failover for nothing.
+const SICK: f64 = 0.5;
+
+/// The word for a provider that further attempts would burden too much.
+const RETRY_BUDGET: &str = "retry_budget";
+
+/// Begins an attempt at whom the course of the request asks next, and says where to connect.
 ///
 /// # Errors
 /// When nobody is left who could take the request now.
@@ -28,26 +36,46 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         context.settlement.upstream_time += before.took();
     }
     let now = wall_clock::now();
-    while let Some(target) = with_next_credential(context, now).or_else(|| candidate(context, now)) {
-        let begun = begin(context, &target, now);
-        let credential = begun.as_ref().map(|attempt| Arc::clone(&attempt.credential));
-        context.tried.push(Tried { target, credential, class: None });
-        let Some(attempt) = begun else { continue };
-        context.settlement.attempts += 1;
-        context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
-        context.settlement.model = Arc::clone(&attempt.model);
-        let address = attempt.upstream.provider.addresses().next();
-        let attempt = context.attempt.insert(attempt);
-        if let Some(address) = address {
-            return Ok(Box::new(attempt.upstream.peer(address)));
-        }
-        attempt.fail(ErrorClass::Transport, None, "its name has never resolved");
-        context.settlement.attempt_failed(ErrorClass::Transport);
-        if let Some(tried) = context.tried.last_mut() {
-            tried.class = Some(ErrorClass::Transport);
+    loop {
+        let ask = std::mem::take(&mut context.course.ask);
+        let is_candidate = matches!(ask, Ask::Candidate);
+        let target = match &ask {
+            Ask::Candidate => candidate(context, now),
+            Ask::Credential(target) | Ask::Again(target) => Some(target.clone()),
+        };
+        let Some(target) = target else { break };
+        let begun = if is_candidate && !is_affordable(context, &target, Instant::now()) {
+            Err(RETRY_BUDGET)
+        } else {
+            begin(context, &target, &ask, now).ok_or("unavailable")
+        };
+        let (credential, outcome) = match &begun {
+            Ok(attempt) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
+            Err(word) => (None, Outcome::Passed(word)),
+        };
+        context.course.tried.push(Tried { target, credential, outcome, back_at: None });
+        let Ok(attempt) = begun else { continue };
+        if let Some(peer) = take(context, attempt) {
+            return Ok(peer);
         }
     }
     Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is left")
+}
+
+/// Makes an attempt the request's own, and says where to connect, if the provider has an address.
+fn take(context: &mut Context, attempt: Attempt) -> Option<Box<HttpPeer>> {
+    context.settlement.attempts += 1;
+    context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
+    context.settlement.model = Arc::clone(&attempt.model);
+    let address = attempt.upstream.provider.addresses().next();
+    let attempt = context.attempt.insert(attempt);
+    if let Some(address) = address {
+        return Some(Box::new(attempt.upstream.peer(address)));
+    }
+    attempt.fail(ErrorClass::Transport, None, "its name has never resolved");
+    context.settlement.attempt_failed(ErrorClass::Transport);
+    context.course.failed(ErrorClass::Transport, None);
+    None
 }
 
 /// Where the same attempt connects once more, past all pooled connections.
@@ -57,35 +85,42 @@ fn fresh_peer(attempt: &Attempt) -> Option<Box<HttpPeer>> {
     Some(Box::new(peer))
 }
 
-/// The last target once more, where it was the credential that failed: it may have another. That there is
-/// none shows when the attempt begins, and ends this.
-fn with_next_credential(context: &Context, now: SystemTime) -> Option<Target> {
-    let last = context.tried.last()?;
-    let left = context.snapshot.settings.retry.max_attempts.saturating_sub(context.settlement.attempts);
-    let others = eligible(context, now).count();
-    // The keys of one provider must not use up what others could still be asked with.
-    if usize::try_from(left).is_ok_and(|left| left <= others) {
-        return None;
-    }
-    matches!(last.class, Some(ErrorClass::Auth | ErrorClass::RateLimit)).then(|| last.target.clone())
-}
-
 /// The strategy's choice among the targets that could take the request. One that names a target which was
-/// tried has nobody else to offer.
+/// tried has nobody else to offer. Where nobody seems to have the model, they are asked all the same: one may
+/// have got it by now, and if not, says so in its own words.
 fn candidate(context: &Context, now: SystemTime) -> Option<Target> {
     let registry = &context.snapshot.registry;
-    registry.choose(eligible(context, now), None).filter(|target| !context.has_tried(target))
+    let chosen = registry.choose(eligible(context, now), None);
+    let chosen = chosen.or_else(|| {
+        let is_untried = context.course.tried.is_empty();
+        is_untried.then(|| registry.choose(able(context, now), None)).flatten()
+    });
+    chosen.filter(|target| !context.course.has_tried(target))
+}
+
+/// The targets that were not tried, could take the request now, and are not known to lack the model.
+pub fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
+    let lacks = |target: &Target| {
+        let provider = context.snapshot.registry.provider(target.provider);
+        let model = target.upstream_model.as_ref().unwrap_or(&context.model);
+        provider.is_some_and(|provider| provider.skips().is_skipped(model, Instant::now()))
+    };
+    able(context, now).filter(move |target| !lacks(target))
 }
 
 /// The targets that were not tried and could take the request now.
-fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
+fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
     let registry = &context.snapshot.registry;
+    let course = &context.course;
     let targets = context.route.as_ref().map_or(&[][..], |route| &route.targets);
     targets.iter().filter(move |target| {
-        let provider = registry.provider(target.provider).filter(|_| !context.has_tried(target));
+        let provider = registry.provider(target.provider).filter(|_| !course.has_tried(target));
         provider.is_some_and(|provider| {
             context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
                 && provider.available(now).is_ok()
+                && course
+                    .window_above
+                    .is_none_or(|above| context_window(context, target).is_some_and(|window| window > above))
         })
     })
 }
@@ -95,11 +130,39 @@ pub fn can_express(provider: &Definition, endpoint: &Endpoint) -> bool {
     provider.dialect == endpoint.dialect && (provider.responses || !endpoint.is_responses())
 }
 
-/// Takes a place at the provider, and one of its credentials that this request hasn't used yet.
-fn begin(context: &Context, target: &Target, now: SystemTime) -> Option<Attempt> {
+/// The context window that is declared for a target's model.
+pub fn context_window(context: &Context, target: &Target) -> Option<u64> {
+    let provider = context.snapshot.registry.provider(target.provider)?;
+    provider.definition.context_window(target.upstream_model.as_ref().unwrap_or(&context.model))
+}
+
+/// Whether another attempt, at this target, may be made. The first attempt of a request always may, and its
+/// first failover if the provider seems well; what goes beyond is extra load, and comes out of a budget.
+fn is_affordable(context: &mut Context, target: &Target, now: Instant) -> bool {
+    let Some(upstream) = context.snapshot.upstreams.get(target.provider) else { return false };
+    if context.settlement.attempts == 0 {
+        upstream.budget.requested(now);
+        return true;
+    }
+    let is_first_failover = !std::mem::replace(&mut context.course.has_failed_over, true);
+    let is_well = || upstream.recent.error_ratio(now).is_none_or(|ratio| ratio < SICK);
+    let settings = &context.snapshot.settings.retry.budget;
+    (is_first_failover && is_well()) || upstream.budget.try_spend(settings, now)
+}
+
+/// Whether the target may be asked with another credential than so far.
+pub fn has_credential_left(context: &Context, target: &Target, now: SystemTime) -> bool {
+    let Some(provider) = context.snapshot.registry.provider(target.provider) else { return false };
+    let is_fresh = |entry: &Entry| is_usable(context, target, &Ask::Credential(target.clone()), entry);
+    provider.credentials().any(now, is_fresh)
+}
+
+/// Takes a place at the provider, and one of the credentials that this request may use there.
+fn begin(context: &Context, target: &Target, ask: &Ask, now: SystemTime) -> Option<Attempt> {
     let upstream = context.snapshot.upstreams.get(target.provider)?;
     let permit = upstream.provider.admit()?;
-    let credential = upstream.provider.credentials().pick(now, |entry| !context.has_used(target, entry))?;
+    let usable = |entry: &Entry| is_usable(context, target, ask, entry);
+    let credential = upstream.provider.credentials().pick(now, usable)?;
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
     Some(Attempt::begin(
         Arc::clone(upstream),
@@ -109,4 +172,11 @@ fn begin(context: &Context, target: &Target, now: SystemTime) -> Option<Attempt>
         context.request_id.clone(),
         Instant::now(),
     ))
+}
+
+/// Whether there is any use in asking with this credential: none in one that the provider refused.
+fn is_usable(context: &Context, target: &Target, ask: &Ask, entry: &Entry) -> bool {
+    let course = &context.course;
+    let is_spent = matches!(ask, Ask::Credential(_)) && course.has_used(target, entry);
+    !is_spent && !course.was_refused(target, entry)
 }

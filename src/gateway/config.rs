@@ -236,12 +236,24 @@ settings! {
     pub struct RetryBudget {
         /// Tokens earned per request of the window; default 0.2.
         ratio: Ratio = Ratio::from_thousandths(200),
-        /// The window over which requests are counted; default 10s.
+        /// The time over which a request earns its tokens, at most 30s; default 10s.
         window: Period = Period::from_secs(10),
         /// Tokens earned per second whatever the load; default 10.
         per_second: u32 = 10,
         /// The most tokens that can be saved up; default 10.
-        burst: u32 = 10,
+        burst: u32 = 10 => 0..=10_000,
+    }
+    check Self::check;
+}
+
+impl RetryBudget {
+    /// What is kept of the past is a minute: half of it to earn in, half to spend in.
+    const MAX_WINDOW: Period = Period::from_secs(30);
+
+    fn check(&self, node: &Node, problems: &mut Problems) {
+        if self.window.is_zero() || self.window > Self::MAX_WINDOW {
+            problems.error_at(node, "window", format!("must be from 1ms to {}", Self::MAX_WINDOW));
+        }
     }
 }
 

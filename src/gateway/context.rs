@@ -5,26 +5,22 @@
 
 use super::attempt::Attempt;
 use super::cors;
+use super::course::Course;
 use super::life::Open;
 use super::limits::Permit;
 use super::mask::Pieces;
 use super::routes::Endpoint;
 use super::settle::Settlement;
 use super::state::Snapshot;
-use crate::domain::{Dialect, ErrorClass};
+use crate::domain::Dialect;
 use crate::observe::{InFlight, Metrics};
-use crate::providers::credential::Entry;
-use crate::providers::routes::{Route, Target};
+use crate::providers::routes::Route;
 use http::HeaderValue;
-use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Ids of clients are taken over up to this length.
 const MAX_REQUEST_ID_BYTES: usize = 128;
-
-/// Candidates that a request has tried without the heap.
-const INLINE_TRIED: usize = 8;
 
 /// One request.
 pub struct Context {
@@ -44,8 +40,8 @@ pub struct Context {
     pub model: Arc<str>,
     /// Which providers may serve it.
     pub route: Option<Arc<Route>>,
-    /// The targets that were tried already, and what came of it.
-    pub tried: SmallVec<[Tried; INLINE_TRIED]>,
+    /// Who was asked, and who is next.
+    pub course: Course,
     /// The attempt under way.
     pub attempt: Option<Attempt>,
     /// How it ends, said exactly once.
@@ -58,17 +54,6 @@ pub struct Context {
     pub retries_dead: bool,
     /// What masks the error that the stock loop relays.
     pub masking: Option<Pieces>,
-}
-
-/// A target that was tried in vain.
-#[derive(Clone, Debug)]
-pub struct Tried {
-    /// Which.
-    pub target: Target,
-    /// With which credential; `None` if there was none to be had.
-    pub credential: Option<Arc<Entry>>,
-    /// What it failed with; `None` while the attempt is under way.
-    pub class: Option<ErrorClass>,
 }
 
 /// What an admitted request holds.
@@ -96,7 +81,7 @@ impl Context {
             endpoint: None,
             model: "".into(),
             route: None,
-            tried: SmallVec::new(),
+            course: Course::default(),
             attempt: None,
             settlement: Settlement::new(metrics, no_id, now),
             held: None,
@@ -104,27 +89,6 @@ impl Context {
             retries_dead: false,
             masking: None,
         }
-    }
-
-    /// Whether the target was tried, with whatever credential.
-    pub fn has_tried(&self, target: &Target) -> bool {
-        self.tried.iter().any(|tried| tried.target == *target)
-    }
-
-    /// Whether there is no use in asking the target with this credential: it was, or the provider refused
-    /// the credential for another model.
-    pub fn has_used(&self, target: &Target, entry: &Entry) -> bool {
-        self.tried.iter().any(|tried| {
-            let was_refused =
-                tried.target.provider == target.provider && tried.class == Some(ErrorClass::Auth);
-            (tried.target == *target || was_refused)
-                && tried.credential.as_ref().is_some_and(|used| used.is_same_secret(entry))
-        })
-    }
-
-    /// What was met, attempt by attempt.
-    pub fn classes(&self) -> impl DoubleEndedIterator<Item = ErrorClass> {
-        self.tried.iter().filter_map(|tried| tried.class)
     }
 
     /// Gives the request its id, once its header is known.

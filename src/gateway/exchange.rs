@@ -1,23 +1,35 @@
 //! One client request, one attempt after another, until a provider's answer is committed.
 //!
-//! Which candidate is next is decided in `upstream_peer`, the same for this loop and Pingora's own. What a
-//! failure means is decided by its class: most move on to the next candidate, a client's own fault is
-//! answered at once. After a commit nothing is tried again.
+//! Who is asked next is decided by [`super::retry::next`] and chosen in `upstream_peer`, the same for this loop
+//! and Pingora's own. After a commit nothing is asked again, unless the operator turned stream recovery on: then
+//! another provider may go on exactly where a broken stream ended.
 
 use super::Gateway;
+use super::attempt::Attempt;
 use super::call::Call;
+use super::choose;
 use super::context::Context;
-use super::relay::{self, Relayed};
+use super::course::{Ask, Outcome};
+use super::relay::recovery::Recovery;
+use super::relay::{self, Relayed, Way};
+use super::retry::backoff;
+use super::retry::next::{Next, Standing, Wait, decide};
 use super::upstream::Upstream;
-use super::verdict::{self, Refusal};
+use super::verdict::{self, Failed, Refusal};
 use super::wire::{self, Answer, Broken, Outgoing};
-use crate::domain::{ErrorClass, Failure};
+use crate::domain::{ErrorClass, Failure, wall_clock};
 use crate::providers::classify::classify;
+use crate::providers::hint::retry_hint;
+use crate::providers::routes::Target;
 use crate::translate;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
 use std::sync::Arc;
-use tokio::time::{Instant, timeout_at};
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
+
+/// How long a provider that doesn't have a model isn't asked for it again.
+const SKIP: Duration = Duration::from_secs(600);
 
 /// How much of an answer the client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +42,11 @@ pub enum Delivery {
 
 /// How an attempt ended.
 enum Ended {
-    /// The client has its answer, or part of one.
+    /// The client has its answer, or part of one that nobody can add to.
     Answered(Delivery),
     /// The client has gone.
     ClientGone,
-    /// This candidate failed before the client saw anything.
+    /// This candidate failed; another may still answer, or go on where it stopped.
     Failed(Box<Failed>),
 }
 
@@ -42,12 +54,10 @@ impl Ended {
     fn broken(broken: Broken) -> Ended {
         Ended::Failed(Box::new(Failed { broken, refusal: None }))
     }
-}
 
-/// An attempt that came to nothing.
-struct Failed {
-    broken: Broken,
-    refusal: Option<Refusal>,
+    fn timeout(reason: &str) -> Ended {
+        Ended::broken(Broken { class: ErrorClass::Timeout, reason: reason.to_owned() })
+    }
 }
 
 /// Serves a call.
@@ -60,49 +70,163 @@ pub async fn run(
     context: &mut Context,
     call: &Call,
 ) -> Result<Delivery, Failure> {
+    let retry = &context.snapshot.settings.retry;
+    context.course.deadline = context.settlement.started().checked_add(retry.total_timeout.get());
+    let mut recovery = Recovery::new(retry.stream_recovery, call);
     let mut last: Option<Refusal> = None;
-    while context.settlement.attempts < context.snapshot.settings.retry.max_attempts {
+    loop {
         let Ok(peer) = gateway.upstream_peer(session, context).await else { break };
-        let Some(attempt) = &context.attempt else { break };
-        let upstream = Arc::clone(&attempt.upstream);
-        let ended = match call.outgoing(attempt, &session.req_header().headers) {
-            Ok(outgoing) => attempt_once(session, context, call, &upstream, *peer, &outgoing).await,
-            Err(error) => {
-                let reason = format!("the request can't be made: {error}");
-                Ended::broken(Broken { class: ErrorClass::Gateway, reason })
-            }
-        };
-        match ended {
+        match attempt_once(session, context, call, &mut recovery, *peer).await {
             Ended::Answered(delivery) => return Ok(delivery),
-            Ended::ClientGone => {
-                let reason = "the client went away".to_owned();
-                fail(context, &Broken { class: ErrorClass::Cancelled, reason }, None);
-                context.settlement.cancelled();
-                return Ok(Delivery::CutOff);
-            }
+            Ended::ClientGone => return Ok(cancelled(context)),
             Ended::Failed(failed) => {
-                let Failed { broken, refusal } = *failed;
-                let class = broken.class;
-                fail(context, &broken, refusal.as_ref().map(|refusal| refusal.header.status.as_u16()));
-                last = refusal;
-                if !class.moves_on() {
+                settle_failed(context, &failed);
+                let Some(wait) = move_on(context, &failed, &mut recovery) else {
+                    last = failed.refusal;
                     break;
+                };
+                last = failed.refusal;
+                if !wait.is_zero() && relay::is_gone_within(session.as_downstream_mut(), wait).await {
+                    return Ok(cancelled(context));
                 }
             }
         }
     }
+    if recovery.has_begun() {
+        return Ok(break_off(session, context, call).await);
+    }
     conclude(session, context, call, last).await
 }
 
-/// Records that the attempt under way failed.
-fn fail(context: &mut Context, broken: &Broken, status: Option<u16>) {
-    context.settlement.attempt_failed(broken.class);
-    if let Some(tried) = context.tried.last_mut() {
-        tried.class = Some(broken.class);
-    }
+/// The client went away: nobody's fault.
+fn cancelled(context: &mut Context) -> Delivery {
     if let Some(attempt) = &mut context.attempt {
+        attempt.fail(ErrorClass::Cancelled, None, "the client went away");
+    }
+    context.settlement.cancelled();
+    Delivery::CutOff
+}
+
+/// Records that the attempt under way failed, and what its provider said about coming back.
+fn settle_failed(context: &mut Context, failed: &Failed) {
+    let Failed { broken, refusal } = failed;
+    let hint = refusal
+        .as_ref()
+        .and_then(|refusal| retry_hint(&refusal.header.headers, Some(&refusal.body), wall_clock::now()));
+    let back_at = hint.and_then(|hint| Instant::now().checked_add(hint));
+    context.course.failed(broken.class, back_at);
+    context.settlement.attempt_failed(broken.class);
+    if let Some(attempt) = &mut context.attempt {
+        let status = refusal.as_ref().map(|refusal| refusal.header.status.as_u16());
         attempt.fail(broken.class, status, &broken.reason);
     }
+}
+
+/// Decides who is asked next and says how long that waits; `None` if nobody is.
+fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> Option<Duration> {
+    let target = context.course.tried.last()?.target.clone();
+    if recovery.falls_back(failed.broken.class) {
+        // It would not go on from a partial answer, but may repeat it.
+        context.course.ask = Ask::Again(target);
+        return Some(Duration::ZERO);
+    }
+    if failed.broken.class == ErrorClass::ContextLength {
+        let window = choose::context_window(context, &target).unwrap_or(0);
+        context.course.window_above = context.course.window_above.max(Some(window));
+    }
+    let now = Instant::now();
+    if failed.broken.class == ErrorClass::ModelNotFound {
+        skip(context, now);
+    }
+    let mut standing = standing(context, failed.broken.class, &target, now);
+    let retry = &context.snapshot.settings.retry;
+    let wait_max = retry.wait_max.get().map_or(Duration::ZERO, |period| period.get());
+    loop {
+        match decide(&standing, wait_max) {
+            Next::GiveUp => return None,
+            Next::Candidate => return Some(Duration::ZERO),
+            Next::Credential => {
+                context.course.ask = Ask::Credential(target);
+                return Some(Duration::ZERO);
+            }
+            Next::Again(wait) => match again(context, &target, standing.class, wait, now) {
+                Some(wait) => return Some(wait),
+                // Too much extra load for this provider: as if it had had its retry.
+                None => standing = Standing { has_retried: true, is_alone: false, ..standing },
+            },
+        }
+    }
+}
+
+/// Spares others the question for a model that a provider doesn't have.
+fn skip(context: &Context, now: Instant) {
+    let Some(attempt) = &context.attempt else { return };
+    if let Some(until) = now.checked_add(SKIP) {
+        attempt.upstream.provider.skips().skip(&attempt.model, until, now);
+    }
+}
+
+/// What is left to a request whose attempt at `target` failed.
+fn standing(context: &Context, class: ErrorClass, target: &Target, now: Instant) -> Standing {
+    let registry = &context.snapshot.registry;
+    let wall = wall_clock::now();
+    let tier = registry.tier(target);
+    let others = choose::eligible(context, wall).count();
+    let used = context.settlement.attempts;
+    let attempts_left = context.snapshot.settings.retry.max_attempts.saturating_sub(used);
+    // The keys of one provider must not use up what others could still be asked with.
+    let has_spare = usize::try_from(attempts_left).is_ok_and(|left| left > others);
+    Standing {
+        class,
+        hint: back_at(context, class, target).map(|(_, at)| at.saturating_duration_since(now)),
+        attempts_left,
+        time_left: context.course.time_left(now),
+        has_credential: has_spare && choose::has_credential_left(context, target, wall),
+        has_equal: choose::eligible(context, wall).any(|other| registry.tier(other) == tier),
+        has_other: others > 0,
+        is_alone: verdict::candidates(context).count() == 1,
+        has_retried: context.course.retried_in == Some(tier),
+    }
+}
+
+/// Whom to ask again in the tier of the target that failed, and when: of those that limit their rate the first
+/// to be free, else the target itself.
+fn back_at<'c>(context: &'c Context, class: ErrorClass, target: &'c Target) -> Option<(&'c Target, Instant)> {
+    if class == ErrorClass::RateLimit {
+        let registry = &context.snapshot.registry;
+        let tier = registry.tier(target);
+        return context.course.soonest_back(|other| registry.tier(other) == tier);
+    }
+    Some((target, context.course.tried.last()?.back_at?))
+}
+
+/// Has a provider asked again, if it can bear it, and says after how long.
+fn again(
+    context: &mut Context,
+    target: &Target,
+    class: ErrorClass,
+    wait: Wait,
+    now: Instant,
+) -> Option<Duration> {
+    let target = back_at(context, class, target).map_or(target, |(target, _)| target).clone();
+    let upstream = context.snapshot.upstreams.get(target.provider)?;
+    if !upstream.budget.try_spend(&context.snapshot.settings.retry.budget, now) {
+        return None;
+    }
+    let retry = &context.snapshot.settings.retry;
+    let before = context.course.tried.iter().filter(|tried| {
+        tried.target.provider == target.provider && matches!(tried.outcome, Outcome::Failed(_))
+    });
+    let jitter =
+        backoff::wait(&retry.backoff, u32::try_from(before.count()).unwrap_or(u32::MAX), fastrand::f64());
+    let wait = match wait {
+        Wait::Backoff => jitter,
+        // Not all at the same moment, when many were told the same time.
+        Wait::Hinted(hint) => hint + jitter.min(hint / 10),
+    };
+    context.course.retried_in = Some(context.snapshot.registry.tier(&target));
+    context.course.ask = Ask::Again(target);
+    Some(wait.min(context.course.time_left(now)))
 }
 
 /// One attempt, from the request to the end of what the client gets of it.
@@ -110,60 +234,99 @@ async fn attempt_once(
     session: &mut Session,
     context: &mut Context,
     call: &Call,
-    upstream: &Upstream,
+    recovery: &mut Recovery,
     peer: HttpPeer,
-    outgoing: &Outgoing,
 ) -> Ended {
+    let Some(attempt) = &context.attempt else { return Ended::timeout("no attempt was begun") };
+    let upstream = Arc::clone(&attempt.upstream);
+    let outgoing = match outgoing(session, attempt, call, recovery) {
+        Ok(outgoing) => outgoing,
+        Err(error) => {
+            let reason = format!("the request can't be made: {error}");
+            return Ended::broken(Broken { class: ErrorClass::Gateway, reason });
+        }
+    };
     let timeouts = &upstream.provider.definition.timeouts;
-    let total = Instant::now() + timeouts.total.get();
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
-    let by = Instant::now() + timeouts.connect.get() + header_timeout.get();
+    let now = Instant::now();
+    let deadline = deadline(context, recovery, now + timeouts.total.get());
+    let by = deadline.min(now + timeouts.connect.get() + header_timeout.get());
     let sent = tokio::select! {
         biased;
-        sent = timeout_at(by.min(total), wire::send(upstream, peer, outgoing, header_timeout.get())) => sent,
+        sent = timeout_at(by.into(), wire::send(&upstream, peer, &outgoing, header_timeout.get())) => sent,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
     match sent {
         Ok(Ok(answer)) if answer.header.status.is_success() => {
-            committed(session, context, call, upstream, total, answer).await
+            relayed(session, context, call, &upstream, recovery, deadline, answer).await
         }
-        Ok(Ok(answer)) => refused(session, upstream, answer).await,
+        Ok(Ok(answer)) => refused(session, &upstream, answer).await,
         Ok(Err(broken)) => Ended::broken(broken),
-        Err(_) => {
-            let reason = "no header in time".to_owned();
-            Ended::broken(Broken { class: ErrorClass::Timeout, reason })
-        }
+        Err(_) => Ended::timeout("no header in time"),
     }
 }
 
+/// What is sent to the provider of an attempt: the call, or the call with what the client has of the answer.
+fn outgoing(
+    session: &Session,
+    attempt: &Attempt,
+    call: &Call,
+    recovery: &mut Recovery,
+) -> pingora::Result<Outgoing> {
+    let provider = &attempt.upstream.provider;
+    recovery.prepare(call, provider.name(), provider.definition.supports_prefill(&attempt.model));
+    let call = recovery.prefilled().unwrap_or(call);
+    call.outgoing(attempt, &session.req_header().headers)
+}
+
+/// When an attempt must have committed. The time for all attempts is over with the first commit.
+fn deadline(context: &Context, recovery: &Recovery, total: Instant) -> Instant {
+    let overall = context.course.deadline.filter(|_| !recovery.has_begun());
+    overall.map_or(total, |overall| overall.min(total))
+}
+
 /// Relays a good answer.
-async fn committed(
+async fn relayed(
     session: &mut Session,
     context: &mut Context,
     call: &Call,
     upstream: &Upstream,
+    recovery: &mut Recovery,
     deadline: Instant,
     answer: Answer,
 ) -> Ended {
     let status = answer.header.status.as_u16();
-    let downstream = session.as_downstream_mut();
-    let relayed = match call.framing(&answer.header.headers) {
-        Some(framing) => relay::stream(downstream, context, call, upstream, framing, answer).await,
-        None => relay::plain(downstream, context, call, upstream, deadline, answer).await,
+    let framing = call.framing(&answer.header.headers);
+    if framing.is_none() && recovery.has_begun() {
+        let reason = "a whole answer can't go on where a stream broke off".to_owned();
+        return Ended::broken(Broken { class: ErrorClass::Truncated, reason });
+    }
+    if framing.is_some() && answer.is_opaque() {
+        let reason = "a stream in a content coding that is not known here".to_owned();
+        return Ended::broken(Broken { class: ErrorClass::Transport, reason });
+    }
+    let way = Way { session: session.as_downstream_mut(), context, call, upstream, deadline };
+    let relayed = match framing {
+        Some(framing) => relay::stream(way, framing, recovery, answer).await,
+        None => relay::plain(way, answer).await,
     };
     match relayed {
-        Relayed::Whole => {
-            context.settlement.answered(status, None);
+        Relayed::Whole(error) => {
+            context.settlement.answered(status, error);
+            context.settlement.recovered_from = recovery.from().cloned();
             if let Some(attempt) = &mut context.attempt {
-                attempt.succeed();
+                match error {
+                    None => attempt.succeed(),
+                    Some(class) => attempt.fail(class, Some(status), "the answer itself says so"),
+                }
             }
             Ended::Answered(Delivery::Whole)
         }
         Relayed::ClientGone => Ended::ClientGone,
-        Relayed::Uncommitted(broken) => Ended::broken(broken),
+        Relayed::Failed(failed) => Ended::Failed(failed),
         Relayed::Truncated(broken) => {
             context.settlement.answered(status, Some(broken.class));
-            context.settlement.truncated(broken.reason.clone());
+            context.settlement.truncated(broken.class, broken.reason.clone());
             if let Some(attempt) = &mut context.attempt {
                 attempt.fail(broken.class, Some(status), &broken.reason);
             }
@@ -187,6 +350,16 @@ async fn refused(session: &mut Session, upstream: &Upstream, mut answer: Answer)
     Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body }) }))
 }
 
+/// Ends a stream that broke off and that nobody could go on with.
+async fn break_off(session: &mut Session, context: &mut Context, call: &Call) -> Delivery {
+    let class = context.course.classes().next_back().unwrap_or(ErrorClass::Truncated);
+    context
+        .settlement
+        .truncated(ErrorClass::Truncated, format!("the stream could not be recovered: {class}"));
+    relay::say_truncated(session.as_downstream_mut(), call).await;
+    Delivery::CutOff
+}
+
 /// Gives the client what is left when no candidate answered: the provider's own words where there was but
 /// one to ask or the fault is the client's, else ours.
 async fn conclude(
@@ -201,6 +374,7 @@ async fn conclude(
             let status = translate::error::status(call.dialect(), header.status.as_u16());
             // A status of three digits is always one.
             let _ = header.set_status(status);
+            verdict::complete(&mut header);
             context.settlement.answered(status, Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {

@@ -2,7 +2,7 @@
 //!
 //! [`Gateway`] is the `ProxyHttp` of the house, behind its [`door`]. Its phases stay thin and name the next room,
 //! in the order in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`], [`exchange`]
-//! (with [`choose`], [`attempt`], [`relay`] and [`verdict`]), [`settle`]. Pass-through requests leave for
+//! (with [`choose`], [`attempt`], [`wire`], [`relay`], [`retry`] and [`verdict`]), [`settle`]. Pass-through requests leave for
 //! Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and the operations API are
 //! other rooms'.
 
@@ -15,6 +15,7 @@ pub mod clients;
 pub mod config;
 pub mod context;
 pub mod cors;
+pub mod course;
 pub mod door;
 pub mod exchange;
 pub mod headers;
@@ -25,6 +26,7 @@ mod models;
 pub mod passthrough;
 pub mod relay;
 pub mod reply;
+pub mod retry;
 pub mod routes;
 mod serve;
 pub mod settle;

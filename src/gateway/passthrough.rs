@@ -9,7 +9,7 @@ use super::context::Context;
 use super::headers;
 use super::mask::Pieces;
 use super::wire::{Broken, is_dead_connection};
-use crate::domain::{ErrorCode, Failure};
+use crate::domain::{ErrorClass, ErrorCode, Failure};
 use crate::providers::classify::classify;
 use crate::providers::routes::{Route, Target};
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
@@ -174,7 +174,7 @@ pub async fn failed(session: &mut ServerSession, context: &mut Context, error: &
         attempt.fail(broken.class, None, &broken.reason);
     }
     if session.response_written().is_some_and(|header| !header.status.is_informational()) {
-        context.settlement.truncated(broken.reason);
+        context.settlement.truncated(ErrorClass::Truncated, broken.reason);
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }
     let message = "the provider could not be reached; try again later";

@@ -32,6 +32,8 @@ pub struct Settlement {
     pub upstream_time: Duration,
     /// Whether the answer is a stream.
     pub stream: bool,
+    /// Who broke off, where another provider went on with the stream.
+    pub recovered_from: Option<Arc<str>>,
     client_left: bool,
     http_status: u16,
     status: Status,
@@ -57,6 +59,7 @@ impl Settlement {
             attempts: 0,
             upstream_time: Duration::ZERO,
             stream: false,
+            recovered_from: None,
             client_left: false,
             http_status: 0,
             status: Status::Error,
@@ -128,9 +131,9 @@ impl Settlement {
     }
 
     /// The answer broke off after it had begun.
-    pub fn truncated(&mut self, internal: String) {
+    pub fn truncated(&mut self, class: ErrorClass, internal: String) {
         self.status = Status::Error;
-        self.error = Some(ErrorClass::Truncated);
+        self.error = Some(class);
         self.internal = internal;
     }
 
@@ -141,10 +144,10 @@ impl Settlement {
         }
     }
 
-    /// What the answer used.
+    /// What the answer used, or one of the two parts of a recovered one.
     pub fn used(&mut self, tokens: TokenUsage, estimated: bool) {
-        self.tokens = tokens;
-        self.usage_estimated = estimated;
+        self.tokens = self.tokens + tokens;
+        self.usage_estimated |= estimated;
     }
 
     /// Says it. Later calls say nothing.
@@ -178,6 +181,7 @@ impl Settlement {
             attempts: self.attempts,
             cache: CACHE_BYPASS,
             stream: self.stream,
+            recovered_from: self.recovered_from.as_deref().unwrap_or_default(),
         }
         .emit(meters);
     }

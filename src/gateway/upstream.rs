@@ -1,12 +1,13 @@
 //! A provider as the data plane meets it: its connections, its meters, its last minute.
 
+use super::retry::budget::Budget;
 use super::unhurried::Unhurried;
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
 use crate::providers::config::Pool;
 use crate::providers::definition::Definition;
 use crate::providers::provider::Provider;
-use crate::stats::Minute;
+use crate::stats::{Minute, Outcomes};
 use arc_swap::ArcSwapOption;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
@@ -44,6 +45,10 @@ pub struct Upstream {
     pub minute: Minute,
     /// What went wrong last, in words for operators.
     pub last_error: ArcSwapOption<String>,
+    /// What further attempts it can bear.
+    pub budget: Budget,
+    /// How its attempts of the last moments ended.
+    pub recent: Outcomes,
     consecutive_failures: AtomicU64,
     idle_timeout: Duration,
     identity: Identity,
@@ -105,6 +110,8 @@ impl Upstream {
             meters,
             minute: Minute::new(now),
             last_error: ArcSwapOption::empty(),
+            budget: Budget::new(now),
+            recent: Outcomes::new(now),
             consecutive_failures: AtomicU64::new(0),
             idle_timeout: pool.idle_conn_timeout.get(),
         }
@@ -152,7 +159,8 @@ impl Upstream {
     }
 
     /// An attempt succeeded.
-    pub fn succeeded(&self) {
+    pub fn succeeded(&self, now: Instant) {
+        self.recent.observe(false, now);
         // Read first: in good times no core has to own the line.
         if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
             self.consecutive_failures.store(0, Ordering::Relaxed);
@@ -164,6 +172,7 @@ impl Upstream {
         if !class.is_provider_fault() {
             return;
         }
+        self.recent.observe(true, now);
         self.minute.observe_error(now);
         self.consecutive_failures.fetch_add(1, Ordering::Relaxed);
         self.last_error.store(Some(Arc::new(reason)));

@@ -3,17 +3,63 @@
 use super::call::Call;
 use super::choose;
 use super::context::Context;
+use super::course::Outcome;
+use super::wire::Broken;
 use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
+use crate::translate::frames;
 use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use pingora::http::ResponseHeader;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// When to come back if nobody said.
 pub const COME_BACK: Duration = Duration::from_secs(2);
 
+/// An attempt that came to nothing, or broke off where another may go on.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub broken: Broken,
+    /// The provider's own words, if it gave any.
+    pub refusal: Option<Refusal>,
+}
+
+impl Failed {
+    /// An error that an answer of 200 had inside: as if it had been answered as what it is.
+    pub fn inside(class: ErrorClass, header: &ResponseHeader, body: Bytes) -> Failed {
+        let mut header = header.clone();
+        // A status of three digits is always one, and this type a value that a header can have.
+        let _ = header.set_status(status_of(class));
+        let _ = header.insert_header(CONTENT_TYPE, JSON);
+        let broken = Broken { class, reason: format!("an error inside an answer of 200: {class}") };
+        Failed { broken, refusal: Some(Refusal { header, body }) }
+    }
+
+    /// The JSON of the frame that said it.
+    pub fn data_of(frame: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(&frames::data(frame))
+    }
+}
+
+/// The status that an error should have had.
+fn status_of(class: ErrorClass) -> u16 {
+    match class {
+        ErrorClass::RateLimit => 429,
+        ErrorClass::Overloaded => 503,
+        ErrorClass::Auth => 401,
+        ErrorClass::ModelNotFound => 404,
+        ErrorClass::ContextLength | ErrorClass::ContentFilter | ErrorClass::InvalidRequest => 400,
+        _ => 500,
+    }
+}
+
 /// A provider's error answer, kept until it is decided whose words the client gets.
+#[derive(Debug)]
 pub struct Refusal {
     /// Its header.
     pub header: ResponseHeader,
@@ -31,13 +77,13 @@ pub enum Verdict {
 
 /// Decides, from what was tried.
 pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
-    let Some(class) = context.classes().next_back() else {
+    let Some(class) = context.course.classes().next_back() else {
         return Verdict::OurWords(unavailable(context, call));
     };
     if class.is_client_fault() {
         return Verdict::TheirWords(class);
     }
-    if context.classes().all(|class| class == ErrorClass::Auth) {
+    if context.course.classes().all(|class| class == ErrorClass::Auth) {
         return Verdict::OurWords(credentials_exhausted(context, call));
     }
     let was_the_only_one = candidates(context).count() == 1;
@@ -45,7 +91,8 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     if was_the_only_one && last.is_some_and(is_readable) && class != ErrorClass::Auth {
         return Verdict::TheirWords(class);
     }
-    if was_the_only_one && class == ErrorClass::Timeout {
+    let is_late = context.course.time_left(Instant::now()).is_zero();
+    if is_late || was_the_only_one && class == ErrorClass::Timeout {
         let message = format!("no answer for model `{}` in time; try again later", call.model);
         return Verdict::OurWords(Failure::new(ErrorCode::Timeout, message).because(reasons(context)));
     }
@@ -54,7 +101,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
 
 /// Every candidate was tried.
 fn exhausted(context: &Context, call: &Call) -> Failure {
-    let all = |class| context.classes().all(|met| met == class);
+    let all = |class| context.course.classes().all(|met| met == class);
     let why = reasons(context);
     if all(ErrorClass::ModelNotFound) {
         let message = format!("no provider has the model `{}` any more: {why}", call.model);
@@ -62,10 +109,26 @@ fn exhausted(context: &Context, call: &Call) -> Failure {
     }
     if all(ErrorClass::RateLimit) {
         let message = format!("every provider of model `{}` limits its rate: {why}", call.model);
-        return Failure::new(ErrorCode::RateLimited, message).retry_after(COME_BACK);
+        return Failure::new(ErrorCode::RateLimited, message).retry_after(come_back(context));
     }
     let message = format!("no provider of model `{}` could answer: {why}; try again later", call.model);
-    Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(COME_BACK)
+    Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(come_back(context))
+}
+
+/// When the first provider that said so wants to be asked again.
+fn come_back(context: &Context) -> Duration {
+    let soonest = context.course.tried.iter().filter_map(|tried| tried.back_at).min();
+    soonest.map_or(COME_BACK, |at| at.saturating_duration_since(Instant::now()))
+}
+
+/// Completes a provider's error answer for the client: one that is to come back must know when.
+pub fn complete(header: &mut ResponseHeader) {
+    let says_when = header.headers.contains_key(RETRY_AFTER);
+    if !says_when && matches!(header.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    {
+        // A number is always a header's value.
+        let _ = header.insert_header(RETRY_AFTER, COME_BACK.as_secs());
+    }
 }
 
 /// Nobody could be tried at all.
@@ -102,7 +165,7 @@ fn reasons(context: &Context) -> String {
 }
 
 /// The targets that could be asked for this at all.
-fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
+pub fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
     let targets = context.route.as_ref().map_or(&[][..], |route| &route.targets);
     targets.iter().filter(|target| {
         let provider = context.snapshot.registry.provider(target.provider);
@@ -113,12 +176,20 @@ fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
 
 fn reason(context: &Context, target: &Target) -> String {
     let Some(provider) = context.snapshot.registry.provider(target.provider) else { return String::new() };
-    let tried =
-        context.tried.iter().rev().filter(|tried| tried.target == *target).find_map(|tried| tried.class);
-    let word = match (tried, provider.available(wall_clock::now())) {
-        (Some(class), _) => class.name(),
-        (None, Err(unavailable)) => unavailable.name(),
-        (None, Ok(())) => "not tried",
+    let outcomes = context.course.tried.iter().filter(|tried| tried.target == *target);
+    let failed = outcomes.clone().rev().find_map(|tried| match tried.outcome {
+        Outcome::Failed(class) => Some(class.name()),
+        Outcome::UnderWay | Outcome::Passed(_) => None,
+    });
+    let passed = outcomes.rev().find_map(|tried| match tried.outcome {
+        Outcome::Passed(word) => Some(word),
+        Outcome::UnderWay | Outcome::Failed(_) => None,
+    });
+    let word = match (failed, provider.available(wall_clock::now()), passed) {
+        (Some(class), ..) => class,
+        (None, Err(unavailable), _) => unavailable.name(),
+        (None, Ok(()), Some(word)) => word,
+        (None, Ok(()), None) => "not tried",
     };
     format!("{}: {word}", provider.name())
 }

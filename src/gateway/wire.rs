@@ -6,9 +6,10 @@
 
 use super::upstream::Upstream;
 use crate::domain::ErrorClass;
+use crate::translate::decoding::{self, Decoder};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::HOST;
+use http::header::{CONTENT_ENCODING, HOST};
 use http::{StatusCode, Uri, Version};
 use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -50,16 +51,51 @@ pub struct Answer {
     pub header: ResponseHeader,
     /// Whether it came before the request was sent to its end; the connection is of no further use then.
     pub is_early: bool,
+    /// What undoes the codings of the body, which nobody asked for; the header doesn't name them any more.
+    decoder: Option<Decoder>,
 }
 
 impl Answer {
-    /// The next piece of the body; `None` once it is complete. Cancel-safe.
+    fn new(link: Link, mut header: ResponseHeader, is_early: bool) -> Answer {
+        let decoder = codings(&header).and_then(|codings| Decoder::for_header(&codings).ok()).flatten();
+        if decoder.is_some() {
+            header.remove_header(&CONTENT_ENCODING);
+        }
+        Answer { link, header, is_early, decoder }
+    }
+
+    /// Whether the body is in a coding that is unknown here. What is plain can still be passed on, its header
+    /// with it, to a client who may know better; a stream, which has to be understood, can't.
+    pub fn is_opaque(&self) -> bool {
+        codings(&self.header).is_some_and(|codings| Decoder::for_header(&codings).is_err())
+    }
+
+    /// The next piece of the body, decoded; `None` once it is complete. Cancel-safe.
     ///
     /// # Errors
-    /// When the connection breaks, or is silent for longer than [`Answer::set_patience`] allows.
+    /// When the connection breaks, or is silent for longer than [`Answer::set_patience`] allows; when the body
+    /// is not what its header says.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
-        let read = async { self.link.session()?.read_response_body().await };
-        read.await.map_err(|error| Broken::from_pingora(&error))
+        loop {
+            if let Some(decoder) = &mut self.decoder {
+                // Before a piece is taken, so that none is lost to a cancellation.
+                tokio::task::consume_budget().await;
+                let piece = decoder.pull()?;
+                if !piece.is_empty() {
+                    return Ok(Some(piece));
+                }
+            }
+            let read = async { self.link.session()?.read_response_body().await };
+            let read = read.await.map_err(|error| Broken::from_pingora(&error))?;
+            match (&mut self.decoder, read) {
+                (None, read) => return Ok(read),
+                (Some(decoder), Some(chunk)) => decoder.push(chunk),
+                (Some(decoder), None) => {
+                    decoder.finish()?;
+                    return Ok(None);
+                }
+            }
+        }
     }
 
     /// How long a read may wait for the next bytes.
@@ -125,6 +161,13 @@ impl Drop for Link {
     }
 }
 
+/// The content codings of an answer, in one list.
+fn codings(header: &ResponseHeader) -> Option<String> {
+    let lines: Vec<&str> =
+        header.headers.get_all(CONTENT_ENCODING).iter().filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub struct Broken {
@@ -145,6 +188,12 @@ impl Broken {
             _ => ErrorClass::Transport,
         };
         Broken { class, reason: error.to_string() }
+    }
+}
+
+impl From<decoding::Broken> for Broken {
+    fn from(broken: decoding::Broken) -> Broken {
+        Broken { class: ErrorClass::Transport, reason: broken.to_string() }
     }
 }
 
@@ -176,7 +225,7 @@ pub async fn send(
                 if !link.is_h2() {
                     link.peer.group_key = pool;
                 }
-                return Ok(Answer { link, header, is_early });
+                return Ok(Answer::new(link, header, is_early));
             }
             Err(error) => error,
         };

@@ -53,6 +53,8 @@ pub struct RequestSettled<'a> {
     pub cache: &'a str,
     /// Whether the answer was a stream.
     pub stream: bool,
+    /// The provider that broke off where `provider` went on with the stream; empty if none did.
+    pub recovered_from: &'a str,
 }
 
 impl RequestSettled<'_> {
@@ -98,6 +100,7 @@ impl Source for RequestSettled<'_> {
         fields.put("http_status", self.http_status)?;
         fields.put("attempts", self.attempts)?;
         fields.put("stream", self.stream)?;
+        fields.unless_empty("recovered_from", self.recovered_from)?;
         fields.text("cache", self.cache)?;
         fields.if_some("ttft_ms", self.ttft.map(millis))?;
         fields.if_some("error_type", self.error.map(ErrorClass::name))?;
@@ -279,6 +282,7 @@ mod tests {
         attempts: 0,
         cache: "miss",
         stream: false,
+        recovered_from: "",
     };
 
     #[test]

@@ -245,6 +245,7 @@ mod tests {
             attempts: 1,
             cache: "miss",
             stream: false,
+            recovered_from: "",
         }
     }
 

@@ -5,6 +5,7 @@
 //! aggregators pass on each other's. This module is pure; it must not know what follows from a class.
 
 use crate::domain::ErrorClass::{self, *};
+use crate::translate::signs;
 use serde_json::Value;
 
 /// The longest error body that is read; of a longer one the status speaks alone.
@@ -83,19 +84,47 @@ pub fn classify(status: u16, body: Option<&[u8]>) -> ErrorClass {
     let clues = body.and_then(read).map(|body| Clues::of(&body)).unwrap_or_default();
     // "A server error" says no more than a status of 5xx, and less than 503 does.
     let says_more = |class: &ErrorClass| *class != ServerError || status < 500;
-    clues.class(status).filter(says_more).unwrap_or_else(|| by_status(status, &clues.message))
+    clues.class(Some(status)).filter(says_more).unwrap_or_else(|| by_status(status, &clues.message))
 }
 
-/// The class of an error inside an answer of 200: the whole body, or one event of a stream. `None` if
-/// it is no error.
-pub fn classify_inside(body: &[u8]) -> Option<ErrorClass> {
-    let body = read(body)?;
+/// What an answer of 200, or a frame of one, has inside instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// An error, as if its status had been one.
+    Error(ErrorClass),
+    /// Gemini's `promptFeedback.blockReason`: the prompt was refused by policy, in an answer that Gemini's clients
+    /// know how to read. It is passed on as it is.
+    Blocked,
+}
+
+/// What the JSON of an answer of 200, or of one frame of a stream (see [`crate::translate::frames::data`]), has
+/// inside; `None` if it is an answer. Parses all of it: [`signs::is_error`] says whether that is worth while.
+pub fn classify_inside(json: &[u8]) -> Option<Inside> {
+    let body = read(json)?;
     if body.pointer("/promptFeedback/blockReason").is_some_and(Value::is_string) {
-        return Some(ContentFilter);
+        return Some(Inside::Blocked);
     }
-    let clues = error_of(&body).map(|_| Clues::of(&body))?;
-    let status = clues.status.unwrap_or(500);
-    Some(clues.class(status).unwrap_or_else(|| by_status(status, &clues.message)))
+    let is_event = body.get("type").is_some_and(|kind| kind == "error" || kind == "response.failed");
+    if error_of(&body).is_none() && !is_event {
+        return None;
+    }
+    let clues = Clues::of(&body);
+    let status = clues.status.unwrap_or_else(|| clues.likely_status());
+    let class = clues.class(clues.status).unwrap_or_else(|| by_status(status, &clues.message));
+    Some(Inside::Error(class))
+}
+
+/// The class of a whole answer of 200 that is an error. Costs one substring search where nothing in it is called
+/// an error, and doesn't parse `"error": null`. Of an error that is too long to be read, nothing more is known.
+pub fn error_inside(body: &[u8]) -> Option<ErrorClass> {
+    if !signs::is_error(body) {
+        return None;
+    }
+    match classify_inside(body) {
+        Some(Inside::Error(class)) => Some(class),
+        Some(Inside::Blocked) => None,
+        None => Some(ServerError),
+    }
 }
 
 fn by_status(status: u16, message: &str) -> ErrorClass {
@@ -116,10 +145,16 @@ fn read(body: &[u8]) -> Option<Value> {
     if body.len() > MAX_ERROR_BODY { None } else { serde_json::from_slice(body).ok() }
 }
 
-/// The error of a body: `{"error": …}`, or the same in a list of one as Gemini's streams have it.
+/// The error of a body: `{"error": …}`, the same in a list of one as Gemini's streams have it, or in the
+/// `response` of the Responses API's events.
 fn error_of(body: &Value) -> Option<&Value> {
     let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
-    body.get("error").filter(|error| error.is_object() || error.is_string())
+    let says_something = |error: &&Value| match error {
+        Value::Object(fields) => !fields.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        _ => false,
+    };
+    [body.get("error"), body.pointer("/response/error")].into_iter().flatten().find(says_something)
 }
 
 /// What an error says of itself, in lower case.
@@ -147,8 +182,21 @@ impl Clues {
         }
     }
 
-    fn class(&self, status: u16) -> Option<ErrorClass> {
-        let speaks = status < 500;
+    /// The status that an error would have had, by the general words for errors of the request.
+    fn likely_status(&self) -> u16 {
+        let has = |accepts: fn(&str) -> bool| self.codes.iter().any(|code| accepts(code));
+        if has(|code| code.starts_with("not_found")) {
+            404
+        } else if has(|code| code.starts_with("invalid_")) {
+            400
+        } else {
+            500
+        }
+    }
+
+    /// The class by its words, under a status if there is one.
+    fn class(&self, status: Option<u16>) -> Option<ErrorClass> {
+        let speaks = status.is_none_or(|status| status < 500);
         let applies = |(at, word, _): &&(At, &str, ErrorClass)| match at {
             At::Code => self.codes.iter().any(|code| code == word),
             At::Message => speaks && self.message.contains(word),
@@ -468,22 +516,57 @@ mod tests {
 
     #[test]
     fn errors_inside_a_200_are_found_and_answers_are_none() {
+        let error = |class| Some(Inside::Error(class));
         let cases = [
             (
                 r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
-                Some(Overloaded),
+                error(Overloaded),
             ),
-            (r#"{"error":{"message":"Provider returned error","code":502}}"#, Some(ServerError)),
-            (r#"{"error":{"message":"Slow down","code":429}}"#, Some(RateLimit)),
-            (r#"{"error":"something broke"}"#, Some(ServerError)),
-            (r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{}}"#, Some(ContentFilter)),
+            (r#"{"error":{"message":"Provider returned error","code":502}}"#, error(ServerError)),
+            (r#"{"error":{"message":"it quotes: prompt is too long","code":502}}"#, error(ServerError)),
+            (r#"{"error":{"message":"Slow down","code":429}}"#, error(RateLimit)),
+            (r#"{"error":"something broke"}"#, error(ServerError)),
+            (r#"{"error":{"message":"prompt is too long"}}"#, error(ContextLength)),
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#,
+                error(InvalidRequest),
+            ),
+            (
+                r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#,
+                error(ModelNotFound),
+            ),
+            (r#"[{"error":{"code":503,"message":"no","status":"UNAVAILABLE"}}]"#, error(Overloaded)),
+            (
+                r#"{"type":"error","code":"rate_limit_exceeded","message":"no","param":null}"#,
+                error(RateLimit),
+            ),
+            (r#"{"type":"error","code":null,"message":"no"}"#, error(ServerError)),
+            (
+                r#"{"type":"response.failed","response":{"error":{"code":"invalid_prompt","message":"no"}}}"#,
+                error(ContentFilter),
+            ),
+            (r#"{"type":"response.failed","response":{"error":null}}"#, error(ServerError)),
+            (r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{}}"#, Some(Inside::Blocked)),
             (r#"{"id":"resp_1","status":"completed","error":null,"output":[]}"#, None),
+            (r#"{"type":"response.created","response":{"error":null}}"#, None),
             (r#"{"choices":[{"message":{"content":"prompt is too long"}}]}"#, None),
+            (r#"{"choices":[],"error":""}"#, None),
             ("not json", None),
         ];
-        for (body, class) in cases {
-            assert_eq!(classify_inside(body.as_bytes()), class, "{body}");
+        for (body, inside) in cases {
+            assert_eq!(classify_inside(body.as_bytes()), inside, "{body}");
+            let class = if let Some(Inside::Error(class)) = inside { Some(class) } else { None };
+            let is_whole = !body.contains("response.");
+            assert!(!is_whole || error_inside(body.as_bytes()) == class, "{body}");
         }
+    }
+
+    #[test]
+    fn an_error_too_long_to_be_read_is_one_all_the_same() {
+        let long = format!(r#"{{"error":{{"code":429,"message":"{}"}}}}"#, "x".repeat(MAX_ERROR_BODY));
+        assert_eq!(error_inside(long.as_bytes()), Some(ServerError));
+        let answer = format!(r#"{{"error": null,"output":"{}"}}"#, "x".repeat(MAX_ERROR_BODY));
+        assert_eq!(error_inside(answer.as_bytes()), None);
     }
 
     #[test]

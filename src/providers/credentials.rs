@@ -72,6 +72,13 @@ impl Credentials {
         self.entries.load().iter().any(|entry| entry.status(now) == EntryStatus::Active)
     }
 
+    /// Whether any may be used at this time that is `usable`, too.
+    pub fn any(&self, now: SystemTime, usable: impl Fn(&Entry) -> bool) -> bool {
+        let entries = self.entries.load();
+        let mut active = entries.iter().filter(|entry| entry.status(now) == EntryStatus::Active);
+        active.any(|entry| usable(entry))
+    }
+
     /// All of them with their status, in order.
     pub fn status(&self, now: SystemTime) -> Vec<(Arc<str>, EntryStatus)> {
         self.entries.load().iter().map(|entry| (Arc::clone(entry.label()), entry.status(now))).collect()

@@ -146,6 +146,22 @@ impl Definition {
         self.models.iter().find(|model| model.name == upstream)
     }
 
+    /// The tokens that fit a model's context, by the provider's own name for it, where the list says so. A model may
+    /// be listed under several aliases, and described once.
+    pub fn context_window(&self, upstream: &str) -> Option<u64> {
+        self.listed(upstream).find_map(|model| model.context_window)
+    }
+
+    /// Whether a model, by the provider's own name for it, is said to go on from a partial answer.
+    pub fn supports_prefill(&self, upstream: &str) -> bool {
+        self.listed(upstream).any(|model| model.supports_prefill)
+    }
+
+    /// A model's entries. Searched when a request has failed: a list of hundreds needs no index for that.
+    fn listed(&self, upstream: &str) -> impl Iterator<Item = &Model> {
+        self.models.iter().filter(move |model| model.name == upstream)
+    }
+
     /// What the routes need to know.
     pub(super) fn supplier(&self) -> Supplier {
         let supplied = |model: &Model| Supplied {
@@ -198,6 +214,22 @@ mod tests {
         let claude = Definition::new("claude", &settings).unwrap();
         assert_eq!((claude.dialect, claude.key_header), (Dialect::OpenAi, KeyHeader::Bearer));
         assert_eq!((claude.base.port, claude.keys), (9_001, vec![Secret::new("sk-mine")]));
+    }
+
+    #[test]
+    fn what_one_entry_says_of_a_model_holds_for_its_aliases() {
+        let model = |alias: &str, window, prefill| Model {
+            alias: Some(alias.to_owned()),
+            context_window: window,
+            supports_prefill: prefill,
+            ..Model::named("big")
+        };
+        let models = vec![model("a", None, false), model("b", Some(1_000_000), true), Model::named("small")];
+        let claude = Definition::new("claude", &Settings { models, ..Settings::default() }).unwrap();
+        assert_eq!((claude.context_window("big"), claude.supports_prefill("big")), (Some(1_000_000), true));
+        for unknown in ["small", "a", "other"] {
+            assert_eq!((claude.context_window(unknown), claude.supports_prefill(unknown)), (None, false));
+        }
     }
 
     #[test]

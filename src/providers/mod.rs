@@ -19,3 +19,4 @@ pub mod registry;
 pub mod resolve;
 pub mod routes;
 pub mod selector;
+pub mod skips;

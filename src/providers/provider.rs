@@ -6,6 +6,7 @@ use super::credential::Entry;
 use super::credentials::Credentials;
 use super::definition::Definition;
 use super::resolve::{Addresses, Resolver};
+use super::skips::Skips;
 use crate::balance::Candidate;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +21,7 @@ pub struct Provider {
     credentials: Arc<Credentials>,
     resolver: Arc<Resolver>,
     in_flight: Arc<AtomicU32>,
+    skips: Arc<Skips>,
 }
 
 /// Why a provider can't take a request now; the `reason` in status and error bodies.
@@ -46,8 +48,8 @@ impl Unavailable {
 
 impl Provider {
     /// The provider of this definition. It takes over from `previous`, the provider of its name before a
-    /// reload, what is still true: requests in flight always, addresses of the same host, credentials of
-    /// the same place and keys.
+    /// reload, what is still true: requests in flight always, addresses of the same host, credentials and
+    /// missing models of the same place and keys.
     pub(super) fn new(index: usize, definition: Definition, previous: Option<&Provider>) -> Provider {
         let base = &definition.base;
         let same_host = |old: &&Provider| {
@@ -56,13 +58,14 @@ impl Provider {
         let resolver = previous
             .filter(same_host)
             .map_or_else(|| Arc::new(Resolver::new(&base.host, base.port)), |old| Arc::clone(&old.resolver));
-        let credentials =
-            previous.filter(|old| old.definition.shares_credentials_with(&definition)).map_or_else(
-                || Arc::new(Credentials::new(entries(&definition, Vec::new()))),
-                |old| Arc::clone(&old.credentials),
-            );
+        let same = previous.filter(|old| old.definition.shares_credentials_with(&definition));
+        let credentials = same.map_or_else(
+            || Arc::new(Credentials::new(entries(&definition, Vec::new()))),
+            |old| Arc::clone(&old.credentials),
+        );
+        let skips = same.map(|old| Arc::clone(&old.skips)).unwrap_or_default();
         let in_flight = previous.map(|old| Arc::clone(&old.in_flight)).unwrap_or_default();
-        Provider { index, definition: Arc::new(definition), credentials, resolver, in_flight }
+        Provider { index, definition: Arc::new(definition), credentials, resolver, in_flight, skips }
     }
 
     /// The name under `providers:`.
@@ -73,6 +76,11 @@ impl Provider {
     /// Its credentials. A provider that needs none has one that adds nothing.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// The models that it said it doesn't have.
+    pub fn skips(&self) -> &Skips {
+        &self.skips
     }
 
     /// Where its addresses come from.
@@ -208,10 +216,12 @@ mod tests {
         assert_eq!((heavier.in_flight(), heavier.index), (1, 3));
         assert!(Arc::ptr_eq(&heavier.credentials, &old.credentials));
         assert!(Arc::ptr_eq(&heavier.resolver, &old.resolver));
+        assert!(Arc::ptr_eq(&heavier.skips, &old.skips));
 
         let new_key = Provider::new(0, definition(|s| s.api_key = Some(Secret::new("sk-2"))), Some(&old));
         assert_eq!(new_key.in_flight(), 1);
         assert!(!Arc::ptr_eq(&new_key.credentials, &old.credentials));
+        assert!(!Arc::ptr_eq(&new_key.skips, &old.skips), "another key may have other models");
         assert!(Arc::ptr_eq(&new_key.resolver, &old.resolver));
     }
 }

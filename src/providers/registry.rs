@@ -127,6 +127,13 @@ impl Registry {
         Some(target.cloned().unwrap_or(Target { provider: picked, upstream_model: None, rank: 0 }))
     }
 
+    /// How good a target is, lower being better: fallbacks come after a model's own targets, then the
+    /// provider's priority decides.
+    pub fn tier(&self, target: &Target) -> (u32, u32) {
+        let provider = self.providers.get(target.provider);
+        (target.rank, provider.map_or(u32::MAX, |provider| provider.definition.priority))
+    }
+
     /// Gives each provider the credentials that files hold for it. Files for others are the caller's to
     /// warn of: [`Auths::strangers`].
     pub fn take_auths(&self, auths: &Auths) {

@@ -16,17 +16,55 @@ pub const ANSWER: &str = "acorn amber anchor badge basil birch cabin candle ceda
 /// Bytes of text that count as one input token.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// The first `words` words of the answer; all of it where it has fewer.
-pub(super) fn first(words: usize) -> &'static str {
-    let end = ANSWER.match_indices(' ').nth(words.saturating_sub(1)).map_or(ANSWER.len(), |(at, _)| at);
-    if words == 0 { "" } else { &ANSWER[..end] }
+/// What a model says to one request: the answer, what a client left to say of it, and how far its limit goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Speech {
+    pub(super) text: &'static str,
+    pub(super) words: usize,
+    /// Whether the limit ended it.
+    pub(super) is_cut: bool,
 }
 
-/// The answer in the pieces that a stream sends: each word with the space before it.
-pub(super) fn pieces(words: usize) -> impl Iterator<Item = &'static str> {
-    let starts = std::iter::once(0).chain(ANSWER.match_indices(' ').map(|(at, _)| at));
-    let ends = ANSWER.match_indices(' ').map(|(at, _)| at).chain(std::iter::once(ANSWER.len()));
-    starts.zip(ends).take(words).map(|(start, end)| &ANSWER[start..end])
+impl Speech {
+    /// The first words of the answer.
+    pub(super) fn of(words: usize) -> Speech {
+        if words >= ANSWER_WORDS { Speech::WHOLE } else { Speech::limited(ANSWER, words) }
+    }
+
+    /// The words that follow what the client has put into the model's mouth, or the usual answer where that
+    /// isn't how the answer begins. The space between the two is the model's, unless the client sent one.
+    pub(super) fn after(prefill: &str, words: usize) -> Speech {
+        let said = prefill.trim_end();
+        match ANSWER.strip_prefix(said) {
+            Some(rest) if said.len() < prefill.len() => Speech::limited(rest.trim_start(), words),
+            Some(rest) => Speech::limited(rest, words),
+            None => Speech::of(words),
+        }
+    }
+
+    /// It in the pieces that a stream sends: each word with the space before it.
+    pub(super) fn pieces(self) -> impl Iterator<Item = &'static str> {
+        pieces(self.text)
+    }
+
+    const WHOLE: Speech = Speech { text: ANSWER, words: ANSWER_WORDS, is_cut: false };
+
+    fn limited(text: &'static str, limit: usize) -> Speech {
+        let end = pieces(text).take(limit).map(str::len).sum();
+        let said = &text[..end];
+        Speech { text: said, words: pieces(said).count(), is_cut: end < text.len() }
+    }
+}
+
+/// A part of the answer, cut before each space.
+pub(super) fn pieces(text: &'static str) -> impl Iterator<Item = &'static str> {
+    let mut left = text;
+    std::iter::from_fn(move || {
+        let end = left.match_indices(' ').map(|(at, _)| at).find(|at| *at > 0).unwrap_or(left.len());
+        let (piece, rest) = left.split_at(end);
+        left = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// The tokens that so many bytes of input count as: at least one.
@@ -63,16 +101,32 @@ mod tests {
 
     #[test]
     fn the_pieces_are_the_answer() {
-        assert_eq!(pieces(ANSWER_WORDS).collect::<String>(), ANSWER);
-        assert_eq!(pieces(ANSWER_WORDS).count(), ANSWER_WORDS);
-        assert_eq!(pieces(2).collect::<Vec<_>>(), ["acorn", " amber"]);
+        assert_eq!(pieces(ANSWER).collect::<String>(), ANSWER);
+        assert_eq!(pieces(ANSWER).count(), ANSWER_WORDS);
+        assert_eq!(Speech::of(2).pieces().collect::<Vec<_>>(), ["acorn", " amber"]);
     }
 
     #[test]
     fn a_limit_cuts_between_words() {
-        assert_eq!((first(0), first(1), first(2)), ("", "acorn", "acorn amber"));
-        assert_eq!((first(ANSWER_WORDS), first(ANSWER_WORDS + 1)), (ANSWER, ANSWER));
-        assert_eq!(first(ANSWER_WORDS - 1).len() + " walnut".len(), ANSWER.len());
+        let one_less = Speech::of(ANSWER_WORDS - 1);
+        assert_eq!((one_less.words, one_less.is_cut), (ANSWER_WORDS - 1, true));
+        assert_eq!(one_less.text.len() + " walnut".len(), ANSWER.len());
+        assert_eq!(Speech::of(ANSWER_WORDS), Speech::limited(ANSWER, ANSWER_WORDS));
+        assert_eq!(Speech::of(ANSWER_WORDS + 1), Speech::WHOLE);
+    }
+
+    #[test]
+    fn a_prefill_is_gone_on_from() {
+        let after = |prefill, words| Speech::after(prefill, words).text;
+        assert_eq!(after("acorn amber", 2), " anchor badge");
+        assert_eq!(after("acorn amber ", 2), "anchor badge");
+        assert_eq!(after("acorn am", 2), "ber anchor", "a word that was torn is finished");
+        assert_eq!(after("birch", 1), "acorn", "another text is no beginning of the answer");
+        assert_eq!(after("", ANSWER_WORDS), ANSWER);
+        assert_eq!(Speech::after(ANSWER, 1), Speech { text: "", words: 0, is_cut: false });
+        let forty = Speech::of(40);
+        let rest = Speech::after(forty.text, ANSWER_WORDS);
+        assert_eq!(([forty.text, rest.text].concat().as_str(), rest.words), (ANSWER, 20));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! Shapes: the vendor's API reference, version 2023-06-01.
 
-use super::answer::{ANSWER_WORDS, first, input_tokens, pieces, text_bytes};
+use super::answer::{Speech, input_tokens, text_bytes};
+use super::prefill::prefill;
 use super::rate_limit::Allowance;
 use super::reply::{Events, Refusal, Reply, Template};
 use super::route::{Body, Call, Route, missing, word_limit};
-use crate::domain::wall_clock;
+use crate::domain::{Dialect, wall_clock};
 use serde_json::{Value, json};
 
 /// The endpoints.
@@ -53,9 +54,14 @@ fn message(call: &Call<'_>) -> Result<Reply, Refusal> {
     if limit.is_null() {
         return Err(missing("max_tokens"));
     }
-    let words = word_limit(limit)?;
+    if prefill(Dialect::Anthropic, &call.json).is_some_and(|said| said.ends_with(char::is_whitespace)) {
+        return Err(Refusal::invalid(
+            "messages: final assistant content cannot end with trailing whitespace",
+        ));
+    }
+    let speech = call.speech(Dialect::Anthropic, word_limit(limit)?);
     let id = format!("msg_{}", call.id);
-    Ok(if call.wants_stream() { stream(&id, model, input, words) } else { whole(&id, model, input, words) })
+    Ok(if call.wants_stream() { stream(&id, model, input, speech) } else { whole(&id, model, input, speech) })
 }
 
 /// What an answer and a count of tokens have in common: the model, and the tokens that went in.
@@ -69,8 +75,8 @@ fn question<'a>(call: &'a Call<'_>) -> Result<(&'a str, usize), Refusal> {
     Ok((model, input_tokens(bytes)))
 }
 
-fn stop_reason(words: usize) -> &'static str {
-    if words < ANSWER_WORDS { "max_tokens" } else { "end_turn" }
+fn stop_reason(speech: Speech) -> &'static str {
+    if speech.is_cut { "max_tokens" } else { "end_turn" }
 }
 
 fn usage(input: usize, output: usize) -> Value {
@@ -83,21 +89,21 @@ fn usage(input: usize, output: usize) -> Value {
     })
 }
 
-fn whole(id: &str, model: &str, input: usize, words: usize) -> Reply {
+fn whole(id: &str, model: &str, input: usize, speech: Speech) -> Reply {
     let message = json!({
         "id": id,
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": [{"type": "text", "text": first(words)}],
-        "stop_reason": stop_reason(words),
+        "content": [{"type": "text", "text": speech.text}],
+        "stop_reason": stop_reason(speech),
         "stop_sequence": null,
-        "usage": usage(input, words),
+        "usage": usage(input, speech.words),
     });
-    Reply::json(200, &message)
+    Reply::json(200, &message).saying(speech.text)
 }
 
-fn stream(id: &str, model: &str, input: usize, words: usize) -> Reply {
+fn stream(id: &str, model: &str, input: usize, speech: Speech) -> Reply {
     let mut events = Events::new();
     let mut event = |data: Value| events.event(data["type"].as_str(), &data);
     let message = json!({
@@ -115,15 +121,15 @@ fn stream(id: &str, model: &str, input: usize, words: usize) -> Reply {
     event(json!({"type": "ping"}));
     let delta = json!({"type": "text_delta", "text": Template::GAP});
     let delta = Template::new(&json!({"type": "content_block_delta", "index": 0, "delta": delta}));
-    for word in pieces(words) {
+    for word in speech.pieces() {
         events.word(&delta, Some("content_block_delta"), word);
     }
     let mut event = |data: Value| events.event(data["type"].as_str(), &data);
     event(json!({"type": "content_block_stop", "index": 0}));
     event(json!({
         "type": "message_delta",
-        "delta": {"stop_reason": stop_reason(words), "stop_sequence": null},
-        "usage": {"output_tokens": words},
+        "delta": {"stop_reason": stop_reason(speech), "stop_sequence": null},
+        "usage": {"output_tokens": speech.words},
     }));
     event(json!({"type": "message_stop"}));
     Reply::events(events)

@@ -2,10 +2,11 @@
 //!
 //! Shapes: the vendor's API reference, versions v1 and v1beta, which are one here.
 
-use super::answer::{ANSWER_WORDS, first, input_tokens, pieces, text_bytes};
+use super::answer::{Speech, input_tokens, text_bytes};
 use super::openai::vector;
 use super::reply::{Events, Piece, Refusal, Reply, Template};
 use super::route::{Body, Call, Route, missing, word_limit};
+use crate::domain::Dialect;
 use serde_json::{Value, json};
 
 /// The endpoints.
@@ -54,7 +55,9 @@ pub(super) fn error(refusal: &Refusal) -> Value {
     let mut error = json!({"code": refusal.status, "message": refusal.message, "status": status});
     if let Some(seconds) = refusal.retry_after {
         let kind = "type.googleapis.com/google.rpc.RetryInfo";
-        error["details"] = json!([{"@type": kind, "retryDelay": format!("{seconds}s")}]);
+        let exact = refusal.retry_after_ms.map(|ms| format!("{}.{:03}s", ms / 1_000, ms % 1_000));
+        let delay = exact.unwrap_or_else(|| format!("{seconds}s"));
+        error["details"] = json!([{"@type": kind, "retryDelay": delay}]);
     } else if refusal.code == Some(INVALID_KEY) {
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         error["details"] = json!([{"@type": kind, "reason": INVALID_KEY, "domain": "googleapis.com"}]);
@@ -65,22 +68,22 @@ pub(super) fn error(refusal: &Refusal) -> Value {
 /// The reason in the details of the error that an unknown key gets, with status 400.
 pub(super) const INVALID_KEY: &str = "API_KEY_INVALID";
 
-/// A question, read: the tokens that went in, and the words that may come out.
+/// A question, read: the tokens that went in, and what comes out.
 struct Question<'a> {
     call: &'a Call<'a>,
     input: usize,
-    words: usize,
+    speech: Speech,
 }
 
 impl<'a> Question<'a> {
     fn read(call: &'a Call<'a>) -> Result<Question<'a>, Refusal> {
-        let settings = &call.json["generationConfig"];
+        let limit = word_limit(&call.json["generationConfig"]["maxOutputTokens"])?;
         let input = prompt_tokens(&call.json)?;
-        Ok(Question { call, input, words: word_limit(&settings["maxOutputTokens"])? })
+        Ok(Question { call, input, speech: call.speech(Dialect::Gemini, limit) })
     }
 
     fn finish_reason(&self) -> &'static str {
-        if self.words < ANSWER_WORDS { "MAX_TOKENS" } else { "STOP" }
+        if self.speech.is_cut { "MAX_TOKENS" } else { "STOP" }
     }
 
     fn response(&self, text: &str, finish_reason: Option<&str>, output: Option<usize>) -> Value {
@@ -107,11 +110,13 @@ impl<'a> Question<'a> {
     /// The responses of a stream in order, as JSON texts: a word each, the last with the finish reason.
     fn parts(&self) -> impl Iterator<Item = String> {
         let template = Template::new(&self.response(Template::GAP, None, None));
-        pieces(self.words).enumerate().map(move |(index, word)| {
-            if index + 1 < self.words {
+        // With nothing left to say, the finish reason still comes.
+        let nothing = (self.speech.words == 0).then_some("");
+        self.speech.pieces().chain(nothing).enumerate().map(move |(index, word)| {
+            if index + 1 < self.speech.words {
                 template.with(word)
             } else {
-                self.response(word, Some(self.finish_reason()), Some(self.words)).to_string()
+                self.response(word, Some(self.finish_reason()), Some(self.speech.words)).to_string()
             }
         })
     }
@@ -128,27 +133,47 @@ fn prompt_tokens(body: &Value) -> Result<usize, Refusal> {
 
 fn generate(call: &Call<'_>) -> Result<Reply, Refusal> {
     let question = Question::read(call)?;
-    let (text, words) = (first(question.words), question.words);
-    Ok(Reply::json(200, &question.response(text, Some(question.finish_reason()), Some(words))))
+    let Speech { text, words, .. } = question.speech;
+    let response = question.response(text, Some(question.finish_reason()), Some(words));
+    Ok(Reply::json(200, &response).saying(text))
 }
 
-/// With `alt=sse` events, else one JSON array that grows.
+/// What a prompt gets that the vendor's filter stops: an answer without candidates.
+pub(super) fn blocked(call: &Call<'_>) -> Result<Reply, Refusal> {
+    let input = prompt_tokens(&call.json)?;
+    let response = json!({
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": {"promptTokenCount": input, "totalTokenCount": input},
+        "modelVersion": call.parameter,
+        "responseId": call.id,
+    });
+    if !call.request.path.ends_with(":streamGenerateContent") {
+        return Ok(Reply::json(200, &response));
+    }
+    Ok(streamed(call, std::iter::once(response.to_string()), false))
+}
+
 fn stream(call: &Call<'_>) -> Result<Reply, Refusal> {
     let question = Question::read(call)?;
+    Ok(streamed(call, question.parts(), true))
+}
+
+/// Responses one after the other: with `alt=sse` events, else one JSON array that grows.
+fn streamed(call: &Call<'_>, parts: impl Iterator<Item = String>, are_tokens: bool) -> Reply {
     if call.request.parameter("alt") == Some("sse") {
         let mut events = Events::with_crlf();
-        for part in question.parts() {
-            events.token_text(&part);
+        for part in parts {
+            events.push(None, &part, are_tokens);
         }
-        return Ok(Reply::events(events));
+        return Reply::events(events);
     }
     let mut array: Vec<Piece> = Vec::new();
-    for part in question.parts() {
+    for part in parts {
         let before = if array.is_empty() { "[" } else { ",\r\n" };
-        array.push(Piece { bytes: [before, &part].concat().into_bytes(), is_token: true });
+        array.push(Piece { bytes: [before, &part].concat().into_bytes(), is_token: are_tokens });
     }
     array.push(Piece { bytes: b"]".to_vec(), is_token: false });
-    Ok(Reply::pieces("application/json; charset=UTF-8", array))
+    Reply::pieces("application/json; charset=UTF-8", array)
 }
 
 /// Counts the contents, or those of a whole request.

@@ -28,6 +28,10 @@ pub struct Options {
     pub latency: Latency,
     /// The wait before each further token of a stream. Default: zero, everything at once.
     pub token_interval: Duration,
+    /// What the times of the [`SCENARIOS`](super::SCENARIOS) named `fault-…` are multiplied by, so that tests
+    /// need not wait. Header `retry-after` stays in whole seconds and is joined by `retry-after-ms`. A number
+    /// that is not above 0 or makes times too long to count leaves them as they are. Default: 1.
+    pub time_scale: f64,
     /// Requests that each minute may bring; 429 beyond. Default: no limit.
     pub rate_limit: Option<u32>,
     /// The keys that are accepted. Default: none, and no key is asked for.
@@ -44,6 +48,17 @@ pub struct Options {
     pub seed: Option<u64>,
 }
 
+impl Options {
+    /// A fault's time, on this provider's scale.
+    pub(super) fn scaled(&self, time: Duration) -> Duration {
+        if self.time_scale > 0.0 {
+            Duration::try_from_secs_f64(time.as_secs_f64() * self.time_scale).unwrap_or(time)
+        } else {
+            time
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -52,6 +67,7 @@ impl Default for Options {
             threads: 1,
             latency: Latency::NONE,
             token_interval: Duration::ZERO,
+            time_scale: 1.0,
             rate_limit: None,
             api_keys: Vec::new(),
             behaviour: Behaviour::Normal,

@@ -1,6 +1,5 @@
 //! An answer before it is on the wire: what the dialects make, and what faults change.
 
-use super::answer::{ANSWER, first};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -14,8 +13,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) content: Content,
-    /// The units of content (bytes of a whole body, pieces of a stream) after which the connection breaks.
-    pub(super) cut: Option<usize>,
+    /// The words of the answer that a whole body has, where faults find them; none in most.
+    pub(super) text: &'static str,
 }
 
 /// What an answer carries.
@@ -42,44 +41,21 @@ impl Reply {
 
     pub(super) fn whole(status: u16, media_type: &'static str, body: Vec<u8>) -> Reply {
         let headers = vec![("content-type", media_type.to_owned())];
-        Reply { status, headers, content: Content::Whole(body), cut: None }
+        Reply { status, headers, content: Content::Whole(body), text: "" }
     }
 
     pub(super) fn pieces(media_type: &'static str, pieces: Vec<Piece>) -> Reply {
         let headers = vec![("content-type", media_type.to_owned()), ("cache-control", "no-cache".to_owned())];
-        Reply { status: 200, headers, content: Content::Pieces(pieces), cut: None }
+        Reply { status: 200, headers, content: Content::Pieces(pieces), text: "" }
     }
 
     pub(super) fn events(events: Events) -> Reply {
         Reply::pieces("text/event-stream; charset=utf-8", events.pieces)
     }
 
-    /// The same, but the connection breaks after so many words of the answer.
-    pub(super) fn cut_after(self, words: usize) -> Reply {
-        let cut = match &self.content {
-            Content::Whole(body) => end_of(first(words), body),
-            Content::Pieces(pieces) => pieces
-                .iter()
-                .enumerate()
-                .filter(|(_, piece)| piece.is_token)
-                .nth(words)
-                .map_or(pieces.len(), |(at, _)| at),
-            Content::WebSocket => 0,
-        };
-        Reply { cut: Some(cut), ..self }
-    }
-
-    /// The same, with the answer's text repeated until the body has at least so many bytes.
-    pub(super) fn enlarged_to(mut self, size: usize) -> Reply {
-        if let Content::Whole(body) = &mut self.content
-            && body.len() < size
-        {
-            let again = format!(" {ANSWER}");
-            let end = end_of(ANSWER, body);
-            let text = again.repeat((size - body.len()).div_ceil(again.len()));
-            body.splice(end..end, text.into_bytes());
-        }
-        self
+    /// The same, with the words of the answer that its body has.
+    pub(super) fn saying(self, text: &'static str) -> Reply {
+        Reply { text, ..self }
     }
 }
 
@@ -114,17 +90,18 @@ impl Events {
         self.push(None, data, false);
     }
 
-    /// An event that carries a token, rendered already.
-    pub(super) fn token_text(&mut self, data: &str) {
-        self.push(None, data, true);
-    }
-
     /// A token event that differs from others in one word only.
     pub(super) fn word(&mut self, template: &Template, name: Option<&str>, word: &str) {
         self.push(name, &template.with(word), true);
     }
 
-    fn push(&mut self, name: Option<&str>, data: &str, is_token: bool) {
+    /// The bytes of all events.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.pieces.into_iter().flat_map(|piece| piece.bytes).collect()
+    }
+
+    /// An event, rendered already.
+    pub(super) fn push(&mut self, name: Option<&str>, data: &str, is_token: bool) {
         let mut bytes = Vec::with_capacity(data.len() + name.map_or(0, str::len) + 20);
         if let Some(name) = name {
             bytes.extend_from_slice(b"event: ");
@@ -170,21 +147,18 @@ pub(super) struct Refusal {
     pub(super) message: Cow<'static, str>,
     /// Seconds until the client may come back.
     pub(super) retry_after: Option<u64>,
+    /// The same to the millisecond, where that is another time.
+    pub(super) retry_after_ms: Option<u128>,
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { status, code: None, message: message.into(), retry_after: None }
+        Refusal { status, code: None, message: message.into(), retry_after: None, retry_after_ms: None }
     }
 
     pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal::new(400, message)
     }
-}
-
-/// Where a part of the answer ends in a body; the body's own end where it isn't in there.
-fn end_of(part: &str, body: &[u8]) -> usize {
-    memchr::memmem::find(body, part.as_bytes()).map_or(body.len(), |at| at + part.len())
 }
 
 fn json_text(data: &impl Serialize) -> String {
@@ -203,22 +177,6 @@ mod tests {
         let filled: Value = serde_json::from_str(&template.with(" acorn")).unwrap();
         assert_eq!(filled["model"], "\u{1}\u{2}x");
         assert_eq!(filled["text"], " acorn");
-    }
-
-    #[test]
-    fn an_answer_can_be_cut_between_words_and_enlarged() {
-        let body = || Reply::json(200, &json!({"text": ANSWER}));
-        assert_eq!(body().cut_after(2).cut, Some(r#"{"text":"acorn amber"#.len()));
-        let mut events = Events::new();
-        events.event(None, &json!({}));
-        events.token_text("acorn");
-        events.token_text(" amber");
-        assert_eq!(Reply::events(events).cut_after(1).cut, Some(2), "the opening event and one word");
-
-        let Content::Whole(large) = body().enlarged_to(1_000).content else { panic!("a whole body") };
-        let text: Value = serde_json::from_slice(&large).unwrap();
-        assert_eq!(text["text"], [ANSWER; 3].join(" "));
-        assert!(large.len() >= 1_000);
     }
 
     #[test]

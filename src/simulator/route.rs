@@ -2,6 +2,8 @@
 //!
 //! The endpoints themselves are rows of the dialects' `ROUTES`.
 
+use super::answer::Speech;
+use super::prefill::prefill;
 use super::reply::{Refusal, Reply};
 use super::wire::Request;
 use super::{answer, anthropic, gemini, openai};
@@ -59,6 +61,11 @@ impl Call<'_> {
         }
     }
 
+    /// What the model says, of the words that its limit allows.
+    pub(super) fn speech(&self, dialect: Dialect, words: usize) -> Speech {
+        prefill(dialect, &self.json).map_or_else(|| Speech::of(words), |said| Speech::after(&said, words))
+    }
+
     pub(super) fn wants_stream(&self) -> bool {
         self.json["stream"].as_bool().unwrap_or(false)
     }
@@ -113,6 +120,15 @@ fn routes(dialect: Dialect) -> &'static [Route] {
         Dialect::OpenAi => &openai::ROUTES,
         Dialect::Anthropic => &anthropic::ROUTES,
         Dialect::Gemini => &gemini::ROUTES,
+    }
+}
+
+/// An error as the dialect's vendor writes it.
+pub(super) fn error(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Value {
+    match dialect {
+        Dialect::OpenAi => openai::error(refusal),
+        Dialect::Anthropic => anthropic::error(refusal, request_id),
+        Dialect::Gemini => gemini::error(refusal),
     }
 }
 

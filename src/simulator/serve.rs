@@ -3,6 +3,8 @@
 use super::echo;
 use super::options::Behaviour;
 use super::reply::{Content, Piece, Reply};
+use super::scenarios::asked_early;
+use super::script::{After, WRITE_SIZE};
 use super::service::{Plan, Service};
 use super::transcript::Ending;
 use super::wire::{Connection, Gone, Head, ReadError, Request};
@@ -14,9 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How long accepting rests after it failed, as it does when file descriptors run out.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
-
-/// Bytes of pieces without a pace that are put together before they are written.
-const WRITE_SIZE: usize = 64 << 10;
 
 /// Accepts connections for ever.
 pub(super) async fn accept(listener: TcpListener, service: Arc<Service>) {
@@ -43,7 +42,7 @@ fn open(stream: TcpStream, service: &Arc<Service>) {
     tokio::spawn(async move {
         let service = Arc::clone(&open.0);
         // Nothing is lost with the error: the connection broke, which the transcript says.
-        let _ = converse(Connection::new(stream), &service, number).await;
+        let _ = converse(Connection::new(stream, asked_early), &service, number).await;
         drop(open);
     });
 }
@@ -87,31 +86,55 @@ async fn converse(mut connection: Connection, service: &Service, number: u64) ->
                 service.transcript.end(place, ending);
             }
         };
-        let (wait, reply) = match service.plan(&request, now) {
-            Plan::Reply(wait, reply) => (wait, reply),
-            Plan::Reset => {
-                end(Ending::Broken(Instant::now()));
+        let plan = service.plan(&request, now);
+        let (status, after) =
+            match carry_out(&mut connection, &request, plan, service.options.token_interval).await {
+                Ok(done) => done,
+                Err(gone) => {
+                    end(Ending::ClientClosed(Instant::now()));
+                    return Err(gone);
+                }
+            };
+        end(match after {
+            After::Break | After::Reset => Ending::Broken(Instant::now()),
+            _ => Ending::Answered(status, Instant::now()),
+        });
+        match after {
+            After::Keep if request.stopped_by.is_none() => {}
+            // What is left of this request is no next one.
+            After::Keep | After::Drain => {
+                connection.drain().await;
+                return Ok(());
+            }
+            After::CloseAtNext => return connection.next_bytes().await,
+            After::Reset => {
                 connection.reset();
                 return Ok(());
             }
-        };
-        let (status, is_cut) = (reply.status, reply.cut.is_some());
-        match deliver(&mut connection, &request, reply, wait, service.options.token_interval).await {
-            Ok(_) if is_cut => {
-                end(Ending::Broken(Instant::now()));
-                return Ok(());
-            }
-            Ok(keep) => {
-                end(Ending::Answered(status, Instant::now()));
-                if !keep {
-                    return Ok(());
-                }
-            }
-            Err(gone) => {
-                end(Ending::ClientClosed(Instant::now()));
-                return Err(gone);
-            }
+            After::Close | After::Break => return Ok(()),
         }
+    }
+}
+
+/// Does what was planned. Says which status was answered, and what is to become of the connection.
+async fn carry_out(
+    connection: &mut Connection,
+    request: &Request,
+    plan: Plan,
+    token_interval: Duration,
+) -> Result<(u16, After), Gone> {
+    match plan {
+        Plan::Reply(wait, reply) => {
+            let status = reply.status;
+            let keep = deliver(connection, request, reply, wait, token_interval).await?;
+            Ok((status, if keep { After::Keep } else { After::Close }))
+        }
+        Plan::Script(script) => {
+            let status = script.status;
+            Ok((status, script.play(connection, request).await?))
+        }
+        Plan::Ignore => Err(connection.outlast_client().await),
+        Plan::Reset => Ok((0, After::Reset)),
     }
 }
 
@@ -134,13 +157,10 @@ async fn deliver(
 ) -> Result<bool, Gone> {
     connection.pause(wait).await?;
     let head = Head { status: reply.status, headers: &reply.headers };
-    match (reply.content, reply.cut) {
-        (Content::Whole(body), None) => connection.write_whole(request, &head, &body).await,
-        (Content::Whole(body), Some(cut)) => connection.write_torn(&head, &body, cut).await,
-        (Content::Pieces(pieces), cut) => {
-            deliver_pieces(connection, request, &head, &pieces, cut, token_interval).await
-        }
-        (Content::WebSocket, _) => {
+    match reply.content {
+        Content::Whole(body) => connection.write_whole(request, &head, &body).await,
+        Content::Pieces(pieces) => deliver_pieces(connection, request, &head, &pieces, token_interval).await,
+        Content::WebSocket => {
             connection.write_head(&head).await?;
             echo::echo_frames(connection).await?;
             Ok(false)
@@ -153,12 +173,11 @@ async fn deliver_pieces(
     request: &Request,
     head: &Head<'_>,
     pieces: &[Piece],
-    cut: Option<usize>,
     token_interval: Duration,
 ) -> Result<bool, Gone> {
-    let mut body = connection.begin_pieces(request, head).await?;
+    let mut body = connection.begin_pieces(request, head);
     let mut has_sent_token = false;
-    for piece in &pieces[..cut.unwrap_or(pieces.len())] {
+    for piece in pieces {
         if piece.is_token && has_sent_token && !token_interval.is_zero() {
             body.pause(token_interval).await?;
         }
@@ -167,10 +186,6 @@ async fn deliver_pieces(
         if body.pending() >= WRITE_SIZE {
             body.flush().await?;
         }
-    }
-    if cut.is_some() {
-        body.flush().await?;
-        return Ok(false);
     }
     body.end().await
 }

@@ -3,10 +3,12 @@
 //! Decides everything before a byte is written; [`super::serve`] carries it out.
 
 use super::options::{Behaviour, Options};
+use super::prefill::prefill;
 use super::rate_limit::{Allowance, RateLimit};
 use super::reply::{Content, Refusal, Reply};
 use super::route::{Body, Call, Target};
-use super::scenarios::{Fault, fault_of};
+use super::scenarios::{Act, Bend, Complaint, Memory, Scene, When, act_on};
+use super::script::Script;
 use super::transcript::Transcript;
 use super::wire::Request;
 use super::{anthropic, credentials, echo, gemini, openai, route};
@@ -26,13 +28,28 @@ pub(super) struct Service {
     behaviour: Mutex<Behaviour>,
     rate_limit: Option<Mutex<RateLimit>>,
     random: Mutex<fastrand::Rng>,
+    memory: Memory,
 }
 
 /// What to do about a request.
 pub(super) enum Plan {
     /// Answer, after a wait.
     Reply(Duration, Reply),
+    /// Answer, but not well.
+    Script(Script),
+    /// Say nothing.
+    Ignore,
     /// Reset the connection.
+    Reset,
+}
+
+/// What a request gets that is not refused.
+enum Answer {
+    /// An answer, after a wait.
+    Reply(Duration, Reply),
+    /// An answer that a fault bends.
+    Bent(Duration, Reply, Bend),
+    Ignored,
     Reset,
 }
 
@@ -46,6 +63,7 @@ impl Service {
             behaviour: Mutex::new(options.behaviour),
             rate_limit: options.rate_limit.map(|limit| Mutex::new(RateLimit::per_minute(limit))),
             random: Mutex::new(options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)),
+            memory: Memory::default(),
             options,
         }
     }
@@ -71,16 +89,25 @@ impl Service {
         let mut allowance = None;
         let answered = match self.failure_now(request) {
             Some(Behaviour::Reset) => return Plan::Reset,
-            Some(Behaviour::Status(status)) => Err(simulated(status)),
+            Some(Behaviour::Status(status)) => {
+                Err(Complaint::Status(status).refusal(dialect, "", &self.options))
+            }
             _ => self
                 .admit(request, dialect, now, &mut allowance)
-                .and_then(|()| self.answer(request, &target, &id)),
+                .and_then(|()| self.answer(request, &target, &id, now)),
         };
-        let (wait, reply) = match answered {
-            Ok((wait, reply)) => (wait, reply),
-            Err(refusal) => (Duration::ZERO, refused(dialect, &refusal, &id)),
+        let (wait, reply, bend) = match answered {
+            Ok(Answer::Reply(wait, reply)) => (wait, reply, None),
+            Ok(Answer::Bent(wait, reply, bend)) => (wait, reply, Some(bend)),
+            Ok(Answer::Ignored) => return Plan::Ignore,
+            Ok(Answer::Reset) => return Plan::Reset,
+            Err(refusal) => (Duration::ZERO, refused(dialect, &refusal, &id), None),
         };
-        Plan::Reply(wait, self.signed(reply, dialect, id, allowance))
+        let reply = self.signed(reply, dialect, &id, allowance);
+        let Some(bend) = bend else { return Plan::Reply(wait, reply) };
+        let mut script = Script::of(wait, reply, self.options.token_interval);
+        bend.apply(&mut script, &Scene { dialect, id: &id, options: &self.options });
+        Plan::Script(script)
     }
 
     /// What the behaviour has this request meet instead of an answer: a reset or a status.
@@ -123,9 +150,15 @@ impl Service {
         Err(Refusal { retry_after: Some(taken.resets_in_seconds()), ..Refusal::new(429, message) })
     }
 
-    fn answer(&self, request: &Request, target: &Target<'_>, id: &str) -> Result<(Duration, Reply), Refusal> {
+    fn answer(
+        &self,
+        request: &Request,
+        target: &Target<'_>,
+        id: &str,
+        now: Instant,
+    ) -> Result<Answer, Refusal> {
         if request.path.starts_with(&self.options.echo_prefix) {
-            return Ok((Duration::ZERO, echo::echo(request)?));
+            return Ok(Answer::Reply(Duration::ZERO, echo::echo(request)?));
         }
         let (dialect, route, parameter) = match target {
             Target::Endpoint(dialect, route, parameter) => (*dialect, *route, *parameter),
@@ -135,7 +168,10 @@ impl Service {
                 return Err(Refusal::new(404, format!("Invalid URL ({method} {path})")));
             }
         };
-        let json = if route.body == Body::Json { parsed(&request.body)? } else { serde_json::Value::Null };
+        let json = match (route.body, request.stopped_by) {
+            (Body::Json, None) => parsed(&request.body)?,
+            (Body::Json, Some(_)) | (Body::Form | Body::Nothing, _) => serde_json::Value::Null,
+        };
         let since_epoch = wall_clock::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let call = Call {
             request,
@@ -146,29 +182,49 @@ impl Service {
             json,
         };
         if route.body == Body::Nothing {
-            return Ok((Duration::ZERO, (route.answer)(&call)?));
+            return Ok(Answer::Reply(Duration::ZERO, (route.answer)(&call)?));
         }
         let latency = self.options.latency.sample(&mut lock(&self.random));
-        let model =
-            if dialect == Dialect::Gemini { parameter } else { call.json["model"].as_str().unwrap_or("") };
-        match fault_of(model) {
-            Some(Fault::Status(status)) => Err(simulated(status)),
-            Some(Fault::Wait(wait)) => Ok((latency + wait, (route.answer)(&call)?)),
-            Some(Fault::Cut(words)) => Ok((latency, (route.answer)(&call)?.cut_after(words))),
-            Some(Fault::Large(size)) => Ok((latency, (route.answer)(&call)?.enlarged_to(size))),
-            None => Ok((latency, (route.answer)(&call)?)),
+        let named = || if dialect == Dialect::Gemini { Some(parameter) } else { call.json["model"].as_str() };
+        let model = request.stopped_by.or_else(named).unwrap_or_default();
+        let Some(act) = self.act_on(model, dialect, &call, now) else {
+            return Ok(Answer::Reply(latency, (route.answer)(&call)?));
+        };
+        let refusal = |complaint: Complaint| complaint.refusal(dialect, model, &self.options);
+        match act {
+            Act::Refuse(complaint) => Err(refusal(complaint)),
+            Act::RefuseEarly(complaint, hang_up) => {
+                let reply = refused(dialect, &refusal(complaint), id);
+                Ok(Answer::Bent(Duration::ZERO, reply, Bend::HangUp(hang_up)))
+            }
+            Act::Filter if dialect == Dialect::Gemini => Ok(Answer::Reply(latency, gemini::blocked(&call)?)),
+            Act::Filter => Err(refusal(Complaint::ContentFilter)),
+            Act::Reset => Ok(Answer::Reset),
+            Act::Ignore => Ok(Answer::Ignored),
+            Act::Bend(bend) => Ok(Answer::Bent(latency, (route.answer)(&call)?, bend)),
         }
     }
 
+    /// What goes wrong with a request, if anything does.
+    fn act_on(&self, model: &str, dialect: Dialect, call: &Call<'_>, now: Instant) -> Option<Act> {
+        let (path, body) = (&call.request.path, &call.request.body);
+        act_on(model, |scenario, when| match when {
+            When::Always => true,
+            When::Once => self.memory.is_first(scenario, path, body),
+            When::Within(time) => self.memory.since_first(scenario, now) < self.options.scaled(time),
+            When::Prefilled => prefill(dialect, &call.json).is_some(),
+        })
+    }
+
     /// Adds the headers that every answer has: who answered, which request, where the limit stands.
-    fn signed(&self, mut reply: Reply, dialect: Dialect, id: String, allowance: Option<Allowance>) -> Reply {
+    fn signed(&self, mut reply: Reply, dialect: Dialect, id: &str, allowance: Option<Allowance>) -> Reply {
         if let Content::WebSocket = reply.content {
             return reply;
         }
         reply.headers.push(("x-simulator", self.options.name.clone()));
         match dialect {
-            Dialect::OpenAi => reply.headers.push((openai::REQUEST_ID, id)),
-            Dialect::Anthropic => reply.headers.push((anthropic::REQUEST_ID, id)),
+            Dialect::OpenAi => reply.headers.push((openai::REQUEST_ID, id.to_owned())),
+            Dialect::Anthropic => reply.headers.push((anthropic::REQUEST_ID, id.to_owned())),
             Dialect::Gemini => {}
         }
         match (dialect, allowance) {
@@ -182,22 +238,13 @@ impl Service {
     }
 }
 
-/// The refusal of a status that was asked for.
-fn simulated(status: u16) -> Refusal {
-    Refusal::new(status, format!("This is a simulated {status}"))
-}
-
 /// A refusal in the dialect's shape.
 fn refused(dialect: Dialect, refusal: &Refusal, id: &str) -> Reply {
-    let body = match dialect {
-        Dialect::OpenAi => openai::error(refusal),
-        Dialect::Anthropic => anthropic::error(refusal, id),
-        Dialect::Gemini => gemini::error(refusal),
-    };
-    let mut reply = Reply::json(refusal.status, &body);
+    let mut reply = Reply::json(refusal.status, &route::error(dialect, refusal, id));
     // Google tells in the body only when to come back.
     if let Some(seconds) = refusal.retry_after.filter(|_| dialect != Dialect::Gemini) {
         reply.headers.push(("retry-after", seconds.to_string()));
+        reply.headers.extend(refusal.retry_after_ms.map(|ms| ("retry-after-ms", ms.to_string())));
     }
     reply
 }

@@ -1,10 +1,6 @@
 //! The last minute of one provider: requests, errors and the mean latency of successes.
 //!
-//! Sixty buckets of one second each. A cell of a bucket is one atomic word that holds the second it
-//! belongs to beside its count, so that adding to it and recycling it are the same compare-and-swap:
-//! no lock, and no moment in which another thread could add to a bucket that is being cleared. The
-//! alternative (one stamp per bucket, counters zeroed after it is swapped) loses what is added in
-//! between.
+//! Sixty buckets of one second each, of cells as [`super::Window`] has them.
 //!
 //! Precision: every addition is counted once, in the second its `now` falls in. What races is only
 //! the view: a read that runs beside an observation may see the request and not yet its latency. An
@@ -13,11 +9,8 @@
 //!
 //! Budget: an observation is at most three compare-and-swaps on two cache lines; a read is 240 loads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::window::{Cell, SECONDS, second};
 use std::time::{Duration, Instant};
-
-/// How many seconds the window spans, the running one included.
-const SECONDS: u64 = 60;
 
 /// A rolling window over the last minute.
 #[derive(Debug)]
@@ -46,7 +39,7 @@ impl Minute {
     /// A request settled. `latency` is given if it succeeded, so that failures, which are often
     /// fast, don't flatter the mean.
     pub fn observe_request(&self, latency: Option<Duration>, now: Instant) {
-        let second = self.second(now);
+        let second = second(self.start, now);
         let bucket = self.bucket(second);
         bucket.requests.add(1, second);
         if let Some(latency) = latency {
@@ -58,13 +51,13 @@ impl Minute {
     /// An attempt failed. It is counted apart from requests, since a request that fails here may
     /// settle at another provider, and one request may fail here twice.
     pub fn observe_error(&self, now: Instant) {
-        let second = self.second(now);
+        let second = second(self.start, now);
         self.bucket(second).errors.add(1, second);
     }
 
     /// The sums over the sixty seconds that end with `now`.
     pub fn read(&self, now: Instant) -> Figures {
-        let second = self.second(now);
+        let second = second(self.start, now);
         let sum = |cell: fn(&Bucket) -> &Cell| -> u64 {
             self.buckets.iter().map(|bucket| cell(bucket).read(second)).sum()
         };
@@ -75,11 +68,6 @@ impl Minute {
             errors: sum(|bucket| &bucket.errors),
             average_latency: Duration::from_millis(latency_ms.checked_div(successes).unwrap_or(0)),
         }
-    }
-
-    /// Seconds since `start`, from 1, so that the zero of a fresh cell is a second long past.
-    fn second(&self, now: Instant) -> u64 {
-        1 + now.saturating_duration_since(self.start).as_secs()
     }
 
     fn bucket(&self, second: u64) -> &Bucket {
@@ -100,43 +88,6 @@ impl Bucket {
     const fn new() -> Bucket {
         Bucket { requests: Cell::new(), errors: Cell::new(), successes: Cell::new(), latency_ms: Cell::new() }
     }
-}
-
-/// A count and the second it belongs to: the second above (136 years of them), the count below.
-#[derive(Debug)]
-struct Cell(AtomicU64);
-
-impl Cell {
-    const fn new() -> Cell {
-        Cell(AtomicU64::new(0))
-    }
-
-    fn add(&self, count: u64, second: u64) {
-        // Relaxed: each word is complete in itself, nothing else is published through it.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-            let (theirs, held) = unpack(word);
-            match theirs.cmp(&second) {
-                std::cmp::Ordering::Equal => Some(pack(second, held.saturating_add(count))),
-                std::cmp::Ordering::Less => Some(pack(second, count)),
-                std::cmp::Ordering::Greater => None,
-            }
-        });
-    }
-
-    /// The count, if it is less than a minute old. A cell ahead of `second` belongs to a thread that
-    /// took its `now` a moment later: it counts.
-    fn read(&self, second: u64) -> u64 {
-        let (theirs, held) = unpack(self.0.load(Ordering::Relaxed));
-        if theirs + SECONDS > second { held } else { 0 }
-    }
-}
-
-const fn unpack(word: u64) -> (u64, u64) {
-    (word >> 32, word & u32::MAX as u64)
-}
-
-fn pack(second: u64, count: u64) -> u64 {
-    second << 32 | count.min(u64::from(u32::MAX))
 }
 
 fn rounded_ms(latency: Duration) -> u64 {

@@ -4,5 +4,9 @@
 //! measured (a provider, a credential, the whole gateway) or what the figures are used for.
 
 mod minute;
+mod outcomes;
+mod window;
 
 pub use minute::{Figures, Minute};
+pub use outcomes::Outcomes;
+pub use window::{SECONDS as WINDOW_SECONDS, Window};

@@ -33,6 +33,12 @@ pub fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Bytes {
     out.freeze()
 }
 
+/// Where `part`, a slice of `text`, lies in it.
+pub(super) fn span(text: &str, part: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    Some(start..start + part.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,6 +170,15 @@ pub fn event_data(event: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     joined.into()
 }
 
+/// The JSON of a frame of either framing: of an event its `data`, of an array's element all from its brace on. An
+/// event that is bare JSON, as some servers say that they failed, is taken for what it means.
+pub fn data(frame: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    match frame.trim_ascii_start().first() {
+        Some(b'{' | b'[' | b',') => frame[frame.iter().position(|byte| *byte == b'{').unwrap_or(0)..].into(),
+        _ => event_data(frame),
+    }
+}
+
 fn data_line(line: &[u8]) -> Option<&[u8]> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let value = line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(b"data:")?;
@@ -266,6 +275,14 @@ mod tests {
         assert_eq!(event_data(b"data: {}\n\n").as_ref(), b"{}");
         assert_eq!(event_data(b": comment\n\n").as_ref(), b"");
         assert_eq!(event_data(b"\xef\xbb\xbfdata: first\n\n").as_ref(), b"first");
+    }
+
+    #[test]
+    fn either_framings_frames_have_their_json() {
+        for frame in [r#"data: {"a":1}"#, r#"[{"a":1}"#, r#", {"a":1}"#, r#"{"a":1}"#] {
+            assert_eq!(data(frame.as_bytes()).as_ref(), br#"{"a":1}"#, "{frame}");
+        }
+        assert_eq!(data(b"[]").as_ref(), b"[]");
     }
 
     proptest! {

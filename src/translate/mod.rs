@@ -5,7 +5,7 @@
 //! only looks into them, and makes the two edits that DECISIONS allows (the model's name, and
 //! `stream_options.include_usage`).
 
-pub mod content;
+pub mod decoding;
 pub mod depth;
 pub mod edit;
 pub mod error;
@@ -13,4 +13,7 @@ pub mod frames;
 pub mod model_list;
 pub mod multipart;
 pub mod peek;
+pub mod prefill;
+pub mod signs;
+pub mod text;
 pub mod usage;

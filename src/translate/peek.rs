@@ -4,7 +4,7 @@
 //! the model's name.
 
 use super::depth::{self, MAX_DEPTH};
-use super::edit::Edit;
+use super::edit::{Edit, span};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -16,6 +16,8 @@ pub struct Peek {
     pub model: Option<String>,
     /// Whether the client asked for a stream in the body.
     pub stream: bool,
+    /// Whether the client asked for more than one answer (`n`).
+    pub several: bool,
     model_at: Option<Range<usize>>,
     usage_ask: Option<Edit>,
 }
@@ -32,6 +34,8 @@ struct Body<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    n: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +75,10 @@ impl Peek {
         };
         let model = parsed.model.map(|raw| model_name(raw.get())).transpose()?;
         let model_at = parsed.model.and_then(|raw| span(text, raw.get()));
-        Ok(Peek { model, stream, model_at, usage_ask: usage_ask(text, parsed.stream_options)? })
+        // Whether it is a good number is the provider's to say.
+        let several = parsed.n.is_some_and(|n| !matches!(n.get(), "1" | "null"));
+        let usage_ask = usage_ask(text, parsed.stream_options)?;
+        Ok(Peek { model, stream, several, model_at, usage_ask })
     }
 
     /// The edit that gives the model another name, if the body names one.
@@ -91,12 +98,6 @@ fn model_name(raw: &str) -> Result<String, BadBody> {
         Ok(name) if !name.trim().is_empty() => Ok(name),
         _ => Err(BadBody("`model` must be a non-empty string".to_owned())),
     }
-}
-
-/// Where `part`, a slice of `text`, lies in it.
-fn span(text: &str, part: &str) -> Option<Range<usize>> {
-    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    Some(start..start + part.len())
 }
 
 /// What must change so that `stream_options.include_usage` is true.

@@ -1,10 +1,11 @@
 //! From a provider's answer to the client: whole where it is plain, frame by frame where it streams.
 //!
-//! A plain answer is held back until it is complete, so that a torn one can still move on to another
-//! candidate. A stream is committed with its header. While the provider is waited for, the client is
-//! watched: one that leaves ends the attempt at once.
+//! Nothing reaches the client before there is something worth committing to: a plain answer that is complete,
+//! a stream's first content. Until then another candidate may answer instead. While the provider is waited
+//! for, the client is watched: one that leaves ends the attempt at once.
 
 mod plain;
+pub mod recovery;
 mod stream;
 
 pub use plain::{error_body, give_error, plain};
@@ -14,28 +15,51 @@ use super::call::Call;
 use super::context::Context;
 use super::reply;
 use super::upstream::Upstream;
+use super::verdict::Failed;
 use super::wire::{Answer, Broken};
-use crate::domain::TokenUsage;
+use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
+use crate::translate;
 use crate::translate::usage::Meter;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use std::time::{Duration, Instant};
 
 /// Text bytes that make about one token, for estimates.
 const BYTES_PER_TOKEN: u64 = 4;
 /// Headers that an answer gets from us, at most.
 const OUR_HEADERS: usize = 10;
 
+/// What an answer is relayed with.
+pub struct Way<'r> {
+    /// The client.
+    pub session: &'r mut ServerSession,
+    /// The request.
+    pub context: &'r mut Context,
+    /// What was asked.
+    pub call: &'r Call,
+    /// Who answers.
+    pub upstream: &'r Upstream,
+    /// When the answer must be committed.
+    pub deadline: Instant,
+}
+
 /// How relaying ended.
 #[derive(Debug)]
 pub enum Relayed {
-    /// The client has the whole answer.
-    Whole,
+    /// The client has the whole answer; with a class where the answer itself is a refusal, as Gemini's blocks are.
+    Whole(Option<ErrorClass>),
     /// The client went away, perhaps with a part of the answer.
     ClientGone,
-    /// The provider failed before the client saw anything.
-    Uncommitted(Broken),
+    /// The provider failed, and another may answer instead, or go on where it broke off.
+    Failed(Box<Failed>),
     /// The provider failed after the client had seen a part; the client was told.
     Truncated(Broken),
+}
+
+impl Relayed {
+    fn failed(broken: Broken) -> Relayed {
+        Relayed::Failed(Box::new(Failed { broken, refusal: None }))
+    }
 }
 
 /// Returns when the client has gone away, never otherwise.
@@ -43,6 +67,21 @@ pub async fn client_gone(session: &mut ServerSession) {
     if session.read_body_or_idle(true).await.is_ok() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Waits, and says whether the client went away meanwhile.
+pub async fn is_gone_within(session: &mut ServerSession, wait: Duration) -> bool {
+    tokio::time::timeout(wait, client_gone(session)).await.is_ok()
+}
+
+/// Tells the client of a stream, in its dialect, that the provider broke off. The message is not ended (whoever
+/// asked drops the connection), so that clients that overlook the event notice too.
+pub async fn say_truncated(session: &mut ServerSession, call: &Call) {
+    let message = "the provider broke off in the middle of its answer; ask again";
+    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
+    let event = translate::error::event(call.dialect(), &failure);
+    // Best effort: the missing end says it too.
+    let _ = session.write_response_body(event, false).await;
 }
 
 /// The header of a provider's answer as the client gets it: what may cross, and where it comes from.

@@ -1,13 +1,18 @@
 //! Answers that are no stream: held back until they are complete, up to a bound.
 
-use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Context, Meter, Relayed, ServerSession, Upstream};
+use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, settle_usage, stream};
-use crate::domain::ErrorClass;
+use crate::domain::{Dialect, ErrorClass};
+use crate::gateway::context::Context;
 use crate::gateway::{mask, reply};
+use crate::providers::classify::{Inside, classify_inside, error_inside};
 use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use memchr::memmem;
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 /// How much of an error answer is read.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -22,32 +27,37 @@ enum Gathered {
     Part(Bytes),
 }
 
-/// Gives a plain answer to the client, if it is complete by the deadline.
-pub async fn plain(
-    session: &mut ServerSession,
-    context: &mut Context,
-    call: &Call,
-    upstream: &Upstream,
-    deadline: Instant,
-    mut answer: Answer,
-) -> Relayed {
-    let limit = context.snapshot.settings.retry.max_buffered_response.as_usize();
+/// Gives a plain answer to the client, if it is complete by the deadline and no error in disguise.
+pub async fn plain(way: Way<'_>, mut answer: Answer) -> Relayed {
+    let limit = way.context.snapshot.settings.retry.max_buffered_response.as_usize();
     let gathered = tokio::select! {
         biased;
-        gathered = timeout_at(deadline, gather(&mut answer, limit)) => gathered,
-        () = client_gone(session) => return Relayed::ClientGone,
+        gathered = timeout_at(way.deadline.into(), gather(&mut answer, limit)) => gathered,
+        () = client_gone(way.session) => return Relayed::ClientGone,
     };
     let body = match gathered {
         Ok(Ok(Gathered::Whole(body))) => body,
-        Ok(Ok(Gathered::Part(part))) => {
-            return stream::unread(session, context, call, upstream, answer, part).await;
-        }
-        Ok(Err(broken)) => return Relayed::Uncommitted(broken),
+        Ok(Ok(Gathered::Part(part))) => return stream::unread(way, answer, part).await,
+        Ok(Err(broken)) => return Relayed::failed(broken),
         Err(_) => {
             let reason = "the answer was not complete in time".to_owned();
-            return Relayed::Uncommitted(Broken { class: ErrorClass::Timeout, reason });
+            return Relayed::failed(Broken { class: ErrorClass::Timeout, reason });
         }
     };
+    if is_torn(&answer.header, &body) {
+        let reason = "the answer ended in the middle of its JSON".to_owned();
+        return Relayed::failed(Broken { class: ErrorClass::Truncated, reason });
+    }
+    if let Some(class) = error_inside(&body) {
+        return Relayed::Failed(Box::new(Failed::inside(class, &answer.header, body)));
+    }
+    let error = is_blocked(&way, &body).then_some(ErrorClass::ContentFilter);
+    give(way, answer, body, error).await
+}
+
+/// Commits to a whole answer.
+async fn give(way: Way<'_>, answer: Answer, body: Bytes, error: Option<ErrorClass>) -> Relayed {
+    let Way { session, context, call, upstream, .. } = way;
     let mut meter = Meter::plain(call.dialect());
     meter.see(&body);
     settle_usage(context, call, &meter, body.len() as u64 / BYTES_PER_TOKEN);
@@ -56,10 +66,30 @@ pub async fn plain(
     // The provider's part is done, however long the client takes to read.
     answer.release(upstream).await;
     if let Some(attempt) = &mut context.attempt {
-        attempt.succeed();
+        match error {
+            None => attempt.succeed(),
+            Some(class) => attempt.fail(class, None, "the answer itself says so"),
+        }
     }
     let sent = async { reply::whole(session, context, header?, body).await };
-    if sent.await.is_err() { Relayed::ClientGone } else { Relayed::Whole }
+    if sent.await.is_err() { Relayed::ClientGone } else { Relayed::Whole(error) }
+}
+
+/// Whether Gemini refused the prompt by policy, which it says in an answer of 200 that its clients can read.
+fn is_blocked(way: &Way<'_>, body: &[u8]) -> bool {
+    way.call.dialect() == Dialect::Gemini
+        && memmem::find(body, b"\"blockReason\"").is_some()
+        && classify_inside(body) == Some(Inside::Blocked)
+}
+
+/// Whether a body that only the connection's end delimits is JSON without its own end. Where a length or chunks
+/// say how much there is, reading has failed already.
+fn is_torn(header: &ResponseHeader, body: &[u8]) -> bool {
+    let is_delimited =
+        [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| header.headers.contains_key(name));
+    let is_json =
+        || header.headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    !is_delimited && is_json() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()
 }
 
 /// The body of an error answer, as far as it is worth reading; empty if it doesn't come in time.

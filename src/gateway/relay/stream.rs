@@ -1,70 +1,43 @@
-//! Answers that go on as they come: committed with their header, cut into frames, metered on the way.
+//! Answers that go on as they come: cut into frames, metered on the way, committed with their first content.
 //!
-//! Budget per frame: one scan for its end and one for `"usage`; no copy where a read holds whole frames.
+//! Budget per frame: one scan for its end and a few substring searches; no copy where a read holds whole frames.
 
-use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Context, Meter, Relayed, ServerSession, Upstream};
-use super::{answer_header, client_gone, settle_usage};
-use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
-use crate::gateway::reply;
-use crate::translate;
-use crate::translate::content::has_content as has_content_in;
-use crate::translate::frames::{Frames, Framing};
+use super::recovery::{Joined, Recovery};
+use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
+use super::{answer_header, client_gone, say_truncated, settle_usage};
+use crate::domain::{ErrorClass, TokenUsage};
+use crate::gateway::{mask, reply};
+use crate::providers::classify::error_inside;
+use crate::translate::frames::{self, Frames, Framing};
+use crate::translate::signs::Signs;
 use crate::translate::usage::Frame;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use pingora::http::ResponseHeader;
+use smallvec::SmallVec;
+use std::time::{Duration, Instant};
+
+/// What is held back of a stream before its first content; with more, the header goes out without.
+const MAX_HELD: usize = 1 << 20;
+/// How long a provider may take to end the message of an answer that has said its end marker.
+const AFTER_THE_END: Duration = Duration::from_secs(1);
+/// The same, where only the reason for finishing was said: usage and the marker may follow.
+const AFTER_THE_FINISH: Duration = Duration::from_secs(5);
 
 /// Relays a stream to the client.
-pub async fn stream(
-    session: &mut ServerSession,
-    context: &mut Context,
-    call: &Call,
-    upstream: &Upstream,
-    framing: Framing,
-    answer: Answer,
-) -> Relayed {
-    let max_event = context.snapshot.settings.streaming.max_event_size.as_usize();
-    let content = Content::Frames(framing, Frames::new(framing, max_event));
-    let meter = Meter::stream(call.dialect(), framing);
-    let hides_usage = call.hides_usage();
-    let stream = Stream {
-        session,
-        context,
-        call,
-        upstream,
-        meter,
-        content,
-        hides_usage,
-        has_content: false,
-        relayed: 0,
-    };
-    stream.run(answer, None).await
+pub async fn stream(way: Way<'_>, framing: Framing, recovery: &mut Recovery, answer: Answer) -> Relayed {
+    let settings = &way.context.snapshot.settings;
+    let frames = Frames::new(framing, settings.streaming.max_event_size.as_usize());
+    let content = Content::Frames(framing, frames);
+    let meter = Meter::stream(way.call.dialect(), framing);
+    Stream::new(way, content, meter, Some(recovery)).run(answer, None).await
 }
 
 /// Relays a plain answer that is too long to be held back, of which `first` was read already.
-pub(super) async fn unread(
-    session: &mut ServerSession,
-    context: &mut Context,
-    call: &Call,
-    upstream: &Upstream,
-    answer: Answer,
-    first: Bytes,
-) -> Relayed {
-    let meter = Meter::plain(call.dialect());
-    let content = Content::Unread;
-    let stream = Stream {
-        session,
-        context,
-        call,
-        upstream,
-        meter,
-        content,
-        hides_usage: false,
-        has_content: true,
-        relayed: 0,
-    };
-    stream.run(answer, Some(first)).await
+pub(super) async fn unread(way: Way<'_>, answer: Answer, first: Bytes) -> Relayed {
+    let meter = Meter::plain(way.call.dialect());
+    Stream::new(way, Content::Unread, meter, None).run(answer, Some(first)).await
 }
 
 /// What goes by.
@@ -75,163 +48,315 @@ enum Content {
     Unread,
 }
 
-/// How far a stream came.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How a stream ended, as far as the provider is concerned.
 enum End {
-    Whole,
-    Early,
+    /// The message was ended.
+    Clean,
+    /// The connection broke, or a deadline passed.
+    Broken(Broken),
+    /// The provider said that it failed, in this frame.
+    Error(ErrorClass, Bytes),
 }
 
-/// A committed answer on its way.
+/// Whether a stream goes on after what was just passed on.
+enum Step {
+    On,
+    Ended(End),
+}
+
+/// An answer on its way.
 struct Stream<'r> {
-    session: &'r mut ServerSession,
-    context: &'r mut Context,
-    call: &'r Call,
-    upstream: &'r Upstream,
-    meter: Meter,
+    way: Way<'r>,
     content: Content,
+    meter: Meter,
+    signs: Signs,
     hides_usage: bool,
-    /// Whether any of the answer has come, or only words before it.
-    has_content: bool,
+    /// What was read before the commit.
+    held: SmallVec<[Bytes; 2]>,
+    is_committed: bool,
+    recovery: Option<&'r mut Recovery>,
+    /// When the whole stream must be over.
+    over_by: Option<Instant>,
     relayed: u64,
 }
 
-impl Stream<'_> {
+impl<'r> Stream<'r> {
+    fn new(way: Way<'r>, content: Content, meter: Meter, recovery: Option<&'r mut Recovery>) -> Stream<'r> {
+        let total = way.upstream.provider.definition.timeouts.stream_total.get();
+        Stream {
+            signs: Signs::new(way.call.api()),
+            hides_usage: way.call.hides_usage(),
+            held: SmallVec::new(),
+            // A stream that is gone on with has its header out.
+            is_committed: recovery.as_ref().is_some_and(|recovery| recovery.has_begun()),
+            over_by: total.and_then(|total| Instant::now().checked_add(total.get())),
+            relayed: 0,
+            way,
+            content,
+            meter,
+            recovery,
+        }
+    }
+
     async fn run(mut self, mut answer: Answer, first: Option<Bytes>) -> Relayed {
-        self.context.settlement.stream = matches!(self.content, Content::Frames(..));
-        if self.open(&answer.header).await.is_err() {
-            return self.left();
+        self.way.context.settlement.stream = matches!(self.content, Content::Frames(..));
+        if let Some(first) = first {
+            self.held.push(first);
+            if self.commit(&answer.header).await.is_err() {
+                return self.left();
+            }
         }
-        if let Some(first) = first
-            && self.pass(&first).await.is_err()
-        {
-            return self.left();
-        }
-        let timeouts = &self.upstream.provider.definition.timeouts;
-        answer.set_patience(timeouts.first_token.get());
-        loop {
+        let end = loop {
+            answer.set_patience(self.patience());
+            let limit = self.limit();
             let read = tokio::select! {
                 biased;
                 read = answer.read() => read,
-                () = client_gone(self.session) => return self.left(),
+                () = client_gone(self.way.session) => return self.left(),
+                () = passed(limit) => Err(late(self.is_committed)),
             };
             match read {
-                Ok(Some(chunk)) => {
-                    if self.pass(&chunk).await.is_err() {
-                        return self.left();
-                    }
-                    if self.has_content {
-                        answer.set_patience(timeouts.idle.get());
-                    }
+                Ok(Some(chunk)) => match self.pass(&chunk, &answer.header).await {
+                    Ok(Step::On) => {}
+                    Ok(Step::Ended(end)) => break end,
+                    Err(_) => return self.left(),
+                },
+                Ok(None) => break End::Clean,
+                Err(broken) => break End::Broken(broken),
+            }
+        };
+        self.conclude(end, answer).await
+    }
+
+    /// How long the next bytes may take. Any byte, that of a comment too, starts it anew.
+    fn patience(&self) -> Duration {
+        let timeouts = &self.way.upstream.provider.definition.timeouts;
+        if self.signs.is_ended() {
+            AFTER_THE_END
+        } else if self.is_complete() {
+            AFTER_THE_FINISH.min(timeouts.idle.get())
+        } else if self.signs.has_content() || !matches!(self.content, Content::Frames(..)) {
+            timeouts.idle.get()
+        } else {
+            timeouts.first_token.get()
+        }
+    }
+
+    /// When the stream must have come to its commit, or to its end.
+    fn limit(&self) -> Option<Instant> {
+        if self.is_committed { self.over_by } else { Some(self.way.deadline) }
+    }
+
+    /// Sends on what was read, looked into on the way; holds it back as long as it says nothing.
+    async fn pass(&mut self, chunk: &Bytes, header: &ResponseHeader) -> pingora::Result<Step> {
+        let (out, end) = self.look_into(chunk);
+        if self.is_committed {
+            self.send(out).await?;
+        } else if !out.is_empty() {
+            self.held.push(out);
+            let held: usize = self.held.iter().map(Bytes::len).sum();
+            if self.signs.has_content() || held > MAX_HELD {
+                self.commit(header).await?;
+            }
+        }
+        Ok(end.map_or(Step::On, Step::Ended))
+    }
+
+    /// What may go on of what was read, and whether the provider's own words end it there.
+    fn look_into(&mut self, chunk: &Bytes) -> (Bytes, Option<End>) {
+        let Content::Frames(_, frames) = &mut self.content else { return (chunk.clone(), None) };
+        let (meter, signs, hides_usage) = (&mut self.meter, &mut self.signs, self.hides_usage);
+        let recovery = &mut self.recovery;
+        let mut end = None;
+        // What was put together anew, where a broken stream is gone on with.
+        let mut joined = BytesMut::new();
+        let out = frames.push(chunk, |frame| {
+            if end.is_some() {
+                return false;
+            }
+            signs.see(frame);
+            if signs.is_error()
+                && let Some(class) = error_inside(&frames::data(frame))
+            {
+                end = Some(End::Error(class, Bytes::copy_from_slice(frame)));
+                return false;
+            }
+            let is_shown = meter.see(frame) == Frame::Content || !hides_usage;
+            let Some(recovery) = recovery.as_mut().filter(|recovery| recovery.is_on()) else {
+                return is_shown;
+            };
+            match recovery.see(frame, signs.is_finished()) {
+                Joined::Apart => is_shown,
+                Joined::Swallowed => false,
+                Joined::With(bytes) => {
+                    joined.extend_from_slice(&bytes);
+                    false
                 }
-                Ok(None) => break,
-                Err(broken) => return self.break_off(&broken).await,
+                Joined::Differs => {
+                    let reason = "the provider that was to go on says something else".to_owned();
+                    end = Some(End::Broken(Broken { class: ErrorClass::Truncated, reason }));
+                    false
+                }
             }
+        });
+        if joined.is_empty() {
+            return (out, end);
         }
-        if self.is_torn() {
-            let reason = "the stream ended in the middle of an event".to_owned();
-            return self.break_off(&Broken { class: ErrorClass::Truncated, reason }).await;
-        }
-        if self.finish().await.is_err() {
-            return self.left();
-        }
-        self.settle(End::Whole);
-        answer.release(self.upstream).await;
-        Relayed::Whole
+        joined.extend_from_slice(&out);
+        (joined.freeze(), end)
     }
 
-    /// Sends the header: the commit.
-    async fn open(&mut self, upstream: &ResponseHeader) -> pingora::Result<()> {
-        let mut header = answer_header(self.context, upstream)?;
-        reply::common(self.context, &mut header)?;
-        if self.session.req_header().version == Version::HTTP_11 {
+    /// Sends the header and what was held back: from here on the answer is this provider's.
+    async fn commit(&mut self, upstream: &ResponseHeader) -> pingora::Result<()> {
+        let Way { session, context, .. } = &mut self.way;
+        let mut header = answer_header(context, upstream)?;
+        reply::common(context, &mut header)?;
+        if session.req_header().version == Version::HTTP_11 {
             header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
-        } else if self.session.as_http1().is_some() {
+        } else if session.as_http1().is_some() {
             // Its end is the connection's.
-            self.session.set_keepalive(None);
+            session.set_keepalive(None);
         }
-        self.session.write_response_header(header).await?;
-        self.context.settlement.header_sent(upstream.status.as_u16());
+        session.write_response_header(header).await?;
+        context.settlement.header_sent(upstream.status.as_u16());
+        self.is_committed = true;
+        for held in std::mem::take(&mut self.held) {
+            self.send(held).await?;
+        }
         Ok(())
-    }
-
-    /// Sends on what was read, looked into on the way.
-    async fn pass(&mut self, chunk: &Bytes) -> pingora::Result<()> {
-        let (meter, hides_usage) = (&mut self.meter, self.hides_usage);
-        let out = match &mut self.content {
-            Content::Frames(_, frames) => {
-                let (dialect, has_content) = (self.call.dialect(), &mut self.has_content);
-                frames.push(chunk, |frame| {
-                    *has_content = *has_content || has_content_in(dialect, frame);
-                    meter.see(frame) == Frame::Content || !hides_usage
-                })
-            }
-            Content::Unread => chunk.clone(),
-        };
-        self.send(out).await
-    }
-
-    /// Whether the stream ended within an event. What is behind the last element of a JSON array is its
-    /// end, and an end of only line ends is none that anybody misses.
-    fn is_torn(&self) -> bool {
-        match &self.content {
-            Content::Frames(Framing::Events, frames) => !frames.held().trim_ascii().is_empty(),
-            Content::Frames(Framing::Elements, _) | Content::Unread => false,
-        }
-    }
-
-    /// Sends what is left and ends the message, in bounded time: a client that has stopped reading would
-    /// hold it for ever otherwise.
-    async fn finish(&mut self) -> pingora::Result<()> {
-        let rest = match &mut self.content {
-            Content::Frames(_, frames) => frames.finish(),
-            Content::Unread => Bytes::new(),
-        };
-        self.send(rest).await?;
-        reply::end(self.session, self.context).await
     }
 
     async fn send(&mut self, out: Bytes) -> pingora::Result<()> {
         if out.is_empty() {
             return Ok(());
         }
-        self.context.settlement.first_content();
+        self.way.context.settlement.first_content();
         self.relayed += out.len() as u64;
-        self.session.write_response_body(out, false).await
+        self.way.session.write_response_body(out, false).await
     }
 
-    /// The provider broke off: the client is told in its dialect, and the message is not ended (whoever asked
-    /// drops the connection), so that clients that overlook the event notice too.
-    async fn break_off(mut self, broken: &Broken) -> Relayed {
-        self.settle(End::Early);
-        if matches!(self.content, Content::Frames(Framing::Events, _)) {
-            let message = "the provider broke off in the middle of its answer; ask again";
-            let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
-            let event = translate::error::event(self.call.dialect(), &failure);
-            // Best effort: the missing end says it too.
-            let _ = self.session.write_response_body(event, false).await;
+    /// Ends the client's answer as the provider's ended.
+    async fn conclude(self, end: End, answer: Answer) -> Relayed {
+        match end {
+            End::Clean if self.is_whole() => self.finish(answer, true).await,
+            // What it had to say it has said; only the connection can't be used again.
+            End::Broken(_) if self.is_complete() => self.finish(answer, false).await,
+            End::Clean => {
+                let reason = "the stream ended before its end".to_owned();
+                self.break_off(Broken { class: ErrorClass::Truncated, reason }).await
+            }
+            End::Broken(broken) => self.break_off(broken).await,
+            End::Error(class, frame) => self.fail(class, frame, &answer.header).await,
         }
-        Relayed::Truncated(Broken { class: ErrorClass::Truncated, reason: broken.reason.clone() })
+    }
+
+    /// Whether the stream has said that the answer is complete. Of several answers in one stream the first to
+    /// finish speaks for itself only.
+    fn is_complete(&self) -> bool {
+        self.signs.is_ended() || self.signs.is_finished() && !self.way.call.wants_several()
+    }
+
+    /// Whether all of the answer came: the stream has said so itself, where its API does, and no event is torn.
+    /// What is behind the last element of a JSON array is its end, and an end of only line ends is none that
+    /// anybody misses.
+    fn is_whole(&self) -> bool {
+        let says_so = !self.way.call.api().marks_its_end() || self.is_complete();
+        match &self.content {
+            Content::Frames(Framing::Events, frames) => says_so && frames.held().trim_ascii().is_empty(),
+            Content::Frames(Framing::Elements, _) => says_so,
+            Content::Unread => true,
+        }
+    }
+
+    /// Sends what is left and ends the message, in bounded time: a client that has stopped reading would
+    /// hold it for ever otherwise.
+    async fn finish(mut self, answer: Answer, is_reusable: bool) -> Relayed {
+        let rest = match &mut self.content {
+            Content::Frames(_, frames) => frames.finish(),
+            Content::Unread => Bytes::new(),
+        };
+        let ended = async {
+            if !self.is_committed {
+                self.commit(&answer.header).await?;
+            }
+            self.send(rest).await?;
+            reply::end(self.way.session, self.way.context).await
+        };
+        if ended.await.is_err() {
+            return self.left();
+        }
+        self.settle(true);
+        if is_reusable {
+            answer.release(self.way.upstream).await;
+        }
+        Relayed::Whole(None)
+    }
+
+    /// The provider said in the stream that it failed.
+    async fn fail(mut self, class: ErrorClass, frame: Bytes, header: &ResponseHeader) -> Relayed {
+        if !self.is_committed {
+            return Relayed::Failed(Box::new(Failed::inside(class, header, Failed::data_of(&frame))));
+        }
+        if !class.is_client_fault() {
+            let reason = format!("said in its stream: {class}");
+            return self.break_off(Broken { class: ErrorClass::Truncated, reason }).await;
+        }
+        // Why the client's request can't be answered is the client's to know.
+        self.settle(false);
+        let event = mask::secrets(self.way.context, frame);
+        let _ = self.way.session.write_response_body(event, false).await;
+        let reason = format!("refused in its stream: {class}");
+        Relayed::Truncated(Broken { class, reason })
+    }
+
+    /// The provider broke off: another may answer instead, or go on, and if not, the client is told.
+    async fn break_off(mut self, broken: Broken) -> Relayed {
+        if !self.is_committed {
+            return Relayed::failed(broken);
+        }
+        self.settle(false);
+        let truncated = Broken { class: ErrorClass::Truncated, reason: broken.reason };
+        let provider = self.way.upstream.provider.name();
+        if self.recovery.as_mut().is_some_and(|recovery| recovery.broke_off(provider)) {
+            return Relayed::failed(truncated);
+        }
+        if matches!(self.content, Content::Frames(Framing::Events, _)) {
+            say_truncated(self.way.session, self.way.call).await;
+        }
+        Relayed::Truncated(truncated)
     }
 
     fn left(mut self) -> Relayed {
-        self.settle(End::Early);
+        self.settle(false);
         Relayed::ClientGone
     }
 
     /// What was used is settled however the stream ends. Where nothing is reported, a frame counts as a
     /// token, which is how models stream. So it does where the end was not reached: Anthropic counts its
     /// output last, and begins with a count of next to nothing.
-    fn settle(&mut self, end: End) {
+    fn settle(&mut self, is_whole: bool) {
         let output = match self.content {
             Content::Frames(..) => self.meter.frames(),
             Content::Unread => self.relayed / BYTES_PER_TOKEN,
         };
         match self.meter.reported() {
-            Some(tokens) if end == End::Early && tokens.output < output => {
-                self.context.settlement.used(TokenUsage { output, ..tokens }, true);
+            Some(tokens) if !is_whole && tokens.output < output => {
+                self.way.context.settlement.used(TokenUsage { output, ..tokens }, true);
             }
-            _ => settle_usage(self.context, self.call, &self.meter, output),
+            _ => settle_usage(self.way.context, self.way.call, &self.meter, output),
         }
+    }
+}
+
+fn late(is_committed: bool) -> Broken {
+    let reason = if is_committed { "the stream took too long" } else { "no content in time" };
+    Broken { class: ErrorClass::Timeout, reason: reason.to_owned() }
+}
+
+/// Returns at that time; never where there is none.
+async fn passed(limit: Option<Instant>) {
+    match limit {
+        Some(limit) => tokio::time::sleep_until(limit.into()).await,
+        None => std::future::pending().await,
     }
 }

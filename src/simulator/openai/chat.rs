@@ -1,9 +1,10 @@
 //! Chat Completions, and the older Completions.
 
-use super::super::answer::{ANSWER_WORDS, first, input_tokens, pieces, text_bytes};
+use super::super::answer::{Speech, input_tokens, text_bytes};
 use super::super::reply::{Events, Refusal, Reply, Template};
 use super::super::route::{Call, missing, word_limit};
 use super::usage;
+use crate::domain::Dialect;
 use serde_json::{Map, Value, json};
 
 /// Choices that one request may ask for.
@@ -17,7 +18,7 @@ struct Completion<'a> {
     /// The `object` of whole answers and of chunks.
     objects: [&'static str; 2],
     input: usize,
-    words: usize,
+    speech: Speech,
     choices: usize,
 }
 
@@ -33,13 +34,13 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Reply, Refusal> {
         model,
         objects: ["chat.completion", "chat.completion.chunk"],
         input: input_tokens(input),
-        words: word_limit(limit)?,
+        speech: call.speech(Dialect::OpenAi, word_limit(limit)?),
         choices: choices(call)?,
     };
     if !call.wants_stream() {
         let message = json!({
             "role": "assistant",
-            "content": first(completion.words),
+            "content": completion.speech.text,
             "refusal": null,
             "annotations": [],
         });
@@ -65,14 +66,14 @@ pub(super) fn completion(call: &Call<'_>) -> Result<Reply, Refusal> {
         model,
         objects: ["text_completion", "text_completion"],
         input: input_tokens(text_bytes(prompt)),
-        words: word_limit(&call.json["max_tokens"])?,
+        speech: Speech::of(word_limit(&call.json["max_tokens"])?),
         choices: choices(call)?,
     };
     let text = |text: &str| json!({"text": text, "logprobs": null});
     if call.wants_stream() {
         Ok(completion.stream(None, &text(Template::GAP), &text("")))
     } else {
-        Ok(completion.whole(&text(first(completion.words))))
+        Ok(completion.whole(&text(completion.speech.text)))
     }
 }
 
@@ -86,11 +87,11 @@ fn choices(call: &Call<'_>) -> Result<usize, Refusal> {
 
 impl Completion<'_> {
     fn finish_reason(&self) -> &'static str {
-        if self.words < ANSWER_WORDS { "length" } else { "stop" }
+        if self.speech.is_cut { "length" } else { "stop" }
     }
 
     fn usage(&self) -> Value {
-        usage(self.input, self.words * self.choices)
+        usage(self.input, self.speech.words * self.choices)
     }
 
     /// An answer around choices. In chunks, `usage` is null until the last where the client asked for it.
@@ -121,6 +122,7 @@ impl Completion<'_> {
         let choice = |index| self.choice(content, index, Some(self.finish_reason()));
         let choices: Vec<Value> = (0..self.choices).map(choice).collect();
         Reply::json(200, &self.envelope(self.objects[0], &choices, Some(self.usage())))
+            .saying(self.speech.text)
     }
 
     /// The stream: `begin` for each choice, then the words, then `end` with the finish reason.
@@ -140,7 +142,7 @@ impl Completion<'_> {
         }
         let templates: Vec<_> =
             indexes.clone().map(|index| Template::new(&chunk(word, index, None))).collect();
-        for word in pieces(self.words) {
+        for word in self.speech.pieces() {
             for template in &templates {
                 events.word(template, None, word);
             }

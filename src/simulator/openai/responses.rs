@@ -1,6 +1,6 @@
 //! The Responses API: one message of text, whole or as its sequence of events.
 
-use super::super::answer::{ANSWER_WORDS, first, input_tokens, pieces, text_bytes};
+use super::super::answer::{Speech, input_tokens, text_bytes};
 use super::super::reply::{Events, Refusal, Reply};
 use super::super::route::{Call, missing, word_limit};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ struct Response<'a> {
     call: &'a Call<'a>,
     model: &'a str,
     input: usize,
-    words: usize,
+    speech: Speech,
 }
 
 pub(super) fn respond(call: &Call<'_>) -> Result<Reply, Refusal> {
@@ -21,19 +21,19 @@ pub(super) fn respond(call: &Call<'_>) -> Result<Reply, Refusal> {
         call,
         model: call.required_text("model")?,
         input: input_tokens(text_bytes(input) + text_bytes(&call.json["instructions"])),
-        words: word_limit(&call.json["max_output_tokens"])?,
+        speech: Speech::of(word_limit(&call.json["max_output_tokens"])?),
     };
-    if call.wants_stream() { Ok(response.stream()) } else { Ok(Reply::json(200, &response.finished())) }
+    Ok(if call.wants_stream() {
+        response.stream()
+    } else {
+        Reply::json(200, &response.finished()).saying(response.speech.text)
+    })
 }
 
 impl Response<'_> {
-    fn is_cut(&self) -> bool {
-        self.words < ANSWER_WORDS
-    }
-
     /// `completed`, or `incomplete` where a limit cut the answer.
     fn status(&self) -> &'static str {
-        if self.is_cut() { "incomplete" } else { "completed" }
+        if self.speech.is_cut { "incomplete" } else { "completed" }
     }
 
     fn item_id(&self) -> String {
@@ -55,7 +55,7 @@ impl Response<'_> {
     }
 
     fn finished_item(&self) -> Value {
-        self.item(self.status(), &[Self::part(first(self.words))])
+        self.item(self.status(), &[Self::part(self.speech.text)])
     }
 
     fn response(&self, status: &str, output: &[Value], usage: &Value) -> Value {
@@ -95,9 +95,9 @@ impl Response<'_> {
         let usage = json!({
             "input_tokens": self.input,
             "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": self.words,
+            "output_tokens": self.speech.words,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": self.input + self.words,
+            "total_tokens": self.input + self.speech.words,
         });
         self.response(self.status(), &[self.finished_item()], &usage)
     }
@@ -111,14 +111,14 @@ impl Response<'_> {
             event[name] = value;
             event
         };
-        let text = first(self.words);
+        let text = self.speech.text;
 
         stream.event("response.created", json!({"response": begun}));
         stream.event("response.in_progress", json!({"response": begun}));
         let item = self.item("in_progress", &[]);
         stream.event("response.output_item.added", json!({"output_index": 0, "item": item}));
         stream.event("response.content_part.added", at("part", Self::part("")));
-        for word in pieces(self.words) {
+        for word in self.speech.pieces() {
             let mut event = at("delta", word.into());
             event["logprobs"] = json!([]);
             stream.token("response.output_text.delta", event);
@@ -129,7 +129,7 @@ impl Response<'_> {
         stream.event("response.content_part.done", at("part", Self::part(text)));
         let item = self.finished_item();
         stream.event("response.output_item.done", json!({"output_index": 0, "item": item}));
-        let last = if self.is_cut() { "response.incomplete" } else { "response.completed" };
+        let last = if self.speech.is_cut { "response.incomplete" } else { "response.completed" };
         stream.event(last, json!({"response": self.finished()}));
         Reply::events(stream.events)
     }

@@ -7,8 +7,8 @@ mod reading;
 mod writing;
 
 pub use reading::{MAX_BODY, MAX_HEADER};
-pub(super) use reading::{ReadError, Request};
-pub(super) use writing::Head;
+pub(super) use reading::{ReadError, Request, Watch};
+pub(super) use writing::{Framing, Head};
 
 use bytes::BytesMut;
 use std::io;
@@ -43,11 +43,12 @@ pub(super) struct Connection {
     unread: BytesMut,
     /// Where answers are put together, so that a small one is one write.
     out: Vec<u8>,
+    watch: Watch,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Connection {
-        Connection { stream, unread: BytesMut::new(), out: Vec::new() }
+    pub(super) fn new(stream: TcpStream, watch: Watch) -> Connection {
+        Connection { stream, unread: BytesMut::new(), out: Vec::new(), watch }
     }
 
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
@@ -75,6 +76,21 @@ impl Connection {
         }
         tokio::time::sleep_until(until).await;
         Ok(())
+    }
+
+    /// Waits until the client sends something.
+    pub(super) async fn next_bytes(&mut self) -> Result<(), Gone> {
+        if self.unread.is_empty() {
+            self.fill().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the client has gone.
+    pub(super) async fn outlast_client(&mut self) -> Gone {
+        const LONG: Duration = Duration::from_secs(3_600);
+        while self.pause(LONG).await.is_ok() {}
+        Gone
     }
 
     /// Breaks the connection with a TCP reset.

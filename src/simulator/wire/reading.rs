@@ -30,7 +30,16 @@ pub(in crate::simulator) struct Request {
     pub(in crate::simulator) body: Bytes,
     /// Whether the client speaks HTTP/1.1 and so understands chunks.
     pub(in crate::simulator) is_http11: bool,
+    /// What made the [`Watch`] end the reading, the rest of the body being still on its way.
+    pub(in crate::simulator) stopped_by: Option<&'static str>,
 }
+
+/// Looks at a request whose body isn't whole yet, given its header and what has come of the body, and may
+/// name a reason to read no further.
+pub(in crate::simulator) type Watch = fn(&Request, &[u8]) -> Option<&'static str>;
+
+/// Bytes of a body that a [`Watch`] looks at.
+const MAX_WATCHED: usize = 64 << 10;
 
 impl Request {
     /// The first header of that name, given in lower case.
@@ -49,7 +58,7 @@ impl Request {
         self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub(in crate::simulator) fn keeps_alive(&self) -> bool {
         self.is_http11 && !self.header_has("connection", "close")
     }
 }
@@ -96,8 +105,8 @@ impl Connection {
         }
         let mut body = BytesMut::new();
         let read = match length {
-            BodyLength::Known(length) => self.take_into(&mut body, length).await,
-            BodyLength::Chunked => self.take_chunks(&mut body).await,
+            BodyLength::Known(length) => self.take_into(&mut body, length, &mut request).await,
+            BodyLength::Chunked => self.take_chunks(&mut body, &mut request).await,
         };
         request.body = body.freeze();
         match read {
@@ -136,13 +145,20 @@ impl Connection {
                 .collect(),
             body: Bytes::new(),
             is_http11: head.version == Some(1),
+            stopped_by: None,
         };
         let _ = self.unread.split_to(length);
         Ok(Some(request))
     }
 
-    /// Moves exactly `length` bytes of body from the buffer, and then from the socket.
-    async fn take_into(&mut self, body: &mut BytesMut, length: usize) -> Result<(), ReadError> {
+    /// Moves exactly `length` bytes of body from the buffer, and then from the socket; fewer if the [`Watch`]
+    /// has seen enough.
+    async fn take_into(
+        &mut self,
+        body: &mut BytesMut,
+        length: usize,
+        request: &mut Request,
+    ) -> Result<(), ReadError> {
         if body.is_empty() && self.unread.len() >= length {
             *body = self.unread.split_to(length);
             return Ok(());
@@ -155,13 +171,19 @@ impl Connection {
             if missing == 0 {
                 return Ok(());
             }
+            if body.len() <= MAX_WATCHED {
+                request.stopped_by = (self.watch)(request, body);
+                if request.stopped_by.is_some() {
+                    return Ok(());
+                }
+            }
             if self.fill().await? == 0 {
                 return Err(ReadError::Closed);
             }
         }
     }
 
-    async fn take_chunks(&mut self, body: &mut BytesMut) -> Result<(), ReadError> {
+    async fn take_chunks(&mut self, body: &mut BytesMut, request: &mut Request) -> Result<(), ReadError> {
         loop {
             let line = self.take_line().await?;
             let Ok(httparse::Status::Complete((_, size))) = httparse::parse_chunk_size(&line) else {
@@ -174,7 +196,10 @@ impl Connection {
             if size > MAX_BODY - body.len() {
                 return Err(ReadError::Refused(413, "the body is too large"));
             }
-            self.take_into(body, size).await?;
+            self.take_into(body, size, request).await?;
+            if request.stopped_by.is_some() {
+                return Ok(());
+            }
             if !matches!(&self.take_line().await?[..], b"\r\n") {
                 return Err(BAD_CHUNK);
             }

@@ -7,7 +7,9 @@ use tokio::io::AsyncWriteExt;
 
 /// How an answer's body is delimited.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Framing {
+pub(in crate::simulator) enum Framing {
+    /// By a stated length, right or wrong.
+    Length(usize),
     Chunked,
     UntilClose,
 }
@@ -29,34 +31,31 @@ impl Connection {
         Ok(keep)
     }
 
-    /// Writes an answer that promises its whole body and has only the first `sent` bytes of it. The
-    /// connection is to be closed then.
-    pub(in crate::simulator) async fn write_torn(
-        &mut self,
-        head: &Head<'_>,
-        body: &[u8],
-        sent: usize,
-    ) -> Result<bool, Gone> {
-        self.begin_with_length(head, true, body.len());
-        self.out.extend_from_slice(&body[..sent]);
-        self.flush().await?;
-        Ok(false)
+    /// Begins an answer that comes in pieces.
+    pub(in crate::simulator) fn begin_pieces(&mut self, request: &Request, head: &Head<'_>) -> Pieces<'_> {
+        let framing = if request.is_http11 { Framing::Chunked } else { Framing::UntilClose };
+        self.begin_framed(head, framing, request.keeps_alive())
     }
 
-    /// Writes the header of an answer that comes in pieces.
-    pub(in crate::simulator) async fn begin_pieces(
+    /// The same, with a framing of the caller's choice.
+    pub(in crate::simulator) fn begin_framed(
         &mut self,
-        request: &Request,
         head: &Head<'_>,
-    ) -> Result<Pieces<'_>, Gone> {
-        let keep = request.keeps_alive();
-        self.begin(head, keep);
-        let framing = if request.is_http11 { Framing::Chunked } else { Framing::UntilClose };
-        if framing == Framing::Chunked {
-            self.out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        framing: Framing,
+        keep: bool,
+    ) -> Pieces<'_> {
+        match framing {
+            Framing::Length(length) => self.begin_with_length(head, keep, length),
+            Framing::Chunked => {
+                self.begin(head, keep);
+                self.out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+            }
+            Framing::UntilClose => {
+                self.begin(head, keep);
+                self.out.extend_from_slice(b"\r\n");
+            }
         }
-        self.out.extend_from_slice(b"\r\n");
-        Ok(Pieces { connection: self, framing, keep })
+        Pieces { connection: self, framing, keep }
     }
 
     /// Writes the header of an answer that has no body in HTTP's sense.
@@ -128,7 +127,7 @@ impl Pieces<'_> {
                 out.extend_from_slice(bytes);
                 out.extend_from_slice(b"\r\n");
             }
-            Framing::UntilClose => out.extend_from_slice(bytes),
+            Framing::Length(_) | Framing::UntilClose => out.extend_from_slice(bytes),
         }
     }
 
@@ -142,6 +141,15 @@ impl Pieces<'_> {
         self.connection.flush().await
     }
 
+    /// Sends what was added, each byte in a write of its own.
+    pub(in crate::simulator) async fn flush_by_byte(&mut self) -> Result<(), Gone> {
+        let bytes = std::mem::take(&mut self.connection.out);
+        for byte in bytes {
+            self.connection.write_raw(&[byte]).await?;
+        }
+        Ok(())
+    }
+
     /// Sends what was added, waits, and watches the client meanwhile.
     pub(in crate::simulator) async fn pause(&mut self, wait: Duration) -> Result<(), Gone> {
         self.connection.flush().await?;
@@ -150,11 +158,18 @@ impl Pieces<'_> {
 
     /// Ends the answer. Says whether the connection can be used again.
     pub(in crate::simulator) async fn end(self) -> Result<bool, Gone> {
+        self.end_with("").await
+    }
+
+    /// Ends the answer with these trailers, each with its line end; only chunked answers can have any.
+    pub(in crate::simulator) async fn end_with(self, trailers: &str) -> Result<bool, Gone> {
         if self.framing == Framing::Chunked {
-            self.connection.out.extend_from_slice(b"0\r\n\r\n");
+            for part in ["0\r\n", trailers, "\r\n"] {
+                self.connection.out.extend_from_slice(part.as_bytes());
+            }
         }
         self.connection.flush().await?;
-        Ok(self.keep && self.framing == Framing::Chunked)
+        Ok(self.keep && self.framing != Framing::UntilClose)
     }
 }
 

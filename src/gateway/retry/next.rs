@@ -1,0 +1,194 @@
+//! What is done after an attempt that failed: one decision, from the class of the failure and what is left.
+//!
+//! DECISIONS, section 4, as code. Who exactly is asked next is the strategy's business, and whether the extra
+//! load is affordable the budget's.
+
+use crate::domain::ErrorClass;
+use std::time::Duration;
+
+/// What is known when an attempt has failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// What it met.
+    pub class: ErrorClass,
+    /// When the provider wants to be asked again, from now, if it said.
+    pub hint: Option<Duration>,
+    /// Attempts that the request may still make.
+    pub attempts_left: u32,
+    /// Time that the request still has.
+    pub time_left: Duration,
+    /// Whether the same target may be asked with another credential.
+    pub has_credential: bool,
+    /// Whether another candidate of the same tier is left.
+    pub has_equal: bool,
+    /// Whether any other candidate is left.
+    pub has_other: bool,
+    /// Whether there was but one candidate from the start.
+    pub is_alone: bool,
+    /// Whether this tier has had its one retry.
+    pub has_retried: bool,
+}
+
+/// What is done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same target is asked with another credential.
+    Credential,
+    /// Another candidate is asked.
+    Candidate,
+    /// The same provider is asked again.
+    Again(Wait),
+    /// Nothing: the client gets what there is.
+    GiveUp,
+}
+
+/// How long before the same provider is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// As backoff has it.
+    Backoff,
+    /// As long as the provider said.
+    Hinted(Duration),
+}
+
+/// Decides. A hint longer than `wait_max` is not waited for.
+pub fn decide(standing: &Standing, wait_max: Duration) -> Next {
+    use ErrorClass::{Auth, ContextLength, Overloaded, RateLimit, ServerError, Transport, Truncated};
+    if standing.attempts_left == 0 || standing.time_left.is_zero() {
+        return Next::GiveUp;
+    }
+    let elsewhere = if standing.has_other { Next::Candidate } else { Next::GiveUp };
+    match standing.class {
+        Auth | RateLimit if standing.has_credential => Next::Credential,
+        RateLimit | Overloaded | ServerError if standing.has_equal => Next::Candidate,
+        RateLimit | Overloaded | ServerError => again(standing, wait_max).unwrap_or(elsewhere),
+        Transport | Truncated if standing.is_alone => again(standing, wait_max).unwrap_or(elsewhere),
+        // Of the larger contexts that are left; the caller counts no others.
+        ContextLength => elsewhere,
+        // One that was silent is not asked twice: who waited in vain once would wait again.
+        class if class.moves_on() => elsewhere,
+        _ => Next::GiveUp,
+    }
+}
+
+/// The same provider once more, if that is any use: once before a tier is left, as often as attempts allow
+/// where there is nobody else.
+fn again(standing: &Standing, wait_max: Duration) -> Option<Next> {
+    if standing.has_retried && !standing.is_alone {
+        return None;
+    }
+    let wait = match standing.hint {
+        Some(hint) if hint <= wait_max && hint < standing.time_left => Wait::Hinted(hint),
+        Some(_) => return None,
+        // A limit that names no end is better waited out elsewhere.
+        None if standing.class == ErrorClass::RateLimit && !standing.is_alone => return None,
+        None => Wait::Backoff,
+    };
+    Some(Next::Again(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT_MAX: Duration = Duration::from_secs(3);
+    const HINT: Duration = Duration::from_secs(2);
+
+    /// Alone, with all attempts and time left.
+    fn alone(class: ErrorClass) -> Standing {
+        Standing {
+            class,
+            hint: None,
+            attempts_left: 3,
+            time_left: Duration::from_secs(600),
+            has_credential: false,
+            has_equal: false,
+            has_other: false,
+            is_alone: true,
+            has_retried: false,
+        }
+    }
+
+    /// The last of its tier, with another tier below.
+    fn above(class: ErrorClass) -> Standing {
+        Standing { has_other: true, is_alone: false, ..alone(class) }
+    }
+
+    /// With another candidate of the same tier.
+    fn beside(class: ErrorClass) -> Standing {
+        Standing { has_equal: true, ..above(class) }
+    }
+
+    #[test]
+    fn each_class_has_its_answer() {
+        use ErrorClass::*;
+        const BACKOFF: Next = Next::Again(Wait::Backoff);
+        for (class, beside_another, above_another, on_its_own) in [
+            (RateLimit, Next::Candidate, Next::Candidate, BACKOFF),
+            (Overloaded, Next::Candidate, BACKOFF, BACKOFF),
+            (ServerError, Next::Candidate, BACKOFF, BACKOFF),
+            (Timeout, Next::Candidate, Next::Candidate, Next::GiveUp),
+            (Transport, Next::Candidate, Next::Candidate, BACKOFF),
+            (Truncated, Next::Candidate, Next::Candidate, BACKOFF),
+            (Auth, Next::Candidate, Next::Candidate, Next::GiveUp),
+            (ModelNotFound, Next::Candidate, Next::Candidate, Next::GiveUp),
+            (ContextLength, Next::Candidate, Next::Candidate, Next::GiveUp),
+            (ContentFilter, Next::GiveUp, Next::GiveUp, Next::GiveUp),
+            (InvalidRequest, Next::GiveUp, Next::GiveUp, Next::GiveUp),
+            (Cancelled, Next::GiveUp, Next::GiveUp, Next::GiveUp),
+            (Gateway, Next::GiveUp, Next::GiveUp, Next::GiveUp),
+        ] {
+            assert_eq!(decide(&beside(class), WAIT_MAX), beside_another, "{class} beside another");
+            assert_eq!(decide(&above(class), WAIT_MAX), above_another, "{class} above another");
+            assert_eq!(decide(&alone(class), WAIT_MAX), on_its_own, "{class} alone");
+        }
+    }
+
+    #[test]
+    fn a_hint_is_waited_out_before_a_tier_is_left_and_only_up_to_the_limit() {
+        for class in [ErrorClass::RateLimit, ErrorClass::Overloaded] {
+            for standing in [above(class), alone(class)] {
+                let hinted = |hint| decide(&Standing { hint: Some(hint), ..standing }, WAIT_MAX);
+                let elsewhere = if standing.has_other { Next::Candidate } else { Next::GiveUp };
+                assert_eq!(hinted(HINT), Next::Again(Wait::Hinted(HINT)));
+                assert_eq!(hinted(WAIT_MAX), Next::Again(Wait::Hinted(WAIT_MAX)));
+                assert_eq!(hinted(WAIT_MAX + Duration::from_millis(1)), elsewhere);
+            }
+            let equal = Standing { hint: Some(HINT), ..beside(class) };
+            assert_eq!(decide(&equal, WAIT_MAX), Next::Candidate, "nobody waits while an equal is free");
+        }
+    }
+
+    #[test]
+    fn one_retry_before_a_tier_is_left_and_as_many_as_there_are_attempts_alone() {
+        let retried = |standing| decide(&Standing { has_retried: true, ..standing }, WAIT_MAX);
+        assert_eq!(retried(above(ErrorClass::ServerError)), Next::Candidate);
+        assert_eq!(retried(alone(ErrorClass::ServerError)), Next::Again(Wait::Backoff));
+        let last = Standing { has_other: false, ..above(ErrorClass::ServerError) };
+        assert_eq!(decide(&last, WAIT_MAX), Next::Again(Wait::Backoff), "the last tier has one, too");
+        assert_eq!(retried(last), Next::GiveUp);
+    }
+
+    #[test]
+    fn another_credential_comes_first() {
+        for class in [ErrorClass::Auth, ErrorClass::RateLimit] {
+            let standing = Standing { has_credential: true, ..beside(class) };
+            assert_eq!(decide(&standing, WAIT_MAX), Next::Credential);
+        }
+        let standing = Standing { has_credential: true, ..alone(ErrorClass::ServerError) };
+        assert_eq!(decide(&standing, WAIT_MAX), Next::Again(Wait::Backoff), "no key mends a server");
+    }
+
+    #[test]
+    fn nothing_is_done_without_attempts_or_time() {
+        for class in ErrorClass::ALL {
+            let spent = Standing { attempts_left: 0, ..beside(class) };
+            let late = Standing { time_left: Duration::ZERO, ..beside(class) };
+            assert_eq!(decide(&spent, WAIT_MAX), Next::GiveUp);
+            assert_eq!(decide(&late, WAIT_MAX), Next::GiveUp);
+            let hint = Some(HINT);
+            let short = Standing { time_left: HINT, hint, ..alone(class) };
+            assert!(!matches!(decide(&short, WAIT_MAX), Next::Again(_)), "{class}: no time for the wait");
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! What the frames of a stream say about its course: that the answer has begun, is finished, has ended, failed.
+//!
+//! Streams open with frames that say nothing yet (OpenAI's role chunk, `response.created`, Anthropic's
+//! `message_start`, pings), and a model may think long before the next. Reads bytes only; must not know what
+//! follows from a sign.
+//!
+//! How a word is told from the same word in a text: a text's own quotes are escaped, so that `"name":` is a key
+//! wherever it stands. A value that is looked for, such as a frame's `type`, may be all of a text; when one is
+//! found, the frame is parsed.
+//!
+//! Budget: 150 ns for a frame of 200 bytes; `cargo bench --bench parts signs` shows two or three substring
+//! searches there (45 to 60 ns), and a few more before content.
+
+use super::frames;
+use crate::domain::Dialect;
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::sync::LazyLock;
+
+/// The APIs by the shape of their streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// OpenAI's Chat Completions, and the older Completions.
+    Completions,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    /// Gemini's `streamGenerateContent`.
+    Generate,
+    /// What else a provider may stream, such as transcripts: only errors are known, and all else is content.
+    Other,
+}
+
+impl Api {
+    /// The API of a dialect's endpoint, `path` being what follows the version.
+    pub fn of(dialect: Dialect, path: &str) -> Api {
+        match dialect {
+            Dialect::Anthropic => Api::Messages,
+            Dialect::Gemini => Api::Generate,
+            Dialect::OpenAi if path.ends_with("completions") => Api::Completions,
+            Dialect::OpenAi if path.ends_with("responses") => Api::Responses,
+            Dialect::OpenAi => Api::Other,
+        }
+    }
+
+    /// Whether a whole stream says that it is whole, so that one that doesn't is torn.
+    pub const fn marks_its_end(self) -> bool {
+        !matches!(self, Api::Other)
+    }
+
+    /// The words of this API.
+    fn words(self) -> &'static Words {
+        &WORDS[self as usize]
+    }
+}
+
+/// Reads the frames of one stream, in their order.
+#[derive(Clone, Debug)]
+pub struct Signs {
+    api: Api,
+    has_content: bool,
+    is_finished: bool,
+    is_ended: bool,
+    is_error: bool,
+}
+
+impl Signs {
+    /// A reader that has seen nothing.
+    pub fn new(api: Api) -> Signs {
+        Signs { api, has_content: false, is_finished: false, is_ended: false, is_error: false }
+    }
+
+    /// Takes the next frame, of either framing.
+    pub fn see(&mut self, frame: &[u8]) {
+        let words = self.api.words();
+        let finishes = words.finish.iter().any(|word| word.is_in(frame));
+        self.is_error = is_error(frame) || finishes && words.failure.iter().any(|word| word.is_in(frame));
+        self.is_finished = self.is_finished || finishes;
+        self.is_ended = self.is_ended
+            || match self.api {
+                Api::Completions => is_done(frame),
+                Api::Messages => words.end.iter().any(|word| word.is_in(frame)),
+                // The finish is the end.
+                Api::Responses | Api::Generate => self.is_finished,
+                Api::Other => false,
+            };
+        self.has_content = self.has_content
+            || !self.is_error
+                && (self.is_finished
+                    || words.content.iter().any(|word| word.is_in(frame))
+                    || self.api == Api::Other && !frames::data(frame).is_empty());
+    }
+
+    /// Whether some of the answer has come, text, thought or tool call alike, or the finish of an empty one.
+    pub fn has_content(&self) -> bool {
+        self.has_content
+    }
+
+    /// Whether the answer, or one of several, was finished: the provider gave the reason why it stopped.
+    pub fn is_finished(&self) -> bool {
+        self.is_finished
+    }
+
+    /// Whether the stream's own end marker was seen; where there is none, the finish is it.
+    pub fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    /// Whether the frame seen last is an error event. Some errors finish the answer too: ask this first.
+    pub fn is_error(&self) -> bool {
+        self.is_error
+    }
+}
+
+/// Whether a frame, or a whole answer of 200, is an error: its root has an `error` that is an object or a text, or
+/// its `type` is one of an error. One substring search where nothing is called so.
+pub fn is_error(frame: &[u8]) -> bool {
+    ERROR.is_in(frame) && Root::of(&frames::data(frame)).is_some_and(|root| root.is_error())
+}
+
+/// The end marker of OpenAI's completions. It is no JSON, and short.
+fn is_done(frame: &[u8]) -> bool {
+    const MARKER: &[u8] = b"[DONE]";
+    const LONGEST: usize = 64;
+    frame.len() <= LONGEST && frames::data(frame).trim_ascii() == MARKER
+}
+
+/// How a word stands in a frame.
+#[derive(Clone, Copy)]
+enum As {
+    /// A key, at any depth, whose value isn't empty.
+    Key,
+    /// In the value of the root's `type`.
+    Type,
+    /// A key whose value isn't empty, or any other value.
+    KeyOrValue,
+}
+
+/// A word that is looked for.
+struct Word {
+    stands: As,
+    /// With the quotes that it has in a frame.
+    text: &'static str,
+    /// How it may go on.
+    ends: &'static [&'static str],
+    finder: Finder<'static>,
+}
+
+impl Word {
+    fn new(stands: As, text: &'static str, ends: &'static [&'static str]) -> Word {
+        Word { stands, text, ends, finder: Finder::new(text) }
+    }
+
+    fn is_in(&self, frame: &[u8]) -> bool {
+        let mut from = 0;
+        while let Some(found) = self.finder.find(&frame[from..]) {
+            let at = from + found;
+            from = at + self.text.len();
+            if self.may_be(&frame[..at], &frame[from..]) {
+                return !matches!(self.stands, As::Type) || self.is_type_of(frame);
+            }
+        }
+        false
+    }
+
+    /// Whether a find, by what is around it, is worth a closer look.
+    fn may_be(&self, before: &[u8], after: &[u8]) -> bool {
+        let value = after.trim_ascii_start().strip_prefix(b":");
+        match (self.stands, value) {
+            (As::Key | As::KeyOrValue, Some(value)) => !is_empty(value.trim_ascii_start()),
+            (As::Key, None) => false,
+            (As::KeyOrValue, None) => !before.ends_with(b"\\"),
+            (As::Type, _) => self.ends.iter().any(|end| after.starts_with(end.as_bytes())),
+        }
+    }
+
+    fn is_type_of(&self, frame: &[u8]) -> bool {
+        let data = frames::data(frame);
+        let kind = Root::of(&data).and_then(|root| root.kind).map_or("", RawValue::get);
+        kind.match_indices(self.text).any(|(at, text)| self.ends.contains(&&kind[at + text.len()..]))
+    }
+}
+
+/// Whether a JSON value says nothing.
+fn is_empty(value: &[u8]) -> bool {
+    [&b"null"[..], b"\"\"", b"[]", b"{}"].iter().any(|nothing| value.starts_with(nothing))
+}
+
+/// The words of an API.
+#[derive(Default)]
+struct Words {
+    content: Vec<Word>,
+    finish: Vec<Word>,
+    end: Vec<Word>,
+    /// Which finishes are errors that need not have an `error`.
+    failure: Vec<Word>,
+}
+
+fn keys<const N: usize>(texts: [&'static str; N]) -> Vec<Word> {
+    texts.map(|text| Word::new(As::Key, text, &[])).into()
+}
+
+fn types<const N: usize>(text: &'static str, ends: &'static [&'static str; N]) -> Vec<Word> {
+    vec![Word::new(As::Type, text, ends)]
+}
+
+/// Each API's words, in the order of [`Api`]. Sources: the vendors' references of their streams; `reasoning` and
+/// its kin are what those say who imitate OpenAI.
+static WORDS: LazyLock<[Words; 5]> = LazyLock::new(|| {
+    [
+        Words {
+            content: keys([
+                "\"content\"",
+                "\"reasoning_content\"",
+                "\"reasoning\"",
+                "\"reasoning_details\"",
+                "\"tool_calls\"",
+                "\"function_call\"",
+                "\"refusal\"",
+                "\"audio\"",
+                "\"text\"",
+            ]),
+            finish: keys(["\"finish_reason\""]),
+            ..Words::default()
+        },
+        Words {
+            // Everything but what announces an item or a part, or says that one is under way.
+            content: types(".", &["delta\"", "done\"", "partial_image\""]),
+            finish: types("\"response.", &["completed\"", "incomplete\"", "failed\""]),
+            failure: types("\"response.", &["failed\""]),
+            ..Words::default()
+        },
+        Words {
+            content: types("\"content_block_delta", &["\""]),
+            finish: keys(["\"stop_reason\""]),
+            end: types("\"message_stop", &["\""]),
+            ..Words::default()
+        },
+        Words {
+            content: keys([
+                "\"text\"",
+                "\"functionCall\"",
+                "\"inlineData\"",
+                "\"fileData\"",
+                "\"executableCode\"",
+                "\"codeExecutionResult\"",
+            ]),
+            finish: keys(["\"finishReason\"", "\"blockReason\""]),
+            ..Words::default()
+        },
+        Words::default(),
+    ]
+});
+
+/// What nearly every error has: the key, or that value of `type`.
+static ERROR: LazyLock<Word> = LazyLock::new(|| Word::new(As::KeyOrValue, "\"error\"", &[]));
+
+/// What of a frame's root tells errors, and events by their type.
+#[derive(Deserialize)]
+struct Root<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+}
+
+impl<'a> Root<'a> {
+    /// Of the first value in a text: an element of a list has more behind it.
+    fn of(json: &'a [u8]) -> Option<Root<'a>> {
+        Root::deserialize(&mut serde_json::Deserializer::from_slice(json)).ok()
+    }
+
+    fn is_error(&self) -> bool {
+        let error = self.error.map_or("", RawValue::get);
+        (error.starts_with(['{', '"']) && !is_empty(error.as_bytes()))
+            || matches!(self.kind.map(RawValue::get), Some("\"error\"" | "\"response.failed\""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What one frame alone says: content, finish, end, error.
+    fn signs(api: Api, frame: &str) -> [bool; 4] {
+        let mut signs = Signs::new(api);
+        signs.see(frame.as_bytes());
+        [signs.has_content(), signs.is_finished(), signs.is_ended(), signs.is_error()]
+    }
+
+    const NOTHING: [bool; 4] = [false; 4];
+    const CONTENT: [bool; 4] = [true, false, false, false];
+    const FINISH: [bool; 4] = [true, true, false, false];
+    const END: [bool; 4] = [true, true, true, false];
+    const MARKER: [bool; 4] = [false, false, true, false];
+    const ERROR: [bool; 4] = [false, false, false, true];
+
+    #[test]
+    fn what_each_frame_says_alone() {
+        use Api::*;
+        for (api, frame, expected) in [
+            (
+                Completions,
+                r#"data: {"choices":[{"delta":{"role":"assistant","content":""}}],"usage":null}"#,
+                NOTHING,
+            ),
+            (Completions, r#"data: {"choices":[{"delta":{"content": null},"finish_reason":null}]}"#, NOTHING),
+            (
+                Completions,
+                r#"data: {"choices":[{"delta":{"content":"","reasoning_content":null}}]}"#,
+                NOTHING,
+            ),
+            (
+                Completions,
+                r#"data: {"choices":[],"prompt_filter_results":[{"content_filter_results":{}}]}"#,
+                NOTHING,
+            ),
+            (Completions, ": keep-alive", NOTHING),
+            (Completions, r#"data: {"choices":[{"delta":{"content":"a"}}]}"#, CONTENT),
+            (
+                Completions,
+                r#"data: {"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""}}]}"#,
+                CONTENT,
+            ),
+            (Completions, r#"data: {"choices":[{"delta":{"content":"[DONE]"}}]}"#, CONTENT),
+            (Completions, r#"data: {"choices":[{"delta":{"reasoning_content":"a"}}]}"#, CONTENT),
+            (Completions, r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, CONTENT),
+            (Completions, r#"data: {"choices":[{"text":"a","finish_reason":""}]}"#, CONTENT),
+            (Completions, r#"data: {"choices":[{"delta":{},"finish_reason": "stop"}]}"#, FINISH),
+            (Completions, "data: [DONE]\n\n", MARKER),
+            (Completions, "data:[DONE]\r\n\r\n", MARKER),
+            (Completions, r#"data: {"error":{"message":"no"}}"#, ERROR),
+            (Completions, r#"data: {"error":"no","choices":[{"delta":{"content":"a"}}]}"#, ERROR),
+            (Completions, r#"{"error":{"message":"without a data field"}}"#, ERROR),
+            (Completions, r#"data: {"error":null,"choices":[{"delta":{"content":"a"}}]}"#, CONTENT),
+            (
+                Completions,
+                r#"data: {"choices":[{"delta":{"content":"an \"error\":{} of theirs"}}]}"#,
+                CONTENT,
+            ),
+            (
+                Completions,
+                r#"data: {"choices":[{"delta":{"content":"error"},"tool":{"error":"x"}}]}"#,
+                CONTENT,
+            ),
+            (
+                Responses,
+                r#"data: {"type":"response.created","response":{"output":[],"error":null}}"#,
+                NOTHING,
+            ),
+            (Responses, r#"data: {"type":"response.created","response":{"instructions":"x.done"}}"#, NOTHING),
+            (Responses, r#"data: {"type":"response.output_text.delta","delta":"a"}"#, CONTENT),
+            (
+                Responses,
+                r#"data: {"delta":"response.completed","type":"response.output_text.delta"}"#,
+                CONTENT,
+            ),
+            (Responses, r#"data: {"type":"response.completed","response":{"error":null}}"#, END),
+            (Responses, r#"data: {"type":"response.incomplete","response":{}}"#, END),
+            (Responses, r#"data: {"type":"error","code":"server_error","message":"no"}"#, ERROR),
+            (
+                Messages,
+                r#"data: {"type":"message_start","message":{"content":[],"stop_reason":null}}"#,
+                NOTHING,
+            ),
+            (
+                Messages,
+                r#"data: {"type":"content_block_start","content_block":{"type":"text","text":""}}"#,
+                NOTHING,
+            ),
+            (Messages, r#"data: {"type": "ping"}"#, NOTHING),
+            (Messages, r#"data: {"type":"content_block_delta","delta":{"type":"thinking_delta"}}"#, CONTENT),
+            (Messages, r#"data: {"type":"content_block_delta","delta":{"text":"message_stop"}}"#, CONTENT),
+            (Messages, r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#, FINISH),
+            (Messages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", MARKER),
+            (Messages, r#"data: {"type":"error","error":{"type":"overloaded_error"}}"#, ERROR),
+            (Generate, r#"data: {"usageMetadata":{"promptTokenCount":1}}"#, NOTHING),
+            (
+                Generate,
+                r#"data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"}}]}"#,
+                NOTHING,
+            ),
+            (Generate, r#"data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#, CONTENT),
+            (
+                Generate,
+                r#", {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}"#,
+                CONTENT,
+            ),
+            (Generate, r#"data: {"candidates":[{"finishReason":"SAFETY"}]}"#, END),
+            (Generate, r#"data: {"promptFeedback":{"blockReason":"SAFETY"}}"#, END),
+            (Generate, r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}"#, ERROR),
+            (Generate, r#", {"error":{"code":503,"status":"UNAVAILABLE"}}"#, ERROR),
+            (Other, r#"data: {"type":"transcript.text.delta","delta":"a"}"#, CONTENT),
+            (Other, ": ping", NOTHING),
+            (Other, r#"data: {"type":"error","error":{"message":"no"}}"#, ERROR),
+        ] {
+            assert_eq!(signs(api, frame), expected, "{api:?} {frame}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_failed_in_the_responses_api_is_an_error_that_ends() {
+        let failed =
+            |error: &str| format!(r#"data: {{"type":"response.failed","response":{{"error":{error}}}}}"#);
+        for error in [r#"{"code":"server_error","message":"no"}"#, "null"] {
+            assert_eq!(signs(Api::Responses, &failed(error)), [false, true, true, true], "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_stays_and_an_error_is_of_its_own_frame() {
+        let mut signs = Signs::new(Api::Completions);
+        signs.see(br#"data: {"choices":[{"delta":{"content":"a"}}]}"#);
+        signs.see(br#"data: {"error":{"message":"no"}}"#);
+        assert!(signs.has_content() && signs.is_error());
+        signs.see(br#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#);
+        assert!(signs.has_content() && signs.is_finished() && !signs.is_ended() && !signs.is_error());
+        signs.see(b"data: [DONE]\n\n");
+        assert!(signs.is_ended());
+    }
+
+    #[test]
+    fn whole_answers_are_errors_by_the_same_rule() {
+        for (body, expected) in [
+            (r#"{"id":"resp_1","status":"completed","error":null,"output":[]}"#, false),
+            (r#"{"error":null,"output":[{"type":"mcp_call","error":"of a tool"}]}"#, false),
+            (r#"{"error": "something broke"}"#, true),
+            (r#" [{"error":{"code":400}}]"#, true),
+            (r#"{"error":{}}"#, false),
+            ("\"error\": broken", false),
+        ] {
+            assert_eq!(is_error(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn each_endpoint_has_its_api() {
+        for (dialect, path, api) in [
+            (Dialect::OpenAi, "chat/completions", Api::Completions),
+            (Dialect::OpenAi, "completions", Api::Completions),
+            (Dialect::OpenAi, "responses", Api::Responses),
+            (Dialect::OpenAi, "audio/transcriptions", Api::Other),
+            (Dialect::Anthropic, "messages", Api::Messages),
+            (Dialect::Gemini, "streamGenerateContent", Api::Generate),
+        ] {
+            assert_eq!(Api::of(dialect, path), api, "{path}");
+            assert_eq!(api.marks_its_end(), api != Api::Other);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_finish_an_end_or_an_error(text in "(?s)(.|error|stop_reason|finish_reason|message_stop|response.failed|\\[DONE\\]|[\":{}\\\\]){0,12}") {
+            let text = serde_json::Value::from(format!("a{text}")).to_string();
+            for (api, frame) in [
+                (Api::Completions, format!(r#"data: {{"choices":[{{"delta":{{"content":{text}}}}}]}}"#)),
+                (Api::Responses, format!(r#"data: {{"delta":{text},"type":"response.output_text.delta"}}"#)),
+                (Api::Messages, format!(r#"data: {{"delta":{{"text":{text}}},"type":"content_block_delta"}}"#)),
+                (Api::Generate, format!(r#"[{{"candidates":[{{"content":{{"parts":[{{"text":{text}}}]}}}}]}}"#)),
+            ] {
+                prop_assert_eq!(signs(api, &frame), CONTENT, "{}", frame);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(frame in proptest::collection::vec(any::<u8>(), 0..100), at in 0_usize..100, word in 0_usize..4) {
+            let mut frame = frame;
+            let word = ["\"error\":", "\"finish_reason\"", "\"stop_reason\":", "\"error\""][word];
+            let at = at.min(frame.len());
+            frame.splice(at..at, word.bytes());
+            for api in [Api::Completions, Api::Responses, Api::Messages, Api::Generate, Api::Other] {
+                Signs::new(api).see(&frame);
+            }
+        }
+    }
+}
