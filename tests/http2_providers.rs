@@ -199,9 +199,13 @@ fn a_stream_that_breaks_before_its_header_moves_on_to_the_next_provider() {
 #[test]
 fn a_stream_that_breaks_after_content_is_a_broken_answer_and_others_go_on() {
     let authority = Authority::new();
-    let ways: [fn(&Asked) -> Option<Reason>; 3] = [
+    let ways: [fn(&Asked) -> Option<Reason>; 4] = [
         |_| Some(Reason::INTERNAL_ERROR),
         |_| Some(Reason::NO_ERROR),
+        |asked| {
+            asked.abort(Reason::ENHANCE_YOUR_CALM);
+            None
+        },
         |asked| {
             asked.hang_up();
             None
