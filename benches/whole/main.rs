@@ -3,8 +3,11 @@
 //!
 //! It starts each server as a process of its own with one worker thread, all before one mock upstream, puts
 //! load on them in turn and reads their CPU time and memory from the kernel. The gateway has client keys,
-//! routing between two providers, prices, metering, metrics and its log on. Figures are medians over rounds, ratios are
-//! to the bare loop of the same round; `--check` holds the gateway's to the targets in `figures`.
+//! routing between two providers, prices, metering, metrics and its log on. Figures are medians over rounds,
+//! ratios are to the bare loop in the same round; `--check` holds the gateway's to the targets in `figures`.
+//!
+//! `--only instructions` runs the gateway and the bare loop under valgrind's callgrind, and leaves its
+//! profiles in the folder that is printed, for `callgrind_annotate`.
 
 mod ask;
 mod figures;

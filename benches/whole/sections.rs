@@ -90,6 +90,9 @@ fn visit(
 }
 
 /// CPU per request, of 2 KB and of 200 KB, answered in one piece.
+///
+/// # Errors
+/// When a server can't be started, or fails.
 pub fn requests(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
     let servers = start_all(site)?;
     let mut outcome = Outcome::default();
@@ -113,6 +116,9 @@ pub fn requests(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome>
 }
 
 /// CPU per relayed event, of streams whose events come one by one.
+///
+/// # Errors
+/// When a server can't be started, or fails.
 pub fn events(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
     let servers = start_all(site)?;
     let mut rounds = Rounds::new("CPU per relayed event, µs");
@@ -134,24 +140,19 @@ pub fn events(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
     Ok(Outcome { tables: vec![table], measured: vec![(Target::Event, rounds.ratio(OURS))] })
 }
 
-/// What a server took for each of many answers, plain ones and short streams.
+/// What a server took for each of many answers of a round, plain ones and short streams.
+#[derive(Default)]
 struct Samples {
-    name: &'static str,
-    address: SocketAddr,
     plain: Vec<Took>,
     stream: Vec<Took>,
 }
 
 impl Samples {
-    fn new(name: &'static str, address: SocketAddr) -> Samples {
-        Samples { name, address, plain: Vec::new(), stream: Vec::new() }
-    }
-
     /// Asks for a block of each at one connection.
-    fn take_block(&mut self) -> Done<()> {
-        let mut connection = Connection::open(self.address)?;
+    fn take_block(&mut self, address: SocketAddr) -> Done<()> {
+        let mut connection = Connection::open(address)?;
         for (model, samples) in [(Model::Plain, &mut self.plain), (Model::Short, &mut self.stream)] {
-            let request = request(self.address, model, SMALL);
+            let request = request(address, model, SMALL);
             for _ in 0..BLOCK {
                 samples.push(connection.ask(&request)?);
             }
@@ -169,52 +170,82 @@ const LOOKS: [Look; 3] = [
     ("end of a short stream", |samples| samples.stream.iter().map(|took| took.whole).collect()),
 ];
 
-/// The per cent of them that show the step.
-fn steps(times: &[Duration]) -> f64 {
-    100.0 * times.iter().filter(|time| **time >= STEP).count() as f64 / times.len() as f64
+/// A round of a server's times, looked at in one way.
+struct Times {
+    p50: f64,
+    p99: f64,
+    /// The per cent of them that show the step.
+    stepped: f64,
+}
+
+impl Times {
+    fn of(samples: &Samples, look: Look) -> Times {
+        let times = look.1(samples);
+        let stepped = times.iter().filter(|time| **time >= STEP).count();
+        let times: Vec<_> = times.into_iter().map(micros).collect();
+        Times {
+            p50: quantile(&times, 0.5),
+            p99: quantile(&times, 0.99),
+            stepped: 100.0 * stepped as f64 / times.len() as f64,
+        }
+    }
 }
 
 /// Latency at one connection, beside that of the mock upstream itself.
+///
+/// # Errors
+/// When a server can't be started, or fails.
 pub fn latency(site: &Site, effort: Effort) -> Done<Outcome> {
     let servers = start_all(site)?;
-    let mut all = vec![Samples::new("direct", site.upstream)];
-    all.extend(servers.iter().map(|server| Samples::new(server.kind.name(), server.address)));
-    for _ in 0..effort.rounds * BLOCKS {
-        for samples in &mut all {
-            samples.take_block()?;
-        }
-    }
-    let mut outcome = Outcome::default();
-    for (title, times) in LOOKS {
-        let title = format!("{title}, µs");
-        let mut table = format!(
-            "{title:<34}{:>10}{:>10}{:>11}{:>11}{:>12}\n",
-            "p50", "p99", "added p50", "added p99", "40 ms steps"
-        );
-        let direct = times(&all[0]);
-        let at = |times: &[Duration], share| {
-            quantile(&times.iter().map(|time| micros(*time)).collect::<Vec<_>>(), share)
-        };
-        for samples in &all {
-            let took = times(samples);
-            let (p50, p99) = (at(&took, 0.5), at(&took, 0.99));
-            let (added_p50, added_p99) = (p50 - at(&direct, 0.5), p99 - at(&direct, 0.99));
-            let name = samples.name;
-            let stepped = steps(&took);
-            table += &format!(
-                "  {name:<32}{p50:>10.0}{p99:>10.0}{added_p50:>11.0}{added_p99:>11.0}{stepped:>11.2}%\n"
-            );
-            if name == OURS {
-                outcome.measured.push((Target::AddedP99, added_p99));
-                outcome.measured.push((Target::Steps, (stepped - steps(&direct)).max(0.0)));
+    let mut visited = vec![("direct", site.upstream)];
+    visited.extend(servers.iter().map(|server| (server.kind.name(), server.address)));
+    let mut rounds: Vec<Vec<Samples>> = Vec::new();
+    for _ in 0..effort.rounds {
+        let mut round: Vec<_> = visited.iter().map(|_| Samples::default()).collect();
+        for _ in 0..BLOCKS {
+            for (samples, (_, address)) in round.iter_mut().zip(&visited) {
+                samples.take_block(*address)?;
             }
         }
-        outcome.tables.push(table);
+        rounds.push(round);
     }
-    Ok(outcome)
+    let (mut tables, mut worst_p99, mut worst_steps) = (Vec::new(), f64::MIN, 0.0_f64);
+    for look in LOOKS {
+        let title = format!("{}, µs", look.0);
+        let mut table = format!(
+            "{title:<34}{:>8}{:>8}{:>11}{:>11}{:>19}{:>13}\n",
+            "p50", "p99", "added p50", "added p99", "spread", "40 ms steps"
+        );
+        for (at, (name, _)) in visited.iter().enumerate() {
+            let of = |figure: fn(&Times, &Times) -> f64| -> Vec<f64> {
+                let figure =
+                    |round: &Vec<Samples>| figure(&Times::of(&round[at], look), &Times::of(&round[0], look));
+                rounds.iter().map(figure).collect()
+            };
+            let (p50, p99) = (median(&of(|times, _| times.p50)), median(&of(|times, _| times.p99)));
+            let added_p50 = median(&of(|times, direct| times.p50 - direct.p50));
+            let added = of(|times, direct| times.p99 - direct.p99);
+            let added_p99 = median(&added);
+            let spread = format!("{:.0}..{:.0}", quantile(&added, 0.0), quantile(&added, 1.0));
+            let steps = of(|times, _| times.stepped).iter().sum::<f64>() / rounds.len() as f64;
+            let direct = of(|_, direct| direct.stepped).iter().sum::<f64>() / rounds.len() as f64;
+            table += &format!(
+                "  {name:<32}{p50:>8.0}{p99:>8.0}{added_p50:>11.0}{added_p99:>11.0}{spread:>19}{steps:>12.2}%\n"
+            );
+            if *name == OURS {
+                worst_p99 = worst_p99.max(added_p99);
+                worst_steps = worst_steps.max(steps - direct);
+            }
+        }
+        tables.push(table);
+    }
+    Ok(Outcome { tables, measured: vec![(Target::AddedP99, worst_p99), (Target::Steps, worst_steps)] })
 }
 
 /// Memory when nothing happens, and per open stream.
+///
+/// # Errors
+/// When a server can't be started, or fails.
 pub fn memory(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
     let mut outcome = Outcome::default();
     let mut idle = Rounds::new("memory idle, MiB");
