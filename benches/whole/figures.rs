@@ -131,7 +131,7 @@ pub fn verdict(measured: &[(Target, f64)]) -> (String, bool) {
             let is_good = *figure <= *most;
             is_met &= is_good;
             let word = if is_good { "met" } else { "MISSED" };
-            let _ = writeln!(table, "  {title:<44}{figure:>10.2}  at most {most:<8}{word}");
+            let _ = writeln!(table, "  {title:<52}{figure:>10.2}  at most {most:<8}{word}");
         }
     }
     (table, is_met)

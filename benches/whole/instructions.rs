@@ -4,16 +4,52 @@
 use crate::ask::Connection;
 use crate::figures::{OURS, Rounds, Target};
 use crate::message::{Model, request};
-use crate::sections::{Outcome, SMALL};
+use crate::sections::{LARGE, Outcome, SMALL};
 use crate::servers::{Kind, Site};
+use crate::upstream::EVENTS;
 use std::error::Error;
 
-/// What is counted: its name, the model asked, how many such units an answer has, and requests in the shorter
-/// and the longer of the two runs. Their difference has no start-up and no end in it.
-const COUNTED: [(&str, Model, u64, [u64; 2], Target); 2] = [
-    ("request of 2 KB", Model::Plain, 1, [500, 1_500], Target::SmallRequestInstructions),
-    ("relayed event", Model::Stream, 501, [1, 3], Target::EventInstructions),
+/// One thing that is counted.
+struct Counted {
+    name: &'static str,
+    model: Model,
+    body_bytes: usize,
+    /// How many of it an answer has.
+    per_answer: u64,
+    /// Requests in a shorter and in a longer run: their difference has no start-up and no end in it.
+    runs: [u64; 2],
+    target: Option<Target>,
+}
+
+const COUNTED: [Counted; 3] = [
+    Counted {
+        name: "request of 2 KB",
+        model: Model::Plain,
+        body_bytes: SMALL,
+        per_answer: 1,
+        runs: [500, 1_500],
+        target: Some(Target::SmallRequestInstructions),
+    },
+    Counted {
+        name: "request of 200 KB",
+        model: Model::Plain,
+        body_bytes: LARGE,
+        per_answer: 1,
+        runs: [50, 150],
+        target: None,
+    },
+    Counted {
+        name: "relayed event",
+        model: Model::Stream,
+        body_bytes: SMALL,
+        per_answer: EVENTS,
+        runs: [1, 3],
+        target: Some(Target::EventInstructions),
+    },
 ];
+
+/// Has the C library copy memory with plain loops: valgrind takes each byte of a `rep movsb` for an instruction.
+const NO_REP: &str = "GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1073741824";
 
 /// Counts the instructions of the bare loop and the gateway, user mode only.
 ///
@@ -21,25 +57,26 @@ const COUNTED: [(&str, Model, u64, [u64; 2], Target); 2] = [
 /// When valgrind fails.
 pub fn instructions(site: &Site) -> Result<Outcome, Box<dyn Error>> {
     let mut outcome = Outcome::default();
-    for (name, model, units, runs, target) in COUNTED {
-        let mut rounds = Rounds::new(format!("instructions per {name}"));
+    for counted in COUNTED {
+        let mut rounds = Rounds::new(format!("instructions per {}", counted.name));
         for kind in [Kind::Bare, Kind::Gateway] {
-            let [few, many] = runs;
-            let counted = count(site, kind, model, many)? - count(site, kind, model, few)?;
-            rounds.add(kind.name(), counted as f64 / ((many - few) * units) as f64);
+            let [few, many] = counted.runs;
+            let instructions = count(site, kind, &counted, many)? - count(site, kind, &counted, few)?;
+            rounds.add(kind.name(), instructions as f64 / ((many - few) * counted.per_answer) as f64);
         }
-        outcome.measured.push((target, rounds.ratio(OURS)));
+        outcome.measured.extend(counted.target.map(|target| (target, rounds.ratio(OURS))));
         outcome.tables.push(rounds.table());
     }
     Ok(outcome)
 }
 
 /// The instructions of a whole run with so many requests.
-fn count(site: &Site, kind: Kind, model: Model, requests: u64) -> Result<i64, Box<dyn Error>> {
-    let profile = format!("{}/callgrind.{}-{}-{requests}", site.scratch.display(), kind.name(), model.name());
-    let wrapper = ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={profile}")];
+fn count(site: &Site, kind: Kind, counted: &Counted, requests: u64) -> Result<i64, Box<dyn Error>> {
+    let name = counted.name.replace(' ', "-");
+    let profile = format!("{}/callgrind.{}-{name}-{requests}", site.scratch.display(), kind.name());
+    let wrapper = ["env", NO_REP, "valgrind", "--tool=callgrind", &format!("--callgrind-out-file={profile}")];
     let mut server = site.start_under(kind, &wrapper)?;
-    let request = request(server.address, model, SMALL);
+    let request = request(server.address, counted.model, counted.body_bytes);
     let mut connection = Connection::open(server.address)?;
     for _ in 0..requests {
         connection.ask(&request)?;

@@ -13,7 +13,8 @@ use tokio::runtime::Runtime;
 
 /// A short chat, and one with long documents in it. The second is past Pingora's retry buffer.
 pub const SMALL: usize = 2 << 10;
-const LARGE: usize = 200 << 10;
+/// See [`SMALL`].
+pub const LARGE: usize = 200 << 10;
 
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Events of a long stream.
-const EVENTS: u64 = 500;
+/// Events of a long stream, its last words aside.
+pub const EVENTS: u64 = 500;
 /// The pause between two of them: long enough that a proxy has passed one on before the next comes.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How much of a request's body is looked at for its model.
