@@ -69,14 +69,14 @@ impl Rounds {
     /// The table of medians, spreads and ratios.
     pub fn table(&self) -> String {
         let mut table =
-            format!("{:<44}{:>10}{:>19}{:>9}{:>15}\n", self.title, "median", "spread", "ratio", "");
+            format!("{:<44}{:>12}{:>23}{:>9}{:>15}\n", self.title, "median", "spread", "ratio", "");
         for (server, figures) in &self.servers {
             let (least, most) = spread(figures);
             let (lowest, highest) = spread(&self.ratios(server));
             // A String takes everything.
             let _ = writeln!(
                 table,
-                "  {server:<42}{:>10.1}{:>19}{:>9.2}{:>15}",
+                "  {server:<42}{:>12.1}{:>23}{:>9.2}{:>15}",
                 median(figures),
                 format!("{least:.1}..{most:.1}"),
                 self.ratio(server),
@@ -117,7 +117,7 @@ const TARGETS: &[(Target, &str, f64)] = &[
     (Target::EventInstructions, "instructions of a relayed event, of the bare loop's", 1.0),
     (Target::OpenStream, "KiB per open stream", 80.0),
     (Target::Idle, "MiB idle", 30.0),
-    (Target::AddedP99, "µs added to p99 at one connection", 300.0),
+    (Target::AddedP99, "µs added to p99, one connection, quietest round", 300.0),
     (Target::Steps, "% of answers that show a 40 ms step", 0.1),
 ];
 
