@@ -176,12 +176,23 @@ fn build(binaries: &Path) -> Result<(), Box<dyn Error>> {
     let folder = binaries.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let profile = if folder == "debug" { "dev" } else { folder };
     let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-    let built = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["build", "--locked", "--profile", profile])
         .args(["--package", "cliproxy", "--bin", "cliproxy"])
-        .args(["--package", "cliproxy-benches", "--bin", "bare"])
-        .status()?;
+        .args(["--package", "cliproxy-benches", "--bin", "bare"]);
+    // What `cargo run` says of this package would have ring's build script run anew, and Pingora built again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|of| text.starts_with(of))
+        {
+            command.env_remove(&name);
+        }
+    }
+    let built = command.status()?;
     if built.success() { Ok(()) } else { Err("the servers can't be built".into()) }
 }
 
