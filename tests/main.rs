@@ -16,6 +16,7 @@ mod config;
 mod demo;
 mod encodings;
 mod failover;
+mod faults;
 mod framing;
 mod gateway_models;
 mod headers;

@@ -86,7 +86,7 @@ impl Answer {
                 }
             }
             let read = async { self.link.session()?.read_response_body().await };
-            let read = read.await.map_err(|error| Broken::from_pingora(&error))?;
+            let read = read.await.map_err(|error| Broken::in_body(&error))?;
             match (&mut self.decoder, read) {
                 (None, read) => return Ok(read),
                 (Some(decoder), Some(chunk)) => decoder.push(chunk),
@@ -189,11 +189,18 @@ impl Broken {
         };
         Broken { class, reason: error.to_string() }
     }
+
+    /// The same, where an answer had begun.
+    fn in_body(error: &Error) -> Broken {
+        let broken = Broken::from_pingora(error);
+        let is_timeout = broken.class == ErrorClass::Timeout;
+        Broken { class: if is_timeout { broken.class } else { ErrorClass::Truncated }, ..broken }
+    }
 }
 
 impl From<decoding::Broken> for Broken {
     fn from(broken: decoding::Broken) -> Broken {
-        Broken { class: ErrorClass::Transport, reason: broken.to_string() }
+        Broken { class: ErrorClass::Truncated, reason: broken.to_string() }
     }
 }
 

@@ -26,4 +26,4 @@ pub use incoming::{BodyEnd, Event, Incoming, Response};
 pub use inside::start_inside;
 pub use ports::free_port;
 pub use provider::{Provider, nowhere};
-pub use questions::{Question, error_message};
+pub use questions::{Question, error_message, is_error};

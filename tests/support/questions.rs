@@ -38,17 +38,17 @@ impl Question {
         self
     }
 
-    /// The same, in as many words as make the body exactly so many bytes. No two stretches of it are alike.
+    /// The same, in as many more words as make the body exactly so many bytes. No two stretches of them are alike.
     pub fn of_size(mut self, bytes: usize) -> Question {
-        self.text.clear();
         let missing = bytes.checked_sub(self.body().to_string().len()).expect("room for the question");
+        let length = self.text.len() + missing;
         for number in 0_u64.. {
-            if self.text.len() >= missing {
+            if self.text.len() >= length {
                 break;
             }
-            let _ = write!(self.text, "{number} ");
+            let _ = write!(self.text, " {number}");
         }
-        self.text.truncate(missing);
+        self.text.truncate(length);
         self
     }
 
@@ -115,11 +115,16 @@ impl Question {
 /// The message of an error, if it is in the shape of the dialect; else the test fails and shows it.
 #[track_caller]
 pub fn error_message(dialect: Dialect, error: &Value) -> String {
+    assert!(is_error(dialect, error), "not an error of {dialect}: {error}");
+    error["error"]["message"].as_str().expect("a message").to_owned()
+}
+
+/// Whether that is an error in the shape of the dialect.
+pub fn is_error(dialect: Dialect, error: &Value) -> bool {
     let is_in_shape = match dialect {
         Dialect::OpenAi => error["error"]["type"].is_string() && error["error"].get("param").is_some(),
         Dialect::Anthropic => error["type"] == "error" && error["error"]["type"].is_string(),
         Dialect::Gemini => error["error"]["code"].is_u64() && error["error"]["status"].is_string(),
     };
-    assert!(is_in_shape, "not an error of {dialect}: {error}");
-    error["error"]["message"].as_str().expect("a message").to_owned()
+    is_in_shape && error["error"]["message"].is_string()
 }

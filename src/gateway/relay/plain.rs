@@ -1,6 +1,6 @@
 //! Answers that are no stream: held back until they are complete, up to a bound.
 
-use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
+use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, settle_usage, stream};
 use crate::domain::{Dialect, ErrorClass};
 use crate::gateway::context::Context;
@@ -51,7 +51,7 @@ pub async fn plain(way: Way<'_>, mut answer: Answer) -> Relayed {
     if let Some(class) = error_inside(&body) {
         return Relayed::Failed(Box::new(Failed::inside(class, &answer.header, body)));
     }
-    let error = is_blocked(&way, &body).then_some(ErrorClass::ContentFilter);
+    let error = is_blocked(way.call, &body).then_some(ErrorClass::ContentFilter);
     give(way, answer, body, error).await
 }
 
@@ -76,8 +76,8 @@ async fn give(way: Way<'_>, answer: Answer, body: Bytes, error: Option<ErrorClas
 }
 
 /// Whether Gemini refused the prompt by policy, which it says in an answer of 200 that its clients can read.
-fn is_blocked(way: &Way<'_>, body: &[u8]) -> bool {
-    way.call.dialect() == Dialect::Gemini
+pub(super) fn is_blocked(call: &Call, body: &[u8]) -> bool {
+    call.dialect() == Dialect::Gemini
         && memmem::find(body, b"\"blockReason\"").is_some()
         && classify_inside(body) == Some(Inside::Blocked)
 }

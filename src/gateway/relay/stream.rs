@@ -2,10 +2,11 @@
 //!
 //! Budget per frame: one scan for its end and a few substring searches; no copy where a read holds whole frames.
 
+use super::plain::is_blocked;
 use super::recovery::{Joined, Recovery};
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, say_truncated, settle_usage};
-use crate::domain::{ErrorClass, TokenUsage};
+use crate::domain::{Dialect, ErrorClass, TokenUsage};
 use crate::gateway::{mask, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
@@ -74,6 +75,8 @@ struct Stream<'r> {
     /// What was read before the commit.
     held: SmallVec<[Bytes; 2]>,
     is_committed: bool,
+    /// Whether the prompt was refused by policy, which takes the place of all content.
+    is_blocked: bool,
     recovery: Option<&'r mut Recovery>,
     /// When the whole stream must be over.
     over_by: Option<Instant>,
@@ -89,6 +92,7 @@ impl<'r> Stream<'r> {
             held: SmallVec::new(),
             // A stream that is gone on with has its header out.
             is_committed: recovery.as_ref().is_some_and(|recovery| recovery.has_begun()),
+            is_blocked: false,
             over_by: total.and_then(|total| Instant::now().checked_add(total.get())),
             relayed: 0,
             way,
@@ -220,6 +224,8 @@ impl<'r> Stream<'r> {
         session.write_response_header(header).await?;
         context.settlement.header_sent(upstream.status.as_u16());
         self.is_committed = true;
+        self.is_blocked = self.way.call.dialect() == Dialect::Gemini
+            && self.held.iter().any(|held| is_blocked(self.way.call, &frames::data(held)));
         for held in std::mem::take(&mut self.held) {
             self.send(held).await?;
         }
@@ -236,18 +242,32 @@ impl<'r> Stream<'r> {
     }
 
     /// Ends the client's answer as the provider's ended.
-    async fn conclude(self, end: End, answer: Answer) -> Relayed {
+    async fn conclude(mut self, end: End, answer: Answer) -> Relayed {
         match end {
             End::Clean if self.is_whole() => self.finish(answer, true).await,
             // What it had to say it has said; only the connection can't be used again.
             End::Broken(_) if self.is_complete() => self.finish(answer, false).await,
             End::Clean => {
+                if let Some((class, body)) = self.error_in_one_piece() {
+                    return Relayed::Failed(Box::new(Failed::inside(class, &answer.header, body)));
+                }
                 let reason = "the stream ended before its end".to_owned();
                 self.break_off(Broken { class: ErrorClass::Truncated, reason }).await
             }
             End::Broken(broken) => self.break_off(broken).await,
             End::Error(class, frame) => self.fail(class, frame, &answer.header).await,
         }
+    }
+
+    /// An error that came instead of a JSON array of answers.
+    fn error_in_one_piece(&mut self) -> Option<(ErrorClass, Bytes)> {
+        let Content::Frames(Framing::Elements, frames) = &mut self.content else { return None };
+        if self.is_committed {
+            return None;
+        }
+        self.held.push(frames.finish());
+        let body: Bytes = self.held.concat().into();
+        Some((error_inside(&body)?, body))
     }
 
     /// Whether the stream has said that the answer is complete. Of several answers in one stream the first to
@@ -289,7 +309,7 @@ impl<'r> Stream<'r> {
         if is_reusable {
             answer.release(self.way.upstream).await;
         }
-        Relayed::Whole(None)
+        Relayed::Whole(self.is_blocked.then_some(ErrorClass::ContentFilter))
     }
 
     /// The provider said in the stream that it failed.

@@ -1,0 +1,73 @@
+//! The rows with stream recovery on: what broke off is whole, or the error is as clear as without.
+
+use super::row::{Layout, Outcome, Row, Who};
+use super::row::{answer, broken_after, given_up, recovered, row, same};
+use Layout::{Alone, Equal, Lower};
+use Who::{First, Other};
+use cliproxy::domain::ErrorClass::{InvalidRequest, RateLimit, Timeout, Truncated};
+
+/// What the other provider's model can.
+const PREFILL: [&str; 2] = ["", "supports_prefill: true"];
+
+/// A stream that breaks at every attempt: the client is told as if nobody had tried.
+const HOPELESS: Outcome = Outcome { first: &[Truncated; 4], ..broken_after(40) };
+
+/// As [`recovered`], by a provider that will not go on from a partial answer, and is asked to repeat it.
+const REPEATED: Outcome = Outcome { other: &[InvalidRequest], ..recovered(Other) };
+
+/// What both modes have in common.
+macro_rules! both_modes {
+    ($($own:expr),* $(,)?) => {
+        &[
+            row("fault-s08", Equal, answer(Other, &[Truncated]), recovered(Other)),
+            row("fault-s08", Lower, answer(Other, &[Truncated]), recovered(Other)),
+            row("fault-s08", Alone, given_up(503, "upstream_unavailable", &[Truncated; 4]), HOPELESS),
+            row(
+                "fault-s09",
+                Lower,
+                answer(Other, &[Timeout]).patience("total", 5).within(15),
+                recovered(Other).patience("idle", 5).within(15),
+            ),
+            row("fault-s11", Lower, answer(First, &[]), recovered(Other)),
+            same("fault-s11-finished", Lower, answer(First, &[])),
+            row("fault-s14", Alone, answer(First, &[Truncated]), recovered(First)),
+            row("fault-error-late", Lower, answer(First, &[]), recovered(Other)),
+            // Nothing to be recovered.
+            same("fault-s02", Lower, answer(Other, &[RateLimit])),
+            same("fault-split-1", Lower, answer(First, &[])),
+            $($own),*
+        ]
+    };
+}
+
+/// `retry.stream_recovery: match`.
+pub const MATCH: &[Row] = both_modes![Row {
+    other: "no-prefill",
+    models: PREFILL,
+    ..row("fault-s14", Lower, answer(Other, &[Truncated]), recovered(Other))
+},];
+
+/// `retry.stream_recovery: continue`.
+pub const CONTINUE: &[Row] = both_modes![
+    Row { models: PREFILL, ..row("fault-s08", Lower, answer(Other, &[Truncated]), recovered(Other)) },
+    Row { models: PREFILL, ..row("fault-s08", Equal, answer(Other, &[Truncated]), recovered(Other)) },
+    Row {
+        models: PREFILL,
+        ..row(
+            "fault-s09",
+            Lower,
+            answer(Other, &[Timeout]).patience("total", 5).within(15),
+            recovered(Other).patience("idle", 5).within(15),
+        )
+    },
+    Row {
+        other: "no-prefill",
+        models: PREFILL,
+        ..row("fault-s14", Lower, answer(Other, &[Truncated]), REPEATED)
+    },
+    Row {
+        other: "no-prefill",
+        models: PREFILL,
+        ..row("fault-s14", Equal, answer(Other, &[Truncated]), REPEATED)
+    },
+];
