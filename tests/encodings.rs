@@ -132,7 +132,7 @@ fn an_encoded_event_goes_on_as_soon_as_it_was_flushed() {
 #[test]
 fn an_encoded_answer_that_is_cut_short_is_no_answer() {
     for (content_type, whole) in
-        [("application/json", PLAIN.to_owned()), ("text/event-stream", EVENTS.concat())]
+        [("application/json", PLAIN.to_owned()), ("text/event-stream", EVENTS[0].to_owned())]
     {
         let encoded = gzip(whole.as_bytes());
         let odd = canned(content_type, "gzip", &encoded[..encoded.len() - 1]);

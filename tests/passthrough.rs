@@ -1,6 +1,6 @@
 //! `/providers/{name}/…`: anything goes, in both directions, and nothing gets out of the provider's place.
 
-use crate::support::{Canned, Client, Gateway, Metrics, Provider, Raw, expect_error, free_port};
+use crate::support::{Canned, Client, Gateway, Metrics, Provider, expect_error, free_port};
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::{Options, Received};
 use std::io::{Read, Write};
@@ -192,75 +192,6 @@ fn no_path_leads_out_of_the_provider() {
     let received = last(&provider);
     assert_eq!(received.path, "/tenant/api/v1/files");
     assert_eq!(received.header("host"), Some(provider.address().to_string().as_str()));
-}
-
-/// A WebSocket frame as a client sends it, masked with zeros.
-fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).expect("a short payload");
-    let mut bytes = vec![0x80 | opcode, 0x80 | length, 0, 0, 0, 0];
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-/// The next frame of the server: opcode and payload.
-fn read_frame(raw: &mut Raw) -> (u8, Vec<u8>) {
-    let mut head = [0; 2];
-    raw.stream.read_exact(&mut head).expect("a frame");
-    let mut payload = vec![0; usize::from(head[1])];
-    raw.stream.read_exact(&mut payload).expect("its payload");
-    (head[0] & 0x0f, payload)
-}
-
-const HANDSHAKE: &str = "GET /providers/own/v1/realtime?model=m HTTP/1.1\r\nhost: localhost\r\n\
-    authorization: Bearer opener\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-/// Opens a WebSocket and has a ping answered. Where a provider's 101 is there before Pingora (0.9.1) has looked at
-/// its own note that the request has no body, it takes that note for the end of the tunnel; only a provider on
-/// the same machine is ever that fast, and its clients try again.
-fn open_web_socket(gateway: &Gateway) -> Raw {
-    for _ in 0..10 {
-        let mut raw = gateway.client().raw(HANDSHAKE);
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            raw.stream.read_exact(&mut byte).expect("a header");
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8_lossy(&head).to_lowercase();
-        assert!(head.starts_with("http/1.1 101"), "{head}");
-        assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
-        assert!(head.contains("upgrade: websocket"), "{head}");
-        let mut pong = [0; 2];
-        if raw.stream.write_all(&frame(9, b"")).is_ok() && raw.stream.read_exact(&mut pong).is_ok() {
-            assert_eq!(pong, [0x8a, 0]);
-            return raw;
-        }
-    }
-    panic!("ten WebSockets were closed at once");
-}
-
-#[test]
-fn a_web_socket_is_opened_carries_frames_and_keeps_its_close_code() {
-    let provider = echo();
-    let gateway = gateway(&provider.yaml("own"));
-    let mut raw = open_web_socket(&gateway);
-    for index in 0..20 {
-        let text = format!("frame {index}");
-        raw.write(frame(1, text.as_bytes()));
-        assert_eq!(read_frame(&mut raw), (1, text.into_bytes()));
-    }
-    let all: Vec<u8> = (0..20).flat_map(|index| frame(2, &[index])).collect();
-    raw.write(all);
-    for index in 0..20 {
-        assert_eq!(read_frame(&mut raw), (2, vec![index]));
-    }
-    raw.write(frame(8, &4001_u16.to_be_bytes()));
-    assert_eq!(read_frame(&mut raw), (8, 4001_u16.to_be_bytes().to_vec()));
-    assert_eq!(raw.stream.read(&mut [0]).expect("a close"), 0);
-    let received = last(&provider);
-    assert_eq!(received.header("authorization"), Some(format!("Bearer {}", provider.key()).as_str()));
-    assert_eq!((received.path.as_str(), received.query.as_str()), ("/v1/realtime", "model=m"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use std::fmt::Display;
 use std::path::Path;
 
 /// Whether all files that the configuration names can be used.
@@ -29,22 +30,22 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn bad(key: &str, file: &Path, why: impl ToString) -> StartError {
+fn bad(key: &str, file: &Path, why: &dyn Display) -> StartError {
     StartError::File { key: key.to_owned(), path: file.display().to_string(), why: why.to_string() }
 }
 
 fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let read: Vec<_> = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
-        .map_err(|cause| bad(key, file, format_args!("can't be read: {cause}")))?;
-    if read.is_empty() { Err(bad(key, file, "holds no certificate in PEM form")) } else { Ok(read) }
+        .map_err(|cause| bad(key, file, &format_args!("can't be read: {cause}")))?;
+    if read.is_empty() { Err(bad(key, file, &"holds no certificate in PEM form")) } else { Ok(read) }
 }
 
 /// Certificates to trust.
 fn authorities(key: &str, file: &Path) -> Result<(), StartError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(key, file)? {
-        store.add(certificate).map_err(|cause| bad(key, file, format_args!("can't be trusted: {cause}")))?;
+        store.add(certificate).map_err(|cause| bad(key, file, &format_args!("can't be trusted: {cause}")))?;
     }
     Ok(())
 }
@@ -59,12 +60,12 @@ fn identity(
     let chain = certificates(certificate_key, certificate)?;
     // The parser's own words could repeat the file's.
     let secret = PrivateKeyDer::from_pem_file(private_key)
-        .map_err(|_| bad(key_key, private_key, "holds no private key in PEM form"))?;
+        .map_err(|_| bad(key_key, private_key, &"holds no private key in PEM form"))?;
     match CertifiedKey::from_der(chain, secret, &ring::default_provider()) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InconsistentKeys(_)) => {
-            Err(bad(key_key, private_key, format_args!("is not the key of {}", certificate.display())))
+            Err(bad(key_key, private_key, &format_args!("is not the key of {}", certificate.display())))
         }
-        Err(cause) => Err(bad(certificate_key, certificate, cause)),
+        Err(cause) => Err(bad(certificate_key, certificate, &cause)),
     }
 }

@@ -13,6 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long services take to stop accepting, and a request that was just accepted to be counted.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long clients may take to close their connections once nothing is open on them.
+const LINGER: Duration = Duration::from_secs(1);
 /// The status of a process that was told to hurry: 128 + SIGTERM, as a shell would report it.
 const EXIT_HURRIED: i32 = 143;
 
@@ -56,6 +58,7 @@ async fn finish(life: &Life, grace: Duration, mut signals: Watched) {
     let idle = async {
         tokio::time::sleep(SETTLE).await;
         life.wait_idle().await;
+        let _ = tokio::time::timeout(LINGER, life.wait_closed()).await;
     };
     tokio::select! {
         () = idle => log::info!("stopped: nothing is open"),

@@ -17,7 +17,7 @@ use super::retry::next::{Next, Standing, Wait, decide};
 use super::upstream::Upstream;
 use super::verdict::{self, Failed, Refusal};
 use super::wire::{self, Answer, Broken, Outgoing};
-use crate::domain::{ErrorClass, Failure, wall_clock};
+use crate::domain::{ErrorClass, Failure, Period, wall_clock};
 use crate::providers::classify::classify;
 use crate::providers::hint::retry_hint;
 use crate::providers::routes::Target;
@@ -140,7 +140,7 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
     }
     let mut standing = standing(context, failed.broken.class, &target, now);
     let retry = &context.snapshot.settings.retry;
-    let wait_max = retry.wait_max.get().map_or(Duration::ZERO, |period| period.get());
+    let wait_max = retry.wait_max.get().map_or(Duration::ZERO, Period::get);
     loop {
         match decide(&standing, wait_max) {
             Next::GiveUp => return None,

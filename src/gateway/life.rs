@@ -8,15 +8,36 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Life {
     draining: AtomicBool,
-    open: AtomicUsize,
-    idle: Notify,
+    requests: Tally,
+    connections: Tally,
+}
+
+/// How many there are of something, and who waits for the last of them.
+#[derive(Debug, Default)]
+struct Tally {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+impl Tally {
+    async fn wait_none(&self) {
+        loop {
+            let notified = self.none.notified();
+            tokio::pin!(notified);
+            // Registered before the look, so that one that ends in between is not missed.
+            notified.as_mut().enable();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
 }
 
 impl Life {
     /// From now on no new work is wanted: `/ready` says so, connections close after their answer.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
-        self.idle.notify_waiters();
     }
 
     /// Whether [`Life::drain`] was called.
@@ -26,39 +47,51 @@ impl Life {
 
     /// Requests open at this moment.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        self.requests.count.load(Ordering::Acquire)
     }
 
     /// Counts a request as open until the guard is dropped.
     pub fn enter(self: &Arc<Life>) -> Open {
-        self.open.fetch_add(1, Ordering::AcqRel);
-        Open(Arc::clone(self))
+        Open::new(self, |life| &life.requests)
+    }
+
+    /// Counts a client's connection as open until the guard is dropped.
+    pub fn connect(self: &Arc<Life>) -> Open {
+        Open::new(self, |life| &life.connections)
     }
 
     /// Returns once no request is open.
     pub async fn wait_idle(&self) {
-        loop {
-            let notified = self.idle.notified();
-            tokio::pin!(notified);
-            // Registered before the look, so that a request that ends in between is not missed.
-            notified.as_mut().enable();
-            if self.open() == 0 {
-                return;
-            }
-            notified.await;
-        }
+        self.requests.wait_none().await;
+    }
+
+    /// Returns once no client's connection is open. The last words of an HTTP/2 stream may still be on their
+    /// way when its request is over.
+    pub async fn wait_closed(&self) {
+        self.connections.wait_none().await;
     }
 }
 
-/// An open request.
+/// An open request, or connection.
 #[derive(Debug)]
-pub struct Open(Arc<Life>);
+pub struct Open {
+    life: Arc<Life>,
+    tally: fn(&Life) -> &Tally,
+}
+
+impl Open {
+    fn new(life: &Arc<Life>, tally: fn(&Life) -> &Tally) -> Open {
+        tally(life).count.fetch_add(1, Ordering::AcqRel);
+        Open { life: Arc::clone(life), tally }
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
+        let tally = (self.tally)(&self.life);
         // Nobody waits unless the process drains, and then waking costs nothing that matters.
-        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.is_draining() {
-            self.0.idle.notify_waiters();
+        if tally.count.fetch_sub(1, Ordering::AcqRel) == 1 && self.life.is_draining() {
+            tally.none.notify_waiters();
         }
     }
 }

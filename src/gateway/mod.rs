@@ -31,6 +31,7 @@ pub mod routes;
 mod serve;
 pub mod settle;
 pub mod state;
+mod unhurried;
 pub mod upstream;
 pub mod verdict;
 pub mod wire;
@@ -86,7 +87,10 @@ impl ProxyHttp for Gateway {
         match serve::serve(self, session, context).await {
             Ok(Next::Answered) => Ok(true),
             Ok(Next::Passthrough) => Ok(false),
-            Ok(Next::CutOff) => Err(cut_off()),
+            Ok(Next::CutOff) => {
+                reply::let_out(session.as_downstream_mut()).await;
+                Err(cut_off())
+            }
             Err(failure) => match reply::refuse(session.as_downstream_mut(), context, &failure).await {
                 Ok(()) => Ok(true),
                 // Half an answer may be out; the settlement has the failure all the same.

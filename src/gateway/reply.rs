@@ -3,6 +3,7 @@
 use super::admit;
 use super::attempt::Attempt;
 use super::context::Context;
+use super::relay;
 use super::settle::CACHE_BYPASS;
 use crate::domain::Failure;
 use crate::translate;
@@ -34,6 +35,8 @@ pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How much is written within one `write_timeout`.
 const SLICE: usize = 64 << 10;
+/// How long what was written may wait for its turn on a connection that others share.
+const TURN: Duration = Duration::from_millis(100);
 /// How long a client may go on sending what nobody will read, so that it sees the answer and not a reset.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -170,6 +173,14 @@ pub async fn end(session: &mut ServerSession, context: &Context) -> pingora::Res
     match tokio::time::timeout(within, session.finish_body()).await {
         Ok(ended) => ended,
         Err(_) => Error::e_explain(ErrorType::WriteTimedout, "ending an answer"),
+    }
+}
+
+/// Lets go out what was written of an answer that is to be cut off: the reset that ends it on HTTP/2 drops what
+/// still waits for its turn on the connection, be it the words that say why. A client that has gone needs none.
+pub async fn let_out(session: &mut ServerSession) {
+    if session.as_http1().is_none() && session.response_written().is_some() {
+        let _ = tokio::time::timeout(TURN, relay::client_gone(session)).await;
     }
 }
 

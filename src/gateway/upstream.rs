@@ -1,6 +1,7 @@
 //! A provider as the data plane meets it: its connections, its meters, its last minute.
 
 use super::retry::budget::Budget;
+use super::unhurried::Unhurried;
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
 use crate::providers::config::Pool;
@@ -146,6 +147,9 @@ impl Upstream {
         peer.client_cert_key.clone_from(&self.identity.ours);
         if switches_protocols {
             peer.options.alpn = ALPN::H1;
+            peer.options.custom_l4 = Some(Arc::new(Unhurried));
+            // A connection of its own: those in the pool are not like that.
+            peer.group_key = fastrand::u64(..);
         }
     }
 

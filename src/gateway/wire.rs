@@ -26,6 +26,8 @@ const MAX_INFORMATIONAL: usize = 8;
 /// How Pingora begins to say how much of an answer's header had come, and what it says for none.
 const BYTES_READ: &str = "bytes already read: ";
 const NO_BYTES_READ: &str = "bytes already read: 0";
+/// How it says that an HTTP/2 stream ended before its answer's header.
+const NO_H2_HEADER: &str = "while reading h2 header";
 /// How much of a body is written between two looks for an early answer.
 const SLICE: usize = 64 << 10;
 /// How often a request may meet a shared HTTP/2 connection that has just gone bad. Such a one leaves the pool, so
@@ -106,7 +108,7 @@ impl Answer {
     /// Gives the connection back to the pool, if the answer was read to its end. What is left of an HTTP/1.1
     /// answer would be taken for the next one.
     pub async fn release(mut self, _: &Upstream) {
-        let is_over = !self.is_early && self.link.session().is_ok_and(|session| session.response_done());
+        let is_over = !self.is_early && self.link.session().is_ok_and(HttpSession::response_done);
         self.link.release(is_over).await;
     }
 }
@@ -303,14 +305,15 @@ async fn open(connector: &Connector, peer: &HttpPeer) -> pingora::Result<(HttpSe
 /// the request. Pingora says `ReusedOnly` after a part of an answer's header too, and tells the two apart in
 /// its words only.
 pub fn is_dead_connection(error: &Error) -> bool {
-    let nothing_read = || {
-        error.context.as_ref().is_none_or(|words| {
-            !words.as_str().contains(BYTES_READ) || words.as_str().contains(NO_BYTES_READ)
-        })
-    };
+    let says = |words: &str| error.context.as_ref().is_some_and(|context| context.as_str().contains(words));
     match error.retry {
-        RetryType::Decided(is_safe) => is_safe || *error.etype() == ErrorType::WriteError,
-        RetryType::ReusedOnly => nothing_read(),
+        // Over TLS, it can't tell a connection of HTTP/2 that was just closed from one that breaks the protocol.
+        RetryType::Decided(is_safe) => match error.etype() {
+            ErrorType::WriteError => true,
+            ErrorType::ReadError => is_safe || says(NO_H2_HEADER),
+            _ => is_safe,
+        },
+        RetryType::ReusedOnly => !says(BYTES_READ) || says(NO_BYTES_READ),
     }
 }
 
@@ -351,10 +354,10 @@ async fn converse_h2(
     session.read_timeout = header_timeout;
     match sent {
         Some(Ok(())) => session.read_response_header().await?,
-        // As with HTTP/1.1: there may be an answer, and if not, why the writing failed says more.
+        // As with HTTP/1.1: there may be an answer. If not, how the stream ended says more than that it did.
         Some(Err(error)) => {
             let answered = session.read_response_header().await;
-            answered.map_err(|read| if is_dead_connection(&read) { read } else { error })?;
+            answered.map_err(|read| if *read.etype() == ErrorType::ReadTimedout { error } else { read })?;
         }
         // One who has begun to answer well still wants the rest, unless it says that it doesn't.
         None if session.response_header().is_some_and(|header| header.status.is_success()) => {

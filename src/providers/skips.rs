@@ -114,7 +114,7 @@ mod tests {
             for thread in 0..4 {
                 let skips = &skips;
                 scope.spawn(move || {
-                    (0..16).for_each(|index| skips.skip(&name(thread * 16 + index), until, now))
+                    (0..16).for_each(|index| skips.skip(&name(thread * 16 + index), until, now));
                 });
             }
         });

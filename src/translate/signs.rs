@@ -298,106 +298,116 @@ mod tests {
     const MARKER: [bool; 4] = [false, false, true, false];
     const ERROR: [bool; 4] = [false, false, false, true];
 
+    /// What single frames say.
+    const ALONE: &[(Api, &str, [bool; 4])] = &[
+        (
+            Api::Completions,
+            r#"data: {"choices":[{"delta":{"role":"assistant","content":""}}],"usage":null}"#,
+            NOTHING,
+        ),
+        (
+            Api::Completions,
+            r#"data: {"choices":[{"delta":{"content": null},"finish_reason":null}]}"#,
+            NOTHING,
+        ),
+        (
+            Api::Completions,
+            r#"data: {"choices":[{"delta":{"content":"","reasoning_content":null}}]}"#,
+            NOTHING,
+        ),
+        (
+            Api::Completions,
+            r#"data: {"choices":[],"prompt_filter_results":[{"content_filter_results":{}}]}"#,
+            NOTHING,
+        ),
+        (Api::Completions, ": keep-alive", NOTHING),
+        (Api::Completions, r#"data: {"choices":[{"delta":{"content":"a"}}]}"#, CONTENT),
+        (
+            Api::Completions,
+            r#"data: {"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""}}]}"#,
+            CONTENT,
+        ),
+        (Api::Completions, r#"data: {"choices":[{"delta":{"content":"[DONE]"}}]}"#, CONTENT),
+        (Api::Completions, r#"data: {"choices":[{"delta":{"reasoning_content":"a"}}]}"#, CONTENT),
+        (Api::Completions, r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, CONTENT),
+        (Api::Completions, r#"data: {"choices":[{"text":"a","finish_reason":""}]}"#, CONTENT),
+        (Api::Completions, r#"data: {"choices":[{"delta":{},"finish_reason": "stop"}]}"#, FINISH),
+        (Api::Completions, "data: [DONE]\n\n", MARKER),
+        (Api::Completions, "data:[DONE]\r\n\r\n", MARKER),
+        (Api::Completions, r#"data: {"error":{"message":"no"}}"#, ERROR),
+        (Api::Completions, r#"data: {"error":"no","choices":[{"delta":{"content":"a"}}]}"#, ERROR),
+        (Api::Completions, r#"{"error":{"message":"without a data field"}}"#, ERROR),
+        (Api::Completions, r#"data: {"error":null,"choices":[{"delta":{"content":"a"}}]}"#, CONTENT),
+        (
+            Api::Completions,
+            r#"data: {"choices":[{"delta":{"content":"an \"error\":{} of theirs"}}]}"#,
+            CONTENT,
+        ),
+        (
+            Api::Completions,
+            r#"data: {"choices":[{"delta":{"content":"error"},"tool":{"error":"x"}}]}"#,
+            CONTENT,
+        ),
+        (
+            Api::Responses,
+            r#"data: {"type":"response.created","response":{"output":[],"error":null}}"#,
+            NOTHING,
+        ),
+        (
+            Api::Responses,
+            r#"data: {"type":"response.created","response":{"instructions":"x.done"}}"#,
+            NOTHING,
+        ),
+        (Api::Responses, r#"data: {"type":"response.output_text.delta","delta":"a"}"#, CONTENT),
+        (
+            Api::Responses,
+            r#"data: {"delta":"response.completed","type":"response.output_text.delta"}"#,
+            CONTENT,
+        ),
+        (Api::Responses, r#"data: {"type":"response.completed","response":{"error":null}}"#, END),
+        (Api::Responses, r#"data: {"type":"response.incomplete","response":{}}"#, END),
+        (Api::Responses, r#"data: {"type":"error","code":"server_error","message":"no"}"#, ERROR),
+        (
+            Api::Messages,
+            r#"data: {"type":"message_start","message":{"content":[],"stop_reason":null}}"#,
+            NOTHING,
+        ),
+        (
+            Api::Messages,
+            r#"data: {"type":"content_block_start","content_block":{"type":"text","text":""}}"#,
+            NOTHING,
+        ),
+        (Api::Messages, r#"data: {"type": "ping"}"#, NOTHING),
+        (Api::Messages, r#"data: {"type":"content_block_delta","delta":{"type":"thinking_delta"}}"#, CONTENT),
+        (Api::Messages, r#"data: {"type":"content_block_delta","delta":{"text":"message_stop"}}"#, CONTENT),
+        (Api::Messages, r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#, FINISH),
+        (Api::Messages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", MARKER),
+        (Api::Messages, r#"data: {"type":"error","error":{"type":"overloaded_error"}}"#, ERROR),
+        (Api::Generate, r#"data: {"usageMetadata":{"promptTokenCount":1}}"#, NOTHING),
+        (
+            Api::Generate,
+            r#"data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"}}]}"#,
+            NOTHING,
+        ),
+        (Api::Generate, r#"data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#, CONTENT),
+        (
+            Api::Generate,
+            r#", {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}"#,
+            CONTENT,
+        ),
+        (Api::Generate, r#"data: {"candidates":[{"finishReason":"SAFETY"}]}"#, END),
+        (Api::Generate, r#"data: {"promptFeedback":{"blockReason":"SAFETY"}}"#, END),
+        (Api::Generate, r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}"#, ERROR),
+        (Api::Generate, r#", {"error":{"code":503,"status":"UNAVAILABLE"}}"#, ERROR),
+        (Api::Other, r#"data: {"type":"transcript.text.delta","delta":"a"}"#, CONTENT),
+        (Api::Other, ": ping", NOTHING),
+        (Api::Other, r#"data: {"type":"error","error":{"message":"no"}}"#, ERROR),
+    ];
+
     #[test]
     fn what_each_frame_says_alone() {
-        use Api::*;
-        for (api, frame, expected) in [
-            (
-                Completions,
-                r#"data: {"choices":[{"delta":{"role":"assistant","content":""}}],"usage":null}"#,
-                NOTHING,
-            ),
-            (Completions, r#"data: {"choices":[{"delta":{"content": null},"finish_reason":null}]}"#, NOTHING),
-            (
-                Completions,
-                r#"data: {"choices":[{"delta":{"content":"","reasoning_content":null}}]}"#,
-                NOTHING,
-            ),
-            (
-                Completions,
-                r#"data: {"choices":[],"prompt_filter_results":[{"content_filter_results":{}}]}"#,
-                NOTHING,
-            ),
-            (Completions, ": keep-alive", NOTHING),
-            (Completions, r#"data: {"choices":[{"delta":{"content":"a"}}]}"#, CONTENT),
-            (
-                Completions,
-                r#"data: {"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""}}]}"#,
-                CONTENT,
-            ),
-            (Completions, r#"data: {"choices":[{"delta":{"content":"[DONE]"}}]}"#, CONTENT),
-            (Completions, r#"data: {"choices":[{"delta":{"reasoning_content":"a"}}]}"#, CONTENT),
-            (Completions, r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, CONTENT),
-            (Completions, r#"data: {"choices":[{"text":"a","finish_reason":""}]}"#, CONTENT),
-            (Completions, r#"data: {"choices":[{"delta":{},"finish_reason": "stop"}]}"#, FINISH),
-            (Completions, "data: [DONE]\n\n", MARKER),
-            (Completions, "data:[DONE]\r\n\r\n", MARKER),
-            (Completions, r#"data: {"error":{"message":"no"}}"#, ERROR),
-            (Completions, r#"data: {"error":"no","choices":[{"delta":{"content":"a"}}]}"#, ERROR),
-            (Completions, r#"{"error":{"message":"without a data field"}}"#, ERROR),
-            (Completions, r#"data: {"error":null,"choices":[{"delta":{"content":"a"}}]}"#, CONTENT),
-            (
-                Completions,
-                r#"data: {"choices":[{"delta":{"content":"an \"error\":{} of theirs"}}]}"#,
-                CONTENT,
-            ),
-            (
-                Completions,
-                r#"data: {"choices":[{"delta":{"content":"error"},"tool":{"error":"x"}}]}"#,
-                CONTENT,
-            ),
-            (
-                Responses,
-                r#"data: {"type":"response.created","response":{"output":[],"error":null}}"#,
-                NOTHING,
-            ),
-            (Responses, r#"data: {"type":"response.created","response":{"instructions":"x.done"}}"#, NOTHING),
-            (Responses, r#"data: {"type":"response.output_text.delta","delta":"a"}"#, CONTENT),
-            (
-                Responses,
-                r#"data: {"delta":"response.completed","type":"response.output_text.delta"}"#,
-                CONTENT,
-            ),
-            (Responses, r#"data: {"type":"response.completed","response":{"error":null}}"#, END),
-            (Responses, r#"data: {"type":"response.incomplete","response":{}}"#, END),
-            (Responses, r#"data: {"type":"error","code":"server_error","message":"no"}"#, ERROR),
-            (
-                Messages,
-                r#"data: {"type":"message_start","message":{"content":[],"stop_reason":null}}"#,
-                NOTHING,
-            ),
-            (
-                Messages,
-                r#"data: {"type":"content_block_start","content_block":{"type":"text","text":""}}"#,
-                NOTHING,
-            ),
-            (Messages, r#"data: {"type": "ping"}"#, NOTHING),
-            (Messages, r#"data: {"type":"content_block_delta","delta":{"type":"thinking_delta"}}"#, CONTENT),
-            (Messages, r#"data: {"type":"content_block_delta","delta":{"text":"message_stop"}}"#, CONTENT),
-            (Messages, r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#, FINISH),
-            (Messages, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", MARKER),
-            (Messages, r#"data: {"type":"error","error":{"type":"overloaded_error"}}"#, ERROR),
-            (Generate, r#"data: {"usageMetadata":{"promptTokenCount":1}}"#, NOTHING),
-            (
-                Generate,
-                r#"data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"}}]}"#,
-                NOTHING,
-            ),
-            (Generate, r#"data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#, CONTENT),
-            (
-                Generate,
-                r#", {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}"#,
-                CONTENT,
-            ),
-            (Generate, r#"data: {"candidates":[{"finishReason":"SAFETY"}]}"#, END),
-            (Generate, r#"data: {"promptFeedback":{"blockReason":"SAFETY"}}"#, END),
-            (Generate, r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}"#, ERROR),
-            (Generate, r#", {"error":{"code":503,"status":"UNAVAILABLE"}}"#, ERROR),
-            (Other, r#"data: {"type":"transcript.text.delta","delta":"a"}"#, CONTENT),
-            (Other, ": ping", NOTHING),
-            (Other, r#"data: {"type":"error","error":{"message":"no"}}"#, ERROR),
-        ] {
-            assert_eq!(signs(api, frame), expected, "{api:?} {frame}");
+        for (api, frame, expected) in ALONE {
+            assert_eq!(signs(*api, frame), *expected, "{api:?} {frame}");
         }
     }
 

@@ -2,8 +2,11 @@
 
 mod accounts;
 mod canned;
+mod certificates;
 mod client;
 mod gateway;
+mod h2_client;
+mod h2_provider;
 mod house;
 mod incoming;
 mod inside;
@@ -13,8 +16,11 @@ mod questions;
 
 pub use accounts::{Metrics, eventually, logged, status};
 pub use canned::Canned;
+pub use certificates::{Authority, Identity, tls_exchange};
 pub use client::{Client, Raw, Request};
 pub use gateway::{Gateway, Launch};
+pub use h2_client::{H2Answer, H2Client, H2Whole};
+pub use h2_provider::{Asked, Events, H2Provider, H2Settings};
 pub use house::{House, ask, expect_error, model_of, path_of, provider_of, question};
 pub use incoming::{BodyEnd, Event, Incoming, Response};
 pub use inside::start_inside;

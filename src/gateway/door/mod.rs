@@ -8,6 +8,7 @@ mod watched;
 
 use super::Gateway;
 use super::config::Limits;
+use super::life::Life;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
 use pingora::listeners::tls::TlsSettings;
@@ -38,19 +39,21 @@ const SEND_BUFFER: usize = 128 << 10;
 /// Serves connections, one after another header in bounded time.
 pub struct Door {
     proxy: Arc<HttpProxy<Gateway>>,
+    life: Arc<Life>,
     header_timeout: Duration,
 }
 
 impl Door {
     /// The service of the gateway's port, which is still to be told where to listen.
     pub fn service(conf: &Arc<ServerConf>, gateway: Gateway, limits: &Limits) -> Service<Door> {
+        let life = Arc::clone(&gateway.life);
         let mut proxy = http_proxy(conf, gateway);
         let mut options = HttpServerOptions::default();
         options.h2c = true;
         options.h2_idle_timeout = Some(KEEPALIVE);
         proxy.server_options = Some(options);
         proxy.h2_options = Some(h2_options(limits));
-        let door = Door { proxy: Arc::new(proxy), header_timeout: limits.header_timeout.get() };
+        let door = Door { proxy: Arc::new(proxy), life, header_timeout: limits.header_timeout.get() };
         Service::new("gateway".to_owned(), door)
     }
 }
@@ -58,6 +61,7 @@ impl Door {
 #[async_trait]
 impl ServerApp for Door {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _open = self.life.connect();
         let watched = Watched::new(stream, self.header_timeout, KEEPALIVE);
         ServerApp::process_new(&self.proxy, Box::new(watched), shutdown).await
     }

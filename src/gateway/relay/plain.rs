@@ -7,7 +7,7 @@ use crate::gateway::context::Context;
 use crate::gateway::{mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -85,8 +85,10 @@ pub(super) fn is_blocked(call: &Call, body: &[u8]) -> bool {
 /// Whether a body that only the connection's end delimits is JSON without its own end. Where a length or chunks
 /// say how much there is, reading has failed already.
 fn is_torn(header: &ResponseHeader, body: &[u8]) -> bool {
-    let is_delimited =
-        [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| header.headers.contains_key(name));
+    // One in a coding that is unknown here is nothing that could be judged.
+    let is_delimited = [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING]
+        .iter()
+        .any(|name| header.headers.contains_key(name));
     let is_json =
         || header.headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
     !is_delimited && is_json() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()

@@ -208,10 +208,12 @@ mod tests {
     use serde_json::json;
 
     fn call(extra: &str) -> Call {
-        let request = RequestHeader::build("POST", b"/v1/chat/completions", None).expect("a request");
-        let Route::Inference { endpoint, .. } =
-            routes::find(&Method::POST, "/v1/chat/completions", &HeaderMap::new())
-        else {
+        call_of("/v1/chat/completions", extra)
+    }
+
+    fn call_of(path: &str, extra: &str) -> Call {
+        let request = RequestHeader::build("POST", path.as_bytes(), None).expect("a request");
+        let Route::Inference { endpoint, .. } = routes::find(&Method::POST, path, &HeaderMap::new()) else {
             panic!("an endpoint")
         };
         let body =
@@ -301,12 +303,27 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_answer_is_handed_on_and_its_white_space_not_doubled() {
-        for (next, expected) in [(" three", "three"), ("three", "three")] {
-            let mut recovery = broken_after(StreamRecovery::Continue, &["one", " two "]);
-            assert!(recovery.prefilled().is_some());
-            let out = passed(&mut recovery, &[text(next), text(" four")]).expect("the rest");
-            assert_eq!(words(&out), format!("{expected} four"));
+    fn a_partial_answer_is_handed_on() {
+        let mut recovery = broken_after(StreamRecovery::Continue, &["one", " two"]);
+        assert!(recovery.prefilled().is_some());
+        let out = passed(&mut recovery, &[text(" three"), text(" four")]).expect("the rest");
+        assert_eq!(words(&out), " three four");
+    }
+
+    #[test]
+    fn white_space_that_anthropic_does_not_take_is_not_doubled() {
+        let delta = |text: &str| {
+            let event = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
+            format!("event: content_block_delta\ndata: {event}\n\n").into_bytes()
+        };
+        let call = call_of("/v1/messages", "");
+        for next in [" three", "three"] {
+            let mut recovery = Recovery::new(StreamRecovery::Continue, &call);
+            recovery.see(&delta("one two "), false);
+            assert!(recovery.broke_off(&"first".into()));
+            recovery.prepare(&call, &"second".into(), true);
+            let out = passed(&mut recovery, &[delta(next)]).expect("the rest");
+            assert!(out.contains(r#""text":"three""#), "{out}");
         }
     }
 
