@@ -249,7 +249,8 @@ async fn attempt_once(
     let timeouts = &upstream.provider.definition.timeouts;
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
     let now = Instant::now();
-    let deadline = deadline(context, recovery, now + timeouts.total.get());
+    let total = now + timeouts.total.get();
+    let deadline = deadline(context, recovery, call.wants_stream(), total);
     let by = deadline.min(now + timeouts.connect.get() + header_timeout.get());
     let sent = tokio::select! {
         biased;
@@ -258,7 +259,7 @@ async fn attempt_once(
     };
     match sent {
         Ok(Ok(answer)) if answer.header.status.is_success() => {
-            relayed(session, context, call, &upstream, recovery, deadline, answer).await
+            relayed(session, context, call, &upstream, recovery, total, answer).await
         }
         Ok(Ok(answer)) => refused(session, &upstream, answer).await,
         Ok(Err(broken)) => Ended::broken(broken),
@@ -280,9 +281,9 @@ fn outgoing(
 }
 
 /// When an attempt must have committed. The time for all attempts is over with the first commit.
-fn deadline(context: &Context, recovery: &Recovery, total: Instant) -> Instant {
+fn deadline(context: &Context, recovery: &Recovery, streams: bool, total: Instant) -> Instant {
     let overall = context.course.deadline.filter(|_| !recovery.has_begun());
-    overall.map_or(total, |overall| overall.min(total))
+    overall.map_or(total, |overall| if streams { overall } else { overall.min(total) })
 }
 
 /// Relays a good answer.
@@ -292,7 +293,7 @@ async fn relayed(
     call: &Call,
     upstream: &Upstream,
     recovery: &mut Recovery,
-    deadline: Instant,
+    total: Instant,
     answer: Answer,
 ) -> Ended {
     let status = answer.header.status.as_u16();
@@ -305,6 +306,7 @@ async fn relayed(
         let reason = "a stream in a content coding that is not known here".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Transport, reason });
     }
+    let deadline = deadline(context, recovery, framing.is_some(), total);
     let way = Way { session: session.as_downstream_mut(), context, call, upstream, deadline };
     let relayed = match framing {
         Some(framing) => relay::stream(way, framing, recovery, answer).await,
