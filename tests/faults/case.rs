@@ -11,6 +11,9 @@ const SIZES: [Option<usize>; 3] = [None, Some((64 << 10) + 1), Some(1 << 20)];
 /// Bytes of a chunk, where the body has no length.
 const CHUNK: usize = 16 << 10;
 
+/// Bytes that the gateway may add to a body, at most.
+const MAX_ADDED: usize = 1 << 10;
+
 /// So much more often than the other: never the other first, in as many requests as there are cases.
 const PREFERRED: u32 = 1_000_000;
 
@@ -76,6 +79,12 @@ impl Case {
     /// What must come of it.
     pub fn outcome(&self) -> &Outcome {
         if self.streams { &self.row.stream } else { &self.row.plain }
+    }
+
+    /// Whether a body of that length has all that was asked. The model has a shorter name at the provider, and a
+    /// stream may be asked to tell its usage, or to go on from a part of the answer.
+    pub fn is_whole(&self, length: usize) -> bool {
+        self.size.is_none_or(|size| (size - self.name.len()..size + MAX_ADDED).contains(&length))
     }
 
     /// For people.

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// What the streams of the three dialects say at their end.
 const END_MARKS: [&str; 3] = ["[DONE]", "message_stop", "finishReason"];
 
+/// Frames without a word that may count as a token each, where nothing better is known.
+const MORE_FRAMES: u64 = 5;
+
 /// Collects what is not as it should be.
 #[derive(Default)]
 struct Problems(Vec<String>);
@@ -174,7 +177,7 @@ fn log(case: &Case, account: &Account, problems: &mut Problems) {
             (Usage::Reported, _) => ("60", output == ANSWER_WORDS as u64 && !is_estimated),
             (Usage::Estimated, Sees::BrokenAfter(words)) => ("what came", output >= words as u64),
             (Usage::Estimated, _) => ("an estimate", output >= ANSWER_WORDS as u64 && is_estimated),
-            (Usage::Sum, _) => ("both parts", output >= ANSWER_WORDS as u64),
+            (Usage::Sum(words), _) => ("both parts", (words..=words + MORE_FRAMES).contains(&output)),
             (Usage::Nothing, _) => ("none", output == 0),
         };
         problems.unless(is_good, || format!("tokens: {output} (estimated: {is_estimated}), not {tokens}"));
@@ -222,12 +225,17 @@ fn requests(case: &Case, account: &Account, scale: f64, problems: &mut Problems)
         let answers = usize::from(outcome.is_success() && outcome.by == who);
         let expected = (outcome.failures(who).len() + answers) * case.row.times as usize;
         let what = format!("requests to the {} provider", who.suffix());
-        problems.unless_equal(&what, &account.asked(case, who).len(), &expected);
+        let asked = account.asked(case, who);
+        problems.unless_equal(&what, &asked.len(), &expected);
+        if outcome.is_success() && outcome.by == who {
+            let length = asked.last().map_or(0, |asked| asked.length);
+            problems.unless(case.is_whole(length), || format!("a request of {length} bytes arrived"));
+        }
     }
     if let [first, second, ..] = account.asked(case, Who::First)
         && outcome.pause > Duration::ZERO
     {
-        let pause = second.saturating_duration_since(*first);
+        let pause = second.at.saturating_duration_since(first.at);
         problems.unless(pause >= outcome.pause.mul_f64(scale), || format!("asked again after {pause:?}"));
     }
 }

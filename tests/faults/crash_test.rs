@@ -27,7 +27,7 @@ const GONE: &str = "upstream_unavailable";
 
 /// What is refused before an answer begins, for a while or for ever.
 pub const REFUSED: &[Row] = &[
-    same("fault-s01", Equal, answer(Other, &[RateLimit]).within(2)),
+    same("fault-s01", Equal, answer(Other, &[RateLimit])),
     same("fault-s01", Lower, HINTED),
     same("fault-s01", Alone, HINTED),
     same("fault-s02", Equal, answer(Other, &[RateLimit])),
@@ -64,6 +64,13 @@ pub const BROKEN: &[Row] = &[
         Alone,
         answer(First, &[]),
         given_up(504, "timeout", &[Timeout]).patience("first_token", 5).within(15),
+    ),
+    // A limit on the whole of plain answers is none for streams.
+    row(
+        "fault-s07",
+        Alone,
+        given_up(504, "timeout", &[Timeout]).patience("total", 5),
+        answer(First, &[]).patience("total", 5),
     ),
     row("fault-s08", Equal, answer(Other, &[Truncated]), broken_after(40)),
     row("fault-s08", Lower, answer(Other, &[Truncated]), broken_after(40)),

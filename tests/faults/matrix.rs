@@ -87,14 +87,21 @@ fn ask_all(cases: &[Case], gateway: &Gateway) -> Vec<Result<Vec<Seen>, String>> 
     results.into_iter().map(|(_, seen)| seen).collect()
 }
 
+/// A request as it arrived at a provider.
+pub struct Asked {
+    pub at: Instant,
+    /// Bytes of its body.
+    pub length: usize,
+}
+
 /// What everybody says of what happened, once all is over.
 pub struct Account {
     /// What was counted, series by series.
     pub metrics: Metrics,
     /// The last line of the log about each request.
     pub log: HashMap<String, Vec<Value>>,
-    /// When each provider was asked, by the mark of the question.
-    asked: HashMap<(String, Who), Vec<Instant>>,
+    /// How each provider was asked, by the mark of the question.
+    asked: HashMap<(String, Who), Vec<Asked>>,
 }
 
 impl Account {
@@ -116,18 +123,21 @@ impl Account {
         Account { metrics, log, asked: asked(pairs) }
     }
 
-    /// When that provider of the case was asked.
-    pub fn asked(&self, case: &Case, who: Who) -> &[Instant] {
+    /// How that provider of the case was asked, in order.
+    pub fn asked(&self, case: &Case, who: Who) -> &[Asked] {
         self.asked.get(&(case.name.clone(), who)).map_or(&[], Vec::as_slice)
     }
 }
 
-fn asked(pairs: &[Pair]) -> HashMap<(String, Who), Vec<Instant>> {
-    let mut asked: HashMap<(String, Who), Vec<Instant>> = HashMap::new();
+fn asked(pairs: &[Pair]) -> HashMap<(String, Who), Vec<Asked>> {
+    let mut asked: HashMap<(String, Who), Vec<Asked>> = HashMap::new();
     for (pair, who) in pairs.iter().flat_map(|pair| Who::BOTH.map(|who| (pair, who))) {
         for received in pair.of(who).asked() {
             let mark = received.header(MARK).unwrap_or_default().to_owned();
-            asked.entry((mark, who)).or_default().push(received.at);
+            asked
+                .entry((mark, who))
+                .or_default()
+                .push(Asked { at: received.at, length: received.body.len() });
         }
     }
     asked

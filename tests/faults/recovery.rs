@@ -13,25 +13,25 @@ const PREFILL: [&str; 2] = ["", "supports_prefill: true"];
 const HOPELESS: Outcome = Outcome { first: &[Truncated; 4], ..broken_after(40) };
 
 /// As [`recovered`], by a provider that will not go on from a partial answer, and is asked to repeat it.
-const REPEATED: Outcome = Outcome { other: &[InvalidRequest], ..recovered(Other) };
+const REPEATED: Outcome = Outcome { other: &[InvalidRequest], ..recovered(Other, 100) };
 
 /// What both modes have in common.
 macro_rules! both_modes {
     ($($own:expr),* $(,)?) => {
         &[
-            row("fault-s08", Equal, answer(Other, &[Truncated]), recovered(Other)),
-            row("fault-s08", Lower, answer(Other, &[Truncated]), recovered(Other)),
+            row("fault-s08", Equal, answer(Other, &[Truncated]), recovered(Other, 100)),
+            row("fault-s08", Lower, answer(Other, &[Truncated]), recovered(Other, 100)),
             row("fault-s08", Alone, given_up(503, "upstream_unavailable", &[Truncated; 4]), HOPELESS),
             row(
                 "fault-s09",
                 Lower,
                 answer(Other, &[Timeout]).patience("total", 5).within(15),
-                recovered(Other).patience("idle", 5).within(15),
+                recovered(Other, 80).patience("idle", 5).within(15),
             ),
-            row("fault-s11", Lower, answer(First, &[]), recovered(Other)),
+            row("fault-s11", Lower, answer(First, &[]), recovered(Other, 120)),
             same("fault-s11-finished", Lower, answer(First, &[])),
-            row("fault-s14", Alone, answer(First, &[Truncated]), recovered(First)),
-            row("fault-error-late", Lower, answer(First, &[]), recovered(Other)),
+            row("fault-s14", Alone, answer(First, &[Truncated]), recovered(First, 100)),
+            row("fault-error-late", Lower, answer(First, &[]), recovered(Other, 80)),
             // Nothing to be recovered.
             same("fault-s02", Lower, answer(Other, &[RateLimit])),
             same("fault-split-1", Lower, answer(First, &[])),
@@ -44,20 +44,20 @@ macro_rules! both_modes {
 pub const MATCH: &[Row] = both_modes![Row {
     other: "no-prefill",
     models: PREFILL,
-    ..row("fault-s14", Lower, answer(Other, &[Truncated]), recovered(Other))
+    ..row("fault-s14", Lower, answer(Other, &[Truncated]), recovered(Other, 100))
 },];
 
 /// `retry.stream_recovery: continue`.
 pub const CONTINUE: &[Row] = both_modes![
-    Row { models: PREFILL, ..row("fault-s08", Lower, answer(Other, &[Truncated]), recovered(Other)) },
-    Row { models: PREFILL, ..row("fault-s08", Equal, answer(Other, &[Truncated]), recovered(Other)) },
+    Row { models: PREFILL, ..row("fault-s08", Lower, answer(Other, &[Truncated]), recovered(Other, 60)) },
+    Row { models: PREFILL, ..row("fault-s08", Equal, answer(Other, &[Truncated]), recovered(Other, 60)) },
     Row {
         models: PREFILL,
         ..row(
             "fault-s09",
             Lower,
             answer(Other, &[Timeout]).patience("total", 5).within(15),
-            recovered(Other).patience("idle", 5).within(15),
+            recovered(Other, 60).patience("idle", 5).within(15),
         )
     },
     Row {

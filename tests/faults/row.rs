@@ -53,8 +53,8 @@ pub enum Usage {
     Reported,
     /// An estimate, marked as one.
     Estimated,
-    /// What two providers said, or would have said, of the parts of a recovered stream.
-    Sum,
+    /// What came of both parts of a recovered stream, in words; frames without one may count, too.
+    Sum(u64),
     /// Nothing was used.
     Nothing,
 }
@@ -90,9 +90,9 @@ pub const fn broken_after(words: usize) -> Outcome {
     outcome(Sees::BrokenAfter(words), Who::First, &[ErrorClass::Truncated], Usage::Estimated)
 }
 
-/// A stream that breaks at the first provider and is gone on with by that one.
-pub const fn recovered(by: Who) -> Outcome {
-    let outcome = outcome(Sees::Answer, by, &[ErrorClass::Truncated], Usage::Sum);
+/// A stream that breaks at the first provider and is gone on with by that one; both have said so many words.
+pub const fn recovered(by: Who, words: u64) -> Outcome {
+    let outcome = outcome(Sees::Answer, by, &[ErrorClass::Truncated], Usage::Sum(words));
     Outcome { recovered_from: Some(Who::First), ..outcome }
 }
 
