@@ -22,6 +22,7 @@ use crate::providers::classify::classify;
 use crate::providers::hint::retry_hint;
 use crate::providers::routes::Target;
 use crate::translate;
+use crate::translate::frames::Framing;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
 use std::sync::Arc;
@@ -298,8 +299,8 @@ async fn relayed(
 ) -> Ended {
     let status = answer.header.status.as_u16();
     let framing = call.framing(&answer.header.headers);
-    if framing.is_none() && recovery.has_begun() {
-        let reason = "a whole answer can't go on where a stream broke off".to_owned();
+    if framing != Some(Framing::Events) && recovery.has_begun() {
+        let reason = "only events can go on where events broke off".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Truncated, reason });
     }
     if framing.is_some() && answer.is_opaque() {

@@ -32,7 +32,9 @@ pub async fn stream(way: Way<'_>, framing: Framing, recovery: &mut Recovery, ans
     let frames = Frames::new(framing, settings.streaming.max_event_size.as_usize());
     let content = Content::Frames(framing, frames);
     let meter = Meter::stream(way.call.dialect(), framing);
-    Stream::new(way, content, meter, Some(recovery)).run(answer, None).await
+    // An array has no place for the comment that tells a client who went on.
+    let recovery = (framing == Framing::Events).then_some(recovery);
+    Stream::new(way, content, meter, recovery).run(answer, None).await
 }
 
 /// Relays a plain answer that is too long to be held back, of which `first` was read already.
