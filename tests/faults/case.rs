@@ -39,11 +39,32 @@ impl Pair {
     }
 }
 
-/// A row, made one of its six cases.
+/// How an answer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Plain,
+    Stream,
+    /// A stream that is one JSON array.
+    Array,
+}
+
+/// Every dialect in its ways.
+const WAYS: [(Dialect, Way); 7] = [
+    (Dialect::OpenAi, Way::Plain),
+    (Dialect::OpenAi, Way::Stream),
+    (Dialect::Anthropic, Way::Plain),
+    (Dialect::Anthropic, Way::Stream),
+    (Dialect::Gemini, Way::Plain),
+    (Dialect::Gemini, Way::Stream),
+    (Dialect::Gemini, Way::Array),
+];
+
+/// A row, made one of its cases.
 pub struct Case {
     pub row: Row,
     pub dialect: Dialect,
-    streams: bool,
+    pub way: Way,
+    outcome: Outcome,
     size: Option<usize>,
     chunked: bool,
     /// The name of the model for the client, of the request, and what the providers' names begin with.
@@ -61,16 +82,19 @@ impl Case {
     /// All cases of these rows. Each row meets all sizes and framings, and so do each dialect and way: the pair
     /// that a case gets moves on by one from row to row.
     pub fn all(rows: &[Row]) -> Vec<Case> {
-        let ways = || Dialect::ALL.into_iter().flat_map(|dialect| [(dialect, false), (dialect, true)]);
         let of_row = |(number, row): (usize, &Row)| {
             let row = *row;
-            ways().enumerate().map(move |(way, (dialect, streams))| {
-                let turn = (number + way) % (2 * SIZES.len());
-                let way = if streams { "stream" } else { "plain" };
-                let layout = format!("{:?}", row.layout).to_lowercase();
-                let name = format!("{number}-{}-{layout}-{dialect}-{way}", row.fault);
+            WAYS.into_iter().enumerate().map(move |(turn, (dialect, way))| {
+                let outcome = match way {
+                    Way::Plain => row.plain,
+                    Way::Stream => row.stream,
+                    Way::Array => row.array,
+                };
+                let turn = (number + turn) % (2 * SIZES.len());
+                let kind = format!("{:?}-{dialect}-{way:?}", row.layout).to_lowercase();
+                let name = format!("{number}-{}-{kind}", row.fault);
                 let (size, chunked) = (SIZES[turn / 2], turn % 2 == 1);
-                Case { row, dialect, streams, size, chunked, name }
+                Case { row, dialect, way, outcome, size, chunked, name }
             })
         };
         rows.iter().enumerate().flat_map(of_row).collect()
@@ -78,7 +102,7 @@ impl Case {
 
     /// What must come of it.
     pub fn outcome(&self) -> &Outcome {
-        if self.streams { &self.row.stream } else { &self.row.plain }
+        &self.outcome
     }
 
     /// Whether a body of that length has all that was asked. The model has a shorter name at the provider, and a
@@ -131,7 +155,11 @@ impl Case {
     pub fn ask(&self, client: Client) -> Vec<Seen> {
         let client = client.timeout(CLIENT_PATIENCE);
         let question = Question::new(self.dialect, &self.name).saying(&self.name);
-        let question = if self.streams { question.streamed() } else { question };
+        let question = match self.way {
+            Way::Plain => question,
+            Way::Stream => question.streamed(),
+            Way::Array => question.streamed().as_array(),
+        };
         let question = if let Some(size) = self.size { question.of_size(size) } else { question };
         let ask = |_| {
             let request = question.unasked(&client).header("x-request-id", &self.name);
@@ -148,9 +176,8 @@ impl Case {
 
 /// The words that came, if it is an answer.
 fn words(question: &Question, answer: &Response) -> String {
-    let is_plain = serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok();
-    let is_stream = answer.header("content-type").is_some_and(|it| it.starts_with("text/event-stream"));
-    if is_plain || is_stream { question.words(answer) } else { String::new() }
+    let is_json = serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok();
+    if is_json || answer.status == 200 { question.words(answer) } else { String::new() }
 }
 
 /// The body with the model's name before all else, as some clients write it: a provider that reads no further

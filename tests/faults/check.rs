@@ -1,6 +1,6 @@
 //! Whether a case went as its row says: what the client saw, and what everybody says of it.
 
-use super::case::{Case, Seen};
+use super::case::{Case, Seen, Way};
 use super::matrix::Account;
 use super::row::{Outcome, Sees, Usage, Who};
 use crate::support::{BodyEnd, Event, Response, is_error};
@@ -85,6 +85,8 @@ fn column(dialect: Dialect) -> usize {
 fn whole(case: &Case, answer: &Response, problems: &mut Problems) {
     problems.unless_equal("status", &answer.status, &200);
     problems.unless_equal("end", &answer.end, &BodyEnd::Clean);
+    let is_json = serde_json::from_slice::<Value>(&answer.body).is_ok();
+    problems.unless(is_json == (case.way != Way::Stream), || "not what an answer looks like".to_owned());
     provenance(case, answer, problems);
 }
 
@@ -110,13 +112,15 @@ fn broken(case: &Case, answer: &Response, problems: &mut Problems) {
     problems.unless_equal("status", &answer.status, &200);
     problems.unless_equal("end", &answer.end, &BodyEnd::Aborted);
     provenance(case, answer, problems);
+    // In an array there is no place for an error; its end is missing.
     let last = Event::all(&answer.body).pop();
     let is_told = last.as_ref().is_some_and(|event| {
         let name = if case.dialect == Dialect::Anthropic { "error" } else { "" };
         event.name == name
             && serde_json::from_str(&event.data).is_ok_and(|error| is_error(case.dialect, &error))
     });
-    problems.unless(is_told, || "no error event at the end".to_owned());
+    let is_array = case.way == Way::Array;
+    problems.unless(is_told != is_array, || "no error event at the end".to_owned());
     let text = answer.text();
     problems.unless(END_MARKS.iter().all(|mark| !text.contains(mark)), || "an end mark".to_owned());
 }

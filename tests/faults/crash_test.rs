@@ -77,7 +77,9 @@ pub const BROKEN: &[Row] = &[
     row("fault-s08", Alone, given_up(503, GONE, &[Truncated; 4]), broken_after(40)),
     row("fault-s09", Lower, left_for_another("total"), broken_after(20).patience("idle", 5).within(15)),
     row("fault-s09", Alone, answer(First, &[]), broken_after(20).patience("idle", 5).within(15)),
-    row("fault-s10", Lower, answer(First, &[]), Outcome { sees: Sees::AllButOneWord, ..answer(First, &[]) }),
+    // One broken element breaks an array, whoever reads it.
+    row("fault-s10", Lower, answer(First, &[]), Outcome { sees: Sees::AllButOneWord, ..answer(First, &[]) })
+        .array(broken_after(9)),
     row("fault-s11", Lower, answer(First, &[]), broken_after(60).within(8)),
     same("fault-s11-finished", Lower, answer(First, &[]).within(8)),
     row("fault-s14", Lower, answer(Other, &[Truncated]), broken_after(40)),

@@ -11,7 +11,7 @@ const FINE: Outcome = answer(First, &[]);
 
 /// A row of oddities that neither the client nor anybody's figures notice, on a connection that is used again.
 const fn unnoticed(fault: &'static str) -> Row {
-    Row { times: 2, ..same(fault, Lower, FINE) }
+    Row { times: 2, ..same(fault, Alone, FINE) }
 }
 
 /// Errors inside a 200, and refusals of other kinds.

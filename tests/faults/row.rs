@@ -144,7 +144,7 @@ impl Outcome {
     }
 }
 
-/// A row of the matrix: six cases, one for each dialect and way.
+/// A row of the matrix: seven cases, one for each dialect and way.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The name that the faulty provider knows the model by.
@@ -158,11 +158,20 @@ pub struct Row {
     pub times: u32,
     pub plain: Outcome,
     pub stream: Outcome,
+    /// Of a stream that is one JSON array, as Gemini has it.
+    pub array: Outcome,
+}
+
+impl Row {
+    /// With another outcome for arrays than for events.
+    pub const fn array(self, array: Outcome) -> Row {
+        Row { array, ..self }
+    }
 }
 
 /// A row with one outcome for plain answers and one for streams.
 pub const fn row(fault: &'static str, layout: Layout, plain: Outcome, stream: Outcome) -> Row {
-    Row { fault, layout, models: ["", ""], other: "m", times: 1, plain, stream }
+    Row { fault, layout, models: ["", ""], other: "m", times: 1, plain, stream, array: stream }
 }
 
 /// A row with the same outcome both ways.

@@ -13,11 +13,19 @@ pub struct Question {
     model: String,
     text: String,
     streams: bool,
+    /// Whether a stream is one JSON array, which Gemini has instead of events unless it is asked for them.
+    is_array: bool,
 }
 
 impl Question {
     pub fn new(dialect: Dialect, model: &str) -> Question {
-        Question { dialect, model: model.to_owned(), text: "Hello".to_owned(), streams: false }
+        Question {
+            dialect,
+            model: model.to_owned(),
+            text: "Hello".to_owned(),
+            streams: false,
+            is_array: false,
+        }
     }
 
     /// The question to be answered whole, and the same as a stream.
@@ -29,6 +37,12 @@ impl Question {
     /// The same, to be answered as a stream of events.
     pub fn streamed(mut self) -> Question {
         self.streams = true;
+        self
+    }
+
+    /// The same stream, as one JSON array.
+    pub fn as_array(mut self) -> Question {
+        self.is_array = true;
         self
     }
 
@@ -57,7 +71,10 @@ impl Question {
             (Dialect::OpenAi, _) => "/v1/chat/completions".to_owned(),
             (Dialect::Anthropic, _) => "/v1/messages".to_owned(),
             (Dialect::Gemini, false) => format!("/v1beta/models/{}:generateContent", self.model),
-            (Dialect::Gemini, true) => format!("/v1beta/models/{}:streamGenerateContent?alt=sse", self.model),
+            (Dialect::Gemini, true) => {
+                let query = if self.is_array { "" } else { "?alt=sse" };
+                format!("/v1beta/models/{}:streamGenerateContent{query}", self.model)
+            }
         }
     }
 
@@ -88,6 +105,9 @@ impl Question {
 
     /// The words of an answer, as far as it came.
     pub fn words(&self, answer: &Response) -> String {
+        if self.is_array {
+            return elements(&answer.body).iter().map(|element| self.word(element)).collect();
+        }
         if self.streams {
             return self.words_of(&Event::all(&answer.body));
         }
@@ -109,6 +129,20 @@ impl Question {
             (Dialect::Gemini, _) => "/candidates/0/content/parts/0/text",
         };
         data.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
+/// The elements of a JSON array, as far as it came.
+fn elements(mut bytes: &[u8]) -> Vec<Value> {
+    let mut elements = Vec::new();
+    loop {
+        let is_between =
+            |byte: &u8| byte.is_ascii_whitespace() || *byte == if elements.is_empty() { b'[' } else { b',' };
+        bytes = &bytes[bytes.iter().take_while(|byte| is_between(byte)).count()..];
+        let mut parsed = serde_json::Deserializer::from_slice(bytes).into_iter();
+        let Some(Ok(element)) = parsed.next() else { return elements };
+        bytes = &bytes[parsed.byte_offset()..];
+        elements.push(element);
     }
 }
 
