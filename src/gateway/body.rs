@@ -4,6 +4,7 @@
 //! held counts against `limits.max_buffered_bytes` as long as the request lives.
 
 use super::admit;
+use super::alarm::within;
 use super::limits::Permit;
 use crate::domain::{ErrorCode, Failure};
 use crate::translate::decoding::{Broken, Decoder};
@@ -12,7 +13,6 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType};
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// How long a client may send nothing in the middle of a body. Pingora watches over HTTP/1.1 only.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
@@ -66,6 +66,9 @@ async fn gather(
     held: &mut Permit,
 ) -> Result<Bytes, Unread> {
     let Some(first) = next(session, 0, limit, held).await? else { return Ok(Bytes::new()) };
+    if session.is_body_done() {
+        return Ok(first);
+    }
     let Some(second) = next(session, first.len(), limit, held).await? else { return Ok(first) };
     let so_far = first.len() + second.len();
     let mut body = BytesMut::with_capacity(announced.min(MAX_TRUST).max(so_far));
@@ -84,7 +87,7 @@ async fn next(
     limit: usize,
     held: &mut Permit,
 ) -> Result<Option<Bytes>, Unread> {
-    let read = timeout(MAX_SILENCE, session.read_request_body()).await;
+    let read = within(MAX_SILENCE, session.read_request_body()).await;
     let read = read.unwrap_or_else(|_| Error::e_explain(ErrorType::ReadTimedout, "silence in a body"));
     let Some(piece) = read.map_err(|error| broken_off(&error))? else {
         return Ok(None);
@@ -121,6 +124,9 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
 
 /// What undoes the codings of the body, if there are any.
 fn decoder(headers: &HeaderMap) -> Result<Option<Decoder>, Failure> {
+    if !headers.contains_key(CONTENT_ENCODING) {
+        return Ok(None);
+    }
     let lines: Vec<&str> =
         headers.get_all(CONTENT_ENCODING).iter().map(|line| line.to_str().unwrap_or("?")).collect();
     Decoder::for_header(&lines.join(",")).map_err(|unknown| {

@@ -165,7 +165,7 @@ impl Call {
         headers::copy_upstream(provider.dialect, from_client, &mut header);
         header.insert_header(CONTENT_LENGTH, body.len())?;
         sign(&mut header, attempt, &body)?;
-        Ok(Outgoing { header, body })
+        Ok(Outgoing { header: Box::new(header), body })
     }
 
     fn body_for(&self, model: &str) -> Bytes {

@@ -5,7 +5,7 @@
 //! another provider may go on exactly where a broken stream ended.
 
 use super::Gateway;
-use super::attempt::Attempt;
+use super::alarm::Alarm;
 use super::call::Call;
 use super::choose;
 use super::context::Context;
@@ -14,9 +14,8 @@ use super::relay::recovery::Recovery;
 use super::relay::{self, Relayed, Way};
 use super::retry::backoff;
 use super::retry::next::{Next, Standing, Wait, decide};
-use super::upstream::Upstream;
 use super::verdict::{self, Failed, Refusal};
-use super::wire::{self, Answer, Broken, Outgoing};
+use super::wire::{self, Answer, Broken, Outgoing, Unanswered};
 use crate::domain::{ErrorClass, Failure, Period, wall_clock};
 use crate::providers::classify::classify;
 use crate::providers::hint::retry_hint;
@@ -25,9 +24,9 @@ use crate::translate;
 use crate::translate::frames::Framing;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::time::timeout_at;
 
 /// How long a provider that doesn't have a model isn't asked for it again.
 const SKIP: Duration = Duration::from_secs(600);
@@ -77,7 +76,7 @@ pub async fn run(
     let mut last: Option<Refusal> = None;
     loop {
         let Ok(peer) = gateway.upstream_peer(session, context).await else { break };
-        match attempt_once(session, context, call, &mut recovery, *peer).await {
+        match attempt_once(session, context, call, &mut recovery, peer).await {
             Ended::Answered(delivery) => return Ok(delivery),
             Ended::ClientGone => return Ok(cancelled(context)),
             Ended::Failed(failed) => {
@@ -236,69 +235,75 @@ async fn attempt_once(
     context: &mut Context,
     call: &Call,
     recovery: &mut Recovery,
-    peer: HttpPeer,
+    mut peer: Box<HttpPeer>,
 ) -> Ended {
     let Some(attempt) = &context.attempt else { return Ended::timeout("no attempt was begun") };
     let upstream = Arc::clone(&attempt.upstream);
-    let outgoing = match outgoing(session, attempt, call, recovery) {
-        Ok(outgoing) => outgoing,
-        Err(error) => {
-            let reason = format!("the request can't be made: {error}");
-            return Ended::broken(Broken { class: ErrorClass::Gateway, reason });
-        }
-    };
-    let timeouts = &upstream.provider.definition.timeouts;
+    let (started, timeouts) = (attempt.started, &upstream.provider.definition.timeouts);
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
-    let now = Instant::now();
-    let total = now + timeouts.total.get();
-    let deadline = deadline(context, recovery, call.wants_stream(), total);
-    let by = deadline.min(now + timeouts.connect.get() + header_timeout.get());
-    let sent = tokio::select! {
-        biased;
-        sent = timeout_at(by.into(), wire::send(&upstream, peer, &outgoing, header_timeout.get())) => sent,
-        () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
-    };
-    match sent {
-        Ok(Ok(answer)) if answer.header.status.is_success() => {
-            relayed(session, context, call, &upstream, recovery, total, answer).await
+    let [of_stream, of_plain] =
+        [true, false].map(|streams| deadline(context, recovery, streams, started + timeouts.total.get()));
+    let by = if call.wants_stream() { of_stream } else { of_plain };
+    let mut alarm = Alarm::at(by.min(started + timeouts.connect.get() + header_timeout.get()));
+    let mut retries = 0;
+    let answer = loop {
+        let outgoing = match outgoing(session, context, call, recovery) {
+            Ok(outgoing) => outgoing,
+            Err(broken) => return Ended::broken(broken),
+        };
+        let sent = tokio::select! {
+            biased;
+            sent = wire::send(&upstream, peer, outgoing, retries) => sent,
+            () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+            () = alarm.rings() => return Ended::timeout("no header in time"),
+        };
+        match sent {
+            Ok(answer) => break answer,
+            Err(Unanswered::Unsent(elsewhere)) => peer = elsewhere,
+            Err(Unanswered::Broken(broken)) => return Ended::broken(broken),
         }
-        Ok(Ok(answer)) => refused(session, &upstream, answer).await,
-        Ok(Err(broken)) => Ended::broken(broken),
-        Err(_) => Ended::timeout("no header in time"),
+        retries += 1;
+    };
+    if !answer.header().status.is_success() {
+        return refused(session, answer).await;
     }
+    let streams = call.framing(&answer.header().headers).is_some();
+    let deadline = if streams { of_stream } else { of_plain };
+    let way =
+        Way { session: session.as_downstream_mut(), context, call, upstream: &upstream, deadline, alarm };
+    relayed(way, recovery, answer).await
 }
 
-/// What is sent to the provider of an attempt: the call, or the call with what the client has of the answer.
+/// What is sent to the provider of the attempt under way: the call, or the call with what the client has of the
+/// answer.
 fn outgoing(
     session: &Session,
-    attempt: &Attempt,
+    context: &Context,
     call: &Call,
     recovery: &mut Recovery,
-) -> pingora::Result<Outgoing> {
-    let provider = &attempt.upstream.provider;
-    recovery.prepare(call, provider.name(), provider.definition.supports_prefill(&attempt.model));
+) -> Result<Outgoing, Broken> {
+    let unmade = |why: &dyn Display| {
+        let reason = format!("the request can't be made: {why}");
+        Broken { class: ErrorClass::Gateway, reason }
+    };
+    let Some(attempt) = &context.attempt else { return Err(unmade(&"no attempt is under way")) };
+    recovery.prepare(call, attempt);
     let call = recovery.prefilled().unwrap_or(call);
-    call.outgoing(attempt, &session.req_header().headers)
+    call.outgoing(attempt, &session.req_header().headers).map_err(|error| unmade(&error))
 }
 
 /// When an attempt must have committed. The time for all attempts is over with the first commit.
+///
+/// What limits the whole of a plain answer is no limit for a stream.
 fn deadline(context: &Context, recovery: &Recovery, streams: bool, total: Instant) -> Instant {
     let overall = context.course.deadline.filter(|_| !recovery.has_begun());
     overall.map_or(total, |overall| if streams { overall } else { overall.min(total) })
 }
 
 /// Relays a good answer.
-async fn relayed(
-    session: &mut Session,
-    context: &mut Context,
-    call: &Call,
-    upstream: &Upstream,
-    recovery: &mut Recovery,
-    total: Instant,
-    answer: Answer,
-) -> Ended {
-    let status = answer.header.status.as_u16();
-    let framing = call.framing(&answer.header.headers);
+async fn relayed(mut way: Way<'_>, recovery: &mut Recovery, answer: Answer) -> Ended {
+    let status = answer.header().status.as_u16();
+    let framing = way.call.framing(&answer.header().headers);
     if framing != Some(Framing::Events) && recovery.has_begun() {
         let reason = "only events can go on where events broke off".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Truncated, reason });
@@ -307,12 +312,11 @@ async fn relayed(
         let reason = "a stream in a content coding that is not known here".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Transport, reason });
     }
-    let deadline = deadline(context, recovery, framing.is_some(), total);
-    let way = Way { session: session.as_downstream_mut(), context, call, upstream, deadline };
     let relayed = match framing {
-        Some(framing) => relay::stream(way, framing, recovery, answer).await,
-        None => relay::plain(way, answer).await,
+        Some(framing) => relay::stream(&mut way, framing, recovery, answer).await,
+        None => relay::plain(&mut way, answer).await,
     };
+    let context = way.context;
     match relayed {
         Relayed::Whole(error) => {
             context.settlement.answered(status, error);
@@ -339,14 +343,14 @@ async fn relayed(
 }
 
 /// Reads an answer that is no success, and says what it means.
-async fn refused(session: &mut Session, upstream: &Upstream, mut answer: Answer) -> Ended {
+async fn refused(session: &mut Session, mut answer: Answer) -> Ended {
     let body = tokio::select! {
         biased;
         body = relay::error_body(&mut answer) => body,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
     };
-    let header = answer.header.clone();
-    answer.release(upstream).await;
+    let header = answer.header().clone();
+    answer.release().await;
     let status = header.status.as_u16();
     let class = classify(status, Some(&body));
     let broken = Broken { class, reason: format!("answered {status}") };

@@ -7,6 +7,7 @@
 //! other rooms'.
 
 pub mod admit;
+pub mod alarm;
 pub mod attempt;
 pub mod body;
 pub mod call;

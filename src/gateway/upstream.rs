@@ -124,7 +124,7 @@ impl Upstream {
         let mut peer = HttpPeer::new(address, base.tls, base.host.clone());
         let connect = self.provider.definition.timeouts.connect.get();
         // Two providers on one address must not share connections: one may have its own CA or account.
-        peer.group_key = self.provider.index as u64 + 1;
+        peer.group_key = self.pool_key();
         peer.options.total_connection_timeout = Some(connect);
         peer.options.connection_timeout = Some(connect);
         peer.options.idle_timeout = Some(self.idle_timeout);
@@ -151,6 +151,11 @@ impl Upstream {
             // A connection of its own: those in the pool are not like that.
             peer.group_key = fastrand::u64(..);
         }
+    }
+
+    /// What its pooled connections are found by.
+    pub fn pool_key(&self) -> u64 {
+        self.provider.index as u64 + 1
     }
 
     /// How long an idle connection is kept.

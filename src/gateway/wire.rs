@@ -18,7 +18,7 @@ use pingora::protocols::http::v2::client::Http2Session;
 use pingora::protocols::http::v2::write_body;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, RetryType};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// Informational answers (1xx) that are read over before an upstream is given up.
@@ -39,7 +39,7 @@ const MAX_ADDRESSES: usize = 3;
 /// What goes to a provider.
 pub struct Outgoing {
     /// The header, ready to be written.
-    pub header: RequestHeader,
+    pub header: Box<RequestHeader>,
     /// The body, ready to be written.
     pub body: Bytes,
 }
@@ -47,8 +47,6 @@ pub struct Outgoing {
 /// A provider's answer, its header read.
 pub struct Answer {
     link: Link,
-    /// The header.
-    pub header: ResponseHeader,
     /// Whether it came before the request was sent to its end; the connection is of no further use then.
     pub is_early: bool,
     /// What undoes the codings of the body, which nobody asked for; the header doesn't name them any more.
@@ -56,25 +54,37 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(link: Link, mut header: ResponseHeader, is_early: bool) -> Answer {
-        let decoder = codings(&header).and_then(|codings| Decoder::for_header(&codings).ok()).flatten();
-        if decoder.is_some() {
-            header.remove_header(&CONTENT_ENCODING);
-        }
-        Answer { link, header, is_early, decoder }
+    fn new(link: Link, is_early: bool) -> Answer {
+        let mut answer = Answer { link, is_early, decoder: None };
+        let codings = codings(answer.header());
+        answer.decoder = codings.and_then(|codings| Decoder::for_header(&codings).ok()).flatten();
+        answer
+    }
+
+    /// The header. One that names a coding does so although [`Answer::read`] may undo it.
+    pub fn header(&self) -> &ResponseHeader {
+        // There is always one: an answer is made when its header has been read.
+        static NONE: LazyLock<ResponseHeader> =
+            LazyLock::new(|| http::Response::new(()).into_parts().0.into());
+        self.link.session.as_deref().and_then(HttpSession::response_header).unwrap_or(&NONE)
+    }
+
+    /// Whether the body comes decoded, so that the client must not hear of the coding.
+    pub fn is_decoded(&self) -> bool {
+        self.decoder.is_some()
     }
 
     /// Whether the body is in a coding that is unknown here. What is plain can still be passed on, its header
     /// with it, to a client who may know better; a stream, which has to be understood, can't.
     pub fn is_opaque(&self) -> bool {
-        codings(&self.header).is_some_and(|codings| Decoder::for_header(&codings).is_err())
+        codings(self.header()).is_some_and(|codings| Decoder::for_header(&codings).is_err())
     }
 
     /// The next piece of the body, decoded; `None` once it is complete. Cancel-safe.
     ///
     /// # Errors
-    /// When the connection breaks, or is silent for longer than [`Answer::set_patience`] allows; when the body
-    /// is not what its header says.
+    /// When the connection breaks; when the body is not what its header says. How long it may take is the
+    /// caller's to say.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             if let Some(decoder) = &mut self.decoder {
@@ -98,16 +108,9 @@ impl Answer {
         }
     }
 
-    /// How long a read may wait for the next bytes.
-    pub fn set_patience(&mut self, patience: Duration) {
-        if let Ok(session) = self.link.session() {
-            session.set_read_timeout(Some(patience));
-        }
-    }
-
     /// Gives the connection back to the pool, if the answer was read to its end. What is left of an HTTP/1.1
     /// answer would be taken for the next one.
-    pub async fn release(mut self, _: &Upstream) {
+    pub async fn release(mut self) {
         let is_over = !self.is_early && self.link.session().is_ok_and(HttpSession::response_done);
         self.link.release(is_over).await;
     }
@@ -120,8 +123,8 @@ impl Answer {
 /// whose stream is just dropped in use for ever.
 struct Link {
     /// None once it was given back.
-    session: Option<HttpSession>,
-    peer: HttpPeer,
+    session: Option<Box<HttpSession>>,
+    peer: Box<HttpPeer>,
     connector: Arc<Connector>,
     idle_timeout: Duration,
 }
@@ -129,7 +132,7 @@ struct Link {
 impl Link {
     fn session(&mut self) -> pingora::Result<&mut HttpSession> {
         let gone = || Error::explain(ErrorType::InternalError, "the connection was given back");
-        self.session.as_mut().ok_or_else(gone)
+        self.session.as_deref_mut().ok_or_else(gone)
     }
 
     fn is_h2(&self) -> bool {
@@ -140,13 +143,13 @@ impl Link {
         let may_return = is_over || self.is_h2();
         if let Some(session) = self.session.take().filter(|_| may_return) {
             let idle = Some(self.idle_timeout);
-            self.connector.release_http_session(session, &self.peer, idle).await;
+            self.connector.release_http_session(*session, &*self.peer, idle).await;
         }
     }
 
     /// Takes a shared connection out of the pool: what is on it may go on, and nothing new begins there.
     fn retire(&self) {
-        if let Some(session) = self.session.as_ref().and_then(HttpSession::as_http2) {
+        if let Some(session) = self.session.as_deref().and_then(HttpSession::as_http2) {
             session.conn.mark_shutdown();
         }
     }
@@ -204,53 +207,55 @@ impl From<decoding::Broken> for Broken {
     }
 }
 
-/// Sends the request and reads the answer's header.
-///
-/// A pooled connection that turns out dead before a byte of the answer costs nothing: the request is sent
-/// once more, on a fresh connection. So it is where an HTTP/2 provider says that it didn't look at it.
+/// Why there is no answer yet.
+pub enum Unanswered {
+    /// The connection was no good, for which the provider can't be blamed: the request is to be sent once more,
+    /// there.
+    Unsent(Box<HttpPeer>),
+    /// There will be none.
+    Broken(Broken),
+}
+
+/// Sends the request and reads the answer's header, in as much time as the caller gives.
 ///
 /// # Errors
-/// When there is no connection, or no answer on it within `header_timeout`.
+/// When there is no connection, or no answer on it. A pooled connection that turns out dead before a byte of the
+/// answer costs nothing: the request is to be sent once more, on a fresh connection. So it is where an HTTP/2
+/// provider says that it didn't look at it. `retries` counts these.
 pub async fn send(
     upstream: &Upstream,
-    mut peer: HttpPeer,
-    outgoing: &Outgoing,
-    header_timeout: Duration,
-) -> Result<Answer, Broken> {
-    let pool = peer.group_key;
-    let mut retries = 0;
-    loop {
-        let (mut session, reused) = connect(upstream, &mut peer).await?;
-        session.set_read_timeout(Some(header_timeout));
-        // An upstream that reads nothing for so long may have answered; see `converse`.
-        session.set_write_timeout(Some(upstream.provider.definition.timeouts.header.get()));
-        let (connector, idle_timeout) = (Arc::clone(&upstream.connector), upstream.idle_timeout());
-        let mut link = Link { session: Some(session), peer, connector, idle_timeout };
-        let error = match converse(&mut link, outgoing).await {
-            Ok((header, is_early)) => {
-                // The pool has known an HTTP/2 connection by the key that it was made with from its beginning.
-                if !link.is_h2() {
-                    link.peer.group_key = pool;
-                }
-                return Ok(Answer::new(link, header, is_early));
+    mut peer: Box<HttpPeer>,
+    outgoing: Outgoing,
+    retries: usize,
+) -> Result<Answer, Unanswered> {
+    let (mut session, reused) = connect(upstream, &mut peer).await.map_err(Unanswered::Broken)?;
+    session.set_read_timeout(None);
+    let (connector, idle_timeout) = (Arc::clone(&upstream.connector), upstream.idle_timeout());
+    let mut link = Link { session: Some(session), peer, connector, idle_timeout };
+    let error = match converse(&mut link, outgoing).await {
+        Ok(is_early) => {
+            // The pool has known an HTTP/2 connection by the key that it was made with from its beginning.
+            if !link.is_h2() {
+                link.peer.group_key = upstream.pool_key();
             }
-            Err(error) => error,
-        };
-        if retries >= free_retries(&link, &error, reused) {
-            return Err(Broken::from_pingora(&error));
+            return Ok(Answer::new(link, is_early));
         }
-        retries += 1;
-        peer = link.peer.clone();
-        if link.is_h2() {
-            link.retire();
-            if prefers_h1(&error) {
-                upstream.connector.prefer_h1(&peer);
-            }
-        } else {
-            // The next pooled connection may be dead as well; a key that nobody else has makes it a fresh one.
-            peer.group_key = fastrand::u64(..);
-        }
+        Err(error) => error,
+    };
+    if retries >= free_retries(&link, &error, reused) {
+        return Err(Unanswered::Broken(Broken::from_pingora(&error)));
     }
+    let mut peer = link.peer.clone();
+    if link.is_h2() {
+        link.retire();
+        if prefers_h1(&error) {
+            upstream.connector.prefer_h1(&*peer);
+        }
+    } else {
+        // The next pooled connection may be dead as well; a key that nobody else has makes it a fresh one.
+        peer.group_key = fastrand::u64(..);
+    }
+    Err(Unanswered::Unsent(peer))
 }
 
 /// How many tries the provider can't be blamed for, and hasn't begun to answer, a request may have that
@@ -271,7 +276,7 @@ fn prefers_h1(error: &Error) -> bool {
 }
 
 /// Connects, trying the provider's other addresses where one doesn't answer.
-async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSession, bool), Broken> {
+async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(Box<HttpSession>, bool), Broken> {
     let mut last = match open(&upstream.connector, peer).await {
         Ok(connected) => return Ok(connected),
         Err(error) => error,
@@ -291,14 +296,16 @@ async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(HttpSessio
 
 /// Takes a connection from the pool or makes one. An HTTP/2 connection that no longer takes streams leaves
 /// the pool with the error that says so.
-async fn open(connector: &Connector, peer: &HttpPeer) -> pingora::Result<(HttpSession, bool)> {
-    for _ in 0..MAX_STALE {
-        match connector.get_http_session(peer).await {
-            Err(error) if *error.etype() == ErrorType::H2Error => {}
-            connected => return connected,
+async fn open(connector: &Connector, peer: &HttpPeer) -> pingora::Result<(Box<HttpSession>, bool)> {
+    let mut stale = 0;
+    loop {
+        // Boxed, since it is large, most of it for connecting anew, and long over while an answer is relayed.
+        match Box::pin(connector.get_http_session(peer)).await {
+            Ok((session, reused)) => return Ok((Box::new(session), reused)),
+            Err(error) if stale < MAX_STALE && *error.etype() == ErrorType::H2Error => stale += 1,
+            Err(error) => return Err(error),
         }
     }
-    connector.get_http_session(peer).await
 }
 
 /// Whether the connection was already gone, so that the provider hasn't answered, and can't have read all of
@@ -318,40 +325,33 @@ pub fn is_dead_connection(error: &Error) -> bool {
 }
 
 /// Writes the request and reads the header of the answer; says whether that came early.
-async fn converse(link: &mut Link, outgoing: &Outgoing) -> pingora::Result<(ResponseHeader, bool)> {
+async fn converse(link: &mut Link, outgoing: Outgoing) -> pingora::Result<bool> {
     let session = match link.session()? {
-        HttpSession::H2(session) => return converse_h2(session, outgoing).await,
+        HttpSession::H2(session) => return Box::pin(converse_h2(session, outgoing)).await,
         session => session,
     };
     match write(session, outgoing).await {
-        Ok(Sent::Whole(None)) => Ok((read_header(session).await?, false)),
-        Ok(Sent::Whole(Some(header))) => Ok((header, false)),
-        Ok(Sent::Partly(refusal)) => Ok((refusal, true)),
+        Ok(Sent::Whole { is_answered: true }) => Ok(false),
+        Ok(Sent::Whole { is_answered: false }) => read_header(session).await.map(|()| false),
+        Ok(Sent::Partly) => Ok(true),
         // An upstream that answers early may close its reading side; without an answer that is an error.
-        Err(error) => read_header(session).await.map(|header| (header, true)).map_err(|_| error),
+        Err(error) => read_header(session).await.map(|()| true).map_err(|_| error),
     }
 }
 
 /// The same on HTTP/2, where one can listen while one speaks.
-async fn converse_h2(
-    session: &mut Http2Session,
-    outgoing: &Outgoing,
-) -> pingora::Result<(ResponseHeader, bool)> {
-    session.write_request_header(Box::new(as_h2(&outgoing.header)?), false)?;
+async fn converse_h2(session: &mut Http2Session, outgoing: Outgoing) -> pingora::Result<bool> {
+    session.write_request_header(Box::new(as_h2(*outgoing.header)?), false)?;
     let Some(mut writer) = session.take_request_body_writer() else {
         return Error::e_explain(ErrorType::InternalError, "a request without a way to send its body");
     };
-    let (header_timeout, write_timeout) = (session.read_timeout, session.write_timeout);
-    let written = write_body(&mut writer, outgoing.body.clone(), true, write_timeout);
+    let written = write_body(&mut writer, outgoing.body, true, session.write_timeout);
     tokio::pin!(written);
-    // The time for the header begins with the end of the request.
-    session.read_timeout = None;
     let sent = tokio::select! {
         biased;
         sent = &mut written => Some(sent),
         answered = session.read_response_header() => { answered?; None }
     };
-    session.read_timeout = header_timeout;
     match sent {
         Some(Ok(())) => session.read_response_header().await?,
         // As with HTTP/1.1: there may be an answer. If not, how the stream ended says more than that it did.
@@ -365,16 +365,15 @@ async fn converse_h2(
         }
         None => {}
     }
-    match session.response_header() {
-        // That the answer was early says something about the connection of HTTP/1.1 only.
-        Some(header) => Ok((header.clone(), false)),
-        None => Error::e_explain(ErrorType::InvalidHTTPHeader, "no header"),
+    if session.response_header().is_none() {
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, "no header");
     }
+    // That the answer was early says something about the connection of HTTP/1.1 only.
+    Ok(false)
 }
 
 /// The header as HTTP/2 has it: the authority where HTTP/1.1 has its `Host`.
-fn as_h2(header: &RequestHeader) -> pingora::Result<RequestHeader> {
-    let mut header = header.clone();
+fn as_h2(mut header: RequestHeader) -> pingora::Result<RequestHeader> {
     let host = header.remove_header(&HOST);
     let path = header.uri.path_and_query().map_or("/", |path| path.as_str());
     let uri = Uri::builder().scheme("https").path_and_query(path);
@@ -386,39 +385,42 @@ fn as_h2(header: &RequestHeader) -> pingora::Result<RequestHeader> {
 
 /// Writes the request, slice by slice. A refusal that comes before the end is given at once: its sender may
 /// not read on. One session can't read while it writes, so that the look is between the slices.
-async fn write(session: &mut HttpSession, outgoing: &Outgoing) -> pingora::Result<Sent> {
-    session.write_request_header(Box::new(outgoing.header.clone())).await?;
-    let mut rest = outgoing.body.clone();
-    let mut early = None;
+async fn write(session: &mut HttpSession, outgoing: Outgoing) -> pingora::Result<Sent> {
+    session.write_request_header(outgoing.header).await?;
+    let mut rest = outgoing.body;
+    let mut is_answered = false;
     while rest.len() > SLICE {
         session.write_request_body(rest.split_to(SLICE), false).await?;
-        if early.is_some() {
+        if is_answered {
             continue;
         }
         // Reading a header is cancel-safe: what has come is kept for the next read.
-        match read_header(session).now_or_never().transpose()? {
-            // One who has begun to answer well still wants the rest.
-            Some(header) if header.status.is_success() => early = Some(header),
-            Some(refusal) => return Ok(Sent::Partly(refusal)),
-            None => {}
+        is_answered = read_header(session).now_or_never().transpose()?.is_some();
+        // One who has begun to answer well still wants the rest.
+        let is_good = |header: &ResponseHeader| header.status.is_success();
+        if is_answered && !session.response_header().is_some_and(is_good) {
+            return Ok(Sent::Partly);
         }
     }
     session.write_request_body(rest, true).await?;
     session.finish_request_body().await?;
-    Ok(Sent::Whole(early))
+    Ok(Sent::Whole { is_answered })
 }
 
 /// How much of a request was sent, and what had been answered by then.
 enum Sent {
     /// All of it.
-    Whole(Option<ResponseHeader>),
-    /// Part of it: the answer needs no more.
-    Partly(ResponseHeader),
+    Whole {
+        /// Whether the header of the answer was read meanwhile.
+        is_answered: bool,
+    },
+    /// Part of it: the answer, whose header was read, needs no more.
+    Partly,
 }
 
 /// Reads over 1xx answers up to the final header of HTTP/1.1. (HTTP/2 doesn't show them, and Pingora panics
 /// when a header of it is read a second time.)
-async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeader> {
+async fn read_header(session: &mut HttpSession) -> pingora::Result<()> {
     for _ in 0..MAX_INFORMATIONAL {
         if let Err(mut error) = session.read_response_header().await {
             // Whoever has said anything, perhaps in an earlier look, has the request.
@@ -435,7 +437,7 @@ async fn read_header(session: &mut HttpSession) -> pingora::Result<ResponseHeade
             );
         }
         if !header.status.is_informational() {
-            return Ok(header.clone());
+            return Ok(());
         }
     }
     Error::e_explain(ErrorType::InvalidHTTPHeader, "no final answer after many informational ones")

@@ -158,7 +158,7 @@ impl Case {
         let question = match self.way {
             Way::Plain => question,
             Way::Stream => question.streamed(),
-            Way::Array => question.streamed().as_array(),
+            Way::Array => question.streamed().in_an_array(),
         };
         let question = if let Some(size) = self.size { question.of_size(size) } else { question };
         let ask = |_| {

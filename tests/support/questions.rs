@@ -41,7 +41,7 @@ impl Question {
     }
 
     /// The same stream, as one JSON array.
-    pub fn as_array(mut self) -> Question {
+    pub fn in_an_array(mut self) -> Question {
         self.is_array = true;
         self
     }

@@ -11,6 +11,7 @@ mod stream;
 pub use plain::{error_body, give_error, plain};
 pub use stream::stream;
 
+use super::alarm::Alarm;
 use super::call::Call;
 use super::context::Context;
 use super::reply;
@@ -20,6 +21,7 @@ use super::wire::{Answer, Broken};
 use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::translate;
 use crate::translate::usage::Meter;
+use http::header::CONTENT_ENCODING;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::time::{Duration, Instant};
@@ -41,6 +43,8 @@ pub struct Way<'r> {
     pub upstream: &'r Upstream,
     /// When the answer must be committed.
     pub deadline: Instant,
+    /// Rings when what is waited for does not come.
+    pub alarm: Alarm,
 }
 
 /// How relaying ended.
@@ -88,7 +92,16 @@ pub async fn say_truncated(session: &mut ServerSession, call: &Call) {
 ///
 /// # Errors
 /// None in practice: every value was a header's, or is made of what may stand in one.
-fn answer_header(context: &Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
+fn answer_header(context: &Context, answer: &Answer) -> pingora::Result<Box<ResponseHeader>> {
+    let mut header = header_from(context, answer.header())?;
+    if answer.is_decoded() {
+        header.remove_header(&CONTENT_ENCODING);
+    }
+    Ok(header)
+}
+
+/// The same, of a header alone.
+fn header_from(context: &Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
     let mut header = reply::header(upstream.status.as_u16(), upstream.headers.len() + OUR_HEADERS)?;
     super::headers::copy_downstream(&upstream.headers, &mut header);
     reply::provenance(context, &mut header)?;

@@ -1,7 +1,7 @@
 //! Answers that are no stream: held back until they are complete, up to a bound.
 
 use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Failed, Meter, Relayed, Way};
-use super::{answer_header, client_gone, settle_usage, stream};
+use super::{answer_header, client_gone, header_from, settle_usage, stream};
 use crate::domain::{Dialect, ErrorClass};
 use crate::gateway::context::Context;
 use crate::gateway::{mask, reply};
@@ -12,7 +12,6 @@ use memchr::memmem;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::time::Duration;
-use tokio::time::timeout_at;
 
 /// How much of an error answer is read.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -28,43 +27,44 @@ enum Gathered {
 }
 
 /// Gives a plain answer to the client, if it is complete by the deadline and no error in disguise.
-pub async fn plain(way: Way<'_>, mut answer: Answer) -> Relayed {
+pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
+    way.alarm.set(way.deadline);
     let limit = way.context.snapshot.settings.retry.max_buffered_response.as_usize();
     let gathered = tokio::select! {
         biased;
-        gathered = timeout_at(way.deadline.into(), gather(&mut answer, limit)) => gathered,
+        gathered = gather(&mut answer, limit) => gathered,
         () = client_gone(way.session) => return Relayed::ClientGone,
-    };
-    let body = match gathered {
-        Ok(Ok(Gathered::Whole(body))) => body,
-        Ok(Ok(Gathered::Part(part))) => return stream::unread(way, answer, part).await,
-        Ok(Err(broken)) => return Relayed::failed(broken),
-        Err(_) => {
+        () = way.alarm.rings() => {
             let reason = "the answer was not complete in time".to_owned();
-            return Relayed::failed(Broken { class: ErrorClass::Timeout, reason });
+            Err(Broken { class: ErrorClass::Timeout, reason })
         }
     };
-    if is_torn(&answer.header, &body) {
+    let body = match gathered {
+        Ok(Gathered::Whole(body)) => body,
+        Ok(Gathered::Part(part)) => return stream::unread(way, answer, part).await,
+        Err(broken) => return Relayed::failed(broken),
+    };
+    if is_torn(answer.header(), &body) {
         let reason = "the answer ended in the middle of its JSON".to_owned();
         return Relayed::failed(Broken { class: ErrorClass::Truncated, reason });
     }
     if let Some(class) = error_inside(&body) {
-        return Relayed::Failed(Box::new(Failed::inside(class, &answer.header, body)));
+        return Relayed::Failed(Box::new(Failed::inside(class, answer.header(), body)));
     }
     let error = is_blocked(way.call, &body).then_some(ErrorClass::ContentFilter);
     give(way, answer, body, error).await
 }
 
 /// Commits to a whole answer.
-async fn give(way: Way<'_>, answer: Answer, body: Bytes, error: Option<ErrorClass>) -> Relayed {
-    let Way { session, context, call, upstream, .. } = way;
+async fn give(way: &mut Way<'_>, answer: Answer, body: Bytes, error: Option<ErrorClass>) -> Relayed {
+    let Way { session, context, call, .. } = way;
     let mut meter = Meter::plain(call.dialect());
     meter.see(&body);
     settle_usage(context, call, &meter, body.len() as u64 / BYTES_PER_TOKEN);
     context.settlement.first_content();
-    let header = answer_header(context, &answer.header);
+    let header = answer_header(context, &answer);
     // The provider's part is done, however long the client takes to read.
-    answer.release(upstream).await;
+    answer.release().await;
     if let Some(attempt) = &mut context.attempt {
         match error {
             None => attempt.succeed(),
@@ -113,7 +113,7 @@ pub async fn give_error(
     body: Bytes,
 ) -> pingora::Result<()> {
     let body = mask::secrets(context, body);
-    let header = answer_header(context, header)?;
+    let header = header_from(context, header)?;
     reply::whole(session, context, header, body).await
 }
 

@@ -6,6 +6,7 @@
 //! answer reaches the client before it has been found to fit.
 
 use crate::domain::ErrorClass;
+use crate::gateway::attempt::Attempt;
 use crate::gateway::call::Call;
 use crate::gateway::config::StreamRecovery;
 use crate::translate::prefill::handed_over;
@@ -94,7 +95,15 @@ impl Recovery {
     }
 
     /// Before an attempt: how this provider is to go on.
-    pub fn prepare(&mut self, call: &Call, provider: &Arc<str>, accepts_prefill: bool) {
+    pub fn prepare(&mut self, call: &Call, attempt: &Attempt) {
+        if self.has_begun() {
+            let provider = &attempt.upstream.provider;
+            let accepts_prefill = provider.definition.supports_prefill(&attempt.model);
+            self.go_on(call, provider.name(), accepts_prefill);
+        }
+    }
+
+    fn go_on(&mut self, call: &Call, provider: &Arc<str>, accepts_prefill: bool) {
         let Some(said) = self.said.as_ref().filter(|_| self.from.is_some()) else { return };
         let may_continue =
             self.mode == StreamRecovery::Continue && accepts_prefill && !self.refusers.contains(provider);
@@ -237,7 +246,7 @@ mod tests {
             assert_eq!(recovery.see(&text(words), false), Joined::Apart);
         }
         assert!(recovery.broke_off(&"first".into()));
-        recovery.prepare(&call(""), &"second".into(), mode == StreamRecovery::Continue);
+        recovery.go_on(&call(""), &"second".into(), mode == StreamRecovery::Continue);
         recovery
     }
 
@@ -321,7 +330,7 @@ mod tests {
             let mut recovery = Recovery::new(StreamRecovery::Continue, &call);
             recovery.see(&delta("one two "), false);
             assert!(recovery.broke_off(&"first".into()));
-            recovery.prepare(&call, &"second".into(), true);
+            recovery.go_on(&call, &"second".into(), true);
             let out = passed(&mut recovery, &[delta(next)]).expect("the rest");
             assert!(out.contains(r#""text":"three""#), "{out}");
         }
@@ -332,7 +341,7 @@ mod tests {
         let mut recovery = broken_after(StreamRecovery::Continue, &["one"]);
         assert!(!recovery.falls_back(ErrorClass::Overloaded));
         assert!(recovery.falls_back(ErrorClass::InvalidRequest));
-        recovery.prepare(&call(""), &"second".into(), true);
+        recovery.go_on(&call(""), &"second".into(), true);
         assert!(recovery.prefilled().is_none() && !recovery.falls_back(ErrorClass::InvalidRequest));
         let out = passed(&mut recovery, &[text("one two")]).expect("the same answer");
         assert_eq!(words(&out), " two");

@@ -27,7 +27,7 @@ const AFTER_THE_END: Duration = Duration::from_secs(1);
 const AFTER_THE_FINISH: Duration = Duration::from_secs(5);
 
 /// Relays a stream to the client.
-pub async fn stream(way: Way<'_>, framing: Framing, recovery: &mut Recovery, answer: Answer) -> Relayed {
+pub async fn stream(way: &mut Way<'_>, framing: Framing, recovery: &mut Recovery, answer: Answer) -> Relayed {
     let settings = &way.context.snapshot.settings;
     let frames = Frames::new(framing, settings.streaming.max_event_size.as_usize());
     let content = Content::Frames(framing, frames);
@@ -38,7 +38,7 @@ pub async fn stream(way: Way<'_>, framing: Framing, recovery: &mut Recovery, ans
 }
 
 /// Relays a plain answer that is too long to be held back, of which `first` was read already.
-pub(super) async fn unread(way: Way<'_>, answer: Answer, first: Bytes) -> Relayed {
+pub(super) async fn unread(way: &mut Way<'_>, answer: Answer, first: Bytes) -> Relayed {
     let meter = Meter::plain(way.call.dialect());
     Stream::new(way, Content::Unread, meter, None).run(answer, Some(first)).await
 }
@@ -68,8 +68,8 @@ enum Step {
 }
 
 /// An answer on its way.
-struct Stream<'r> {
-    way: Way<'r>,
+struct Stream<'s, 'r> {
+    way: &'s mut Way<'r>,
     content: Content,
     meter: Meter,
     signs: Signs,
@@ -79,14 +79,19 @@ struct Stream<'r> {
     is_committed: bool,
     /// Whether the prompt was refused by policy, which takes the place of all content.
     is_blocked: bool,
-    recovery: Option<&'r mut Recovery>,
+    recovery: Option<&'s mut Recovery>,
     /// When the whole stream must be over.
     over_by: Option<Instant>,
     relayed: u64,
 }
 
-impl<'r> Stream<'r> {
-    fn new(way: Way<'r>, content: Content, meter: Meter, recovery: Option<&'r mut Recovery>) -> Stream<'r> {
+impl<'s, 'r> Stream<'s, 'r> {
+    fn new(
+        way: &'s mut Way<'r>,
+        content: Content,
+        meter: Meter,
+        recovery: Option<&'s mut Recovery>,
+    ) -> Stream<'s, 'r> {
         let total = way.upstream.provider.definition.timeouts.stream_total.get();
         Stream {
             signs: Signs::new(way.call.api()),
@@ -108,21 +113,21 @@ impl<'r> Stream<'r> {
         self.way.context.settlement.stream = matches!(self.content, Content::Frames(..));
         if let Some(first) = first {
             self.held.push(first);
-            if self.commit(&answer.header).await.is_err() {
+            if self.commit(&answer).await.is_err() {
                 return self.left();
             }
         }
         let end = loop {
-            answer.set_patience(self.patience());
-            let limit = self.limit();
+            let due = Instant::now() + self.patience();
+            self.way.alarm.set(self.limit().map_or(due, |limit| due.min(limit)));
             let read = tokio::select! {
                 biased;
                 read = answer.read() => read,
                 () = client_gone(self.way.session) => return self.left(),
-                () = passed(limit) => Err(late(self.is_committed)),
+                () = self.way.alarm.rings() => Err(self.late()),
             };
             match read {
-                Ok(Some(chunk)) => match self.pass(&chunk, &answer.header).await {
+                Ok(Some(chunk)) => match self.pass(&chunk, &answer).await {
                     Ok(Step::On) => {}
                     Ok(Step::Ended(end)) => break end,
                     Err(_) => return self.left(),
@@ -153,8 +158,19 @@ impl<'r> Stream<'r> {
         if self.is_committed { self.over_by } else { Some(self.way.deadline) }
     }
 
+    fn late(&self) -> Broken {
+        let is_over = self.limit().is_some_and(|limit| Instant::now() >= limit);
+        let reason = match (is_over, self.is_committed, self.signs.has_content()) {
+            (true, true, _) => "the stream took too long",
+            (true, false, _) => "no content before the time was over",
+            (false, _, true) => "the stream fell silent",
+            (false, _, false) => "no content in time",
+        };
+        Broken { class: ErrorClass::Timeout, reason: reason.to_owned() }
+    }
+
     /// Sends on what was read, looked into on the way; holds it back as long as it says nothing.
-    async fn pass(&mut self, chunk: &Bytes, header: &ResponseHeader) -> pingora::Result<Step> {
+    async fn pass(&mut self, chunk: &Bytes, answer: &Answer) -> pingora::Result<Step> {
         let (out, end) = self.look_into(chunk);
         if self.is_committed {
             self.send(out).await?;
@@ -162,7 +178,7 @@ impl<'r> Stream<'r> {
             self.held.push(out);
             let held: usize = self.held.iter().map(Bytes::len).sum();
             if self.signs.has_content() || held > MAX_HELD {
-                self.commit(header).await?;
+                self.commit(answer).await?;
             }
         }
         Ok(end.map_or(Step::On, Step::Ended))
@@ -213,9 +229,9 @@ impl<'r> Stream<'r> {
     }
 
     /// Sends the header and what was held back: from here on the answer is this provider's.
-    async fn commit(&mut self, upstream: &ResponseHeader) -> pingora::Result<()> {
-        let Way { session, context, .. } = &mut self.way;
-        let mut header = answer_header(context, upstream)?;
+    async fn commit(&mut self, answer: &Answer) -> pingora::Result<()> {
+        let Way { session, context, .. } = &mut *self.way;
+        let mut header = answer_header(context, answer)?;
         reply::common(context, &mut header)?;
         if session.req_header().version == Version::HTTP_11 {
             header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
@@ -224,7 +240,7 @@ impl<'r> Stream<'r> {
             session.set_keepalive(None);
         }
         session.write_response_header(header).await?;
-        context.settlement.header_sent(upstream.status.as_u16());
+        context.settlement.header_sent(answer.header().status.as_u16());
         self.is_committed = true;
         self.is_blocked = self.way.call.dialect() == Dialect::Gemini
             && self.held.iter().any(|held| is_blocked(self.way.call, &frames::data(held)));
@@ -251,13 +267,13 @@ impl<'r> Stream<'r> {
             End::Broken(_) if self.is_complete() => self.finish(answer, false).await,
             End::Clean => {
                 if let Some((class, body)) = self.error_in_one_piece() {
-                    return Relayed::Failed(Box::new(Failed::inside(class, &answer.header, body)));
+                    return Relayed::Failed(Box::new(Failed::inside(class, answer.header(), body)));
                 }
                 let reason = "the stream ended before its end".to_owned();
                 self.break_off(Broken { class: ErrorClass::Truncated, reason }).await
             }
             End::Broken(broken) => self.break_off(broken).await,
-            End::Error(class, frame) => self.fail(class, frame, &answer.header).await,
+            End::Error(class, frame) => self.fail(class, frame, answer.header()).await,
         }
     }
 
@@ -299,7 +315,7 @@ impl<'r> Stream<'r> {
         };
         let ended = async {
             if !self.is_committed {
-                self.commit(&answer.header).await?;
+                self.commit(&answer).await?;
             }
             self.send(rest).await?;
             reply::end(self.way.session, self.way.context).await
@@ -309,7 +325,7 @@ impl<'r> Stream<'r> {
         }
         self.settle(true);
         if is_reusable {
-            answer.release(self.way.upstream).await;
+            answer.release().await;
         }
         Relayed::Whole(self.is_blocked.then_some(ErrorClass::ContentFilter))
     }
@@ -367,18 +383,5 @@ impl<'r> Stream<'r> {
             }
             _ => settle_usage(self.way.context, self.way.call, &self.meter, output),
         }
-    }
-}
-
-fn late(is_committed: bool) -> Broken {
-    let reason = if is_committed { "the stream took too long" } else { "no content in time" };
-    Broken { class: ErrorClass::Timeout, reason: reason.to_owned() }
-}
-
-/// Returns at that time; never where there is none.
-async fn passed(limit: Option<Instant>) {
-    match limit {
-        Some(limit) => tokio::time::sleep_until(limit.into()).await,
-        None => std::future::pending().await,
     }
 }
