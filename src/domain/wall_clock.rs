@@ -1,13 +1,7 @@
 //! Wall time, for stamps only. Durations are measured with `Instant`, which never jumps.
 
-use std::io;
 use std::time::SystemTime;
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
-
-const WHOLE_SECONDS: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
 /// The wall clock. The only place that reads it.
 #[allow(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
@@ -17,24 +11,49 @@ pub fn now() -> SystemTime {
 
 /// RFC 3339 in UTC with whole seconds, as the guide prints times: `2026-02-19T23:00:00Z`.
 pub fn rfc3339(at: SystemTime) -> String {
-    OffsetDateTime::from(at).format(&WHOLE_SECONDS).unwrap_or_default()
+    rfc3339_bytes(at).map(char::from).iter().collect()
 }
 
-/// The same, written where it is needed.
-///
-/// # Errors
-/// If `out` fails.
-pub fn write_rfc3339(out: &mut impl io::Write, at: SystemTime) -> io::Result<()> {
-    OffsetDateTime::from(at).format_into(out, &WHOLE_SECONDS).map(drop).map_err(io::Error::other)
+/// The same in ASCII, for where it is written often: `time` reads a format anew with every time.
+pub fn rfc3339_bytes(at: SystemTime) -> [u8; 20] {
+    let at = OffsetDateTime::from(at);
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, second) = at.to_hms();
+    let mut text = *b"0000-00-00T00:00:00Z";
+    // Years of four digits: a clock that shows others is wrong anyway.
+    let year = year.unsigned_abs();
+    let pairs = [(0, year / 100), (2, year % 100), (5, u8::from(month).into()), (8, day.into())];
+    let time = [(11, hour.into()), (14, minute.into()), (17, second.into())];
+    for (start, number) in pairs.into_iter().chain(time) {
+        text[start] = digit(number / 10);
+        text[start + 1] = digit(number);
+    }
+    text
+}
+
+/// The last digit.
+const fn digit(number: u32) -> u8 {
+    b'0' + (number % 10) as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::{Duration, UNIX_EPOCH};
+    use time::format_description::well_known::Rfc3339;
 
     #[test]
     fn times_are_printed_as_in_the_guide() {
         assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_millis(1_771_542_000_900)), "2026-02-19T23:00:00Z");
+    }
+
+    #[test]
+    fn a_time_reads_back_as_it_was() {
+        // A prime number of seconds, so that every field takes all its values; until the year 2255.
+        for seconds in (0..9_000_000_000).step_by(2_999_999) {
+            let at = UNIX_EPOCH + Duration::from_secs(seconds);
+            let read = OffsetDateTime::parse(&rfc3339(at), &Rfc3339).unwrap();
+            assert_eq!(SystemTime::from(read), at);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A line's fields are visited in the order in which they are written here; a key with a dot
 //! (`tokens.input`) becomes a nested object in JSON. Keys, prompts and answers are no field of any event.
 
+use std::fmt::Arguments;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -64,11 +65,11 @@ impl RequestSettled<'_> {
         line(self.level(), self.message(), self);
     }
 
-    fn message(&self) -> &'static str {
+    fn message(&self) -> Arguments<'static> {
         match self.status {
-            Status::Success => "request_success",
-            Status::Error => "request_error",
-            Status::Cancelled => "request_cancelled",
+            Status::Success => format_args!("request_success"),
+            Status::Error => format_args!("request_error"),
+            Status::Cancelled => format_args!("request_cancelled"),
         }
     }
 
@@ -129,7 +130,7 @@ impl AttemptSucceeded<'_> {
     /// Counts the attempt under the meters of its provider, and logs it at `debug`.
     pub fn emit(&self, meters: &ProviderMeters) {
         meters.attempt(None);
-        line(Level::Debug, "attempt_success", self);
+        line(Level::Debug, format_args!("attempt_success"), self);
     }
 }
 
@@ -171,7 +172,7 @@ impl AttemptFailed<'_> {
     pub fn emit(&self, meters: &ProviderMeters) {
         meters.attempt(Some(self.class));
         let level = if self.class.is_client_fault() { Level::Debug } else { Level::Warn };
-        line(level, "attempt_failed", self);
+        line(level, format_args!("attempt_failed"), self);
     }
 }
 
@@ -207,7 +208,7 @@ pub struct Audit<'a> {
 impl Audit<'_> {
     /// Logs it.
     pub fn emit(&self) {
-        line(Level::Info, "audit", self);
+        line(Level::Info, format_args!("audit"), self);
     }
 }
 
@@ -252,11 +253,12 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn line(level: Level, message: &'static str, fields: &dyn Source) {
+/// `message` is one word, which `log` hands on as it is.
+fn line(level: Level, message: Arguments<'_>, fields: &dyn Source) {
     if level <= log::max_level() {
         let mut record = Record::builder();
         record.level(level).target(TARGET).key_values(&fields);
-        log::logger().log(&record.args(format_args!("{message}")).build());
+        log::logger().log(&record.args(message).build());
     }
 }
 

@@ -7,6 +7,7 @@
 mod catalogue;
 pub mod config;
 pub mod events;
+mod json;
 mod line;
 pub mod logging;
 mod metrics;
