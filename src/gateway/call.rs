@@ -63,8 +63,8 @@ impl Call {
                 (Naming::Form(at), Some(model))
             }
             (ModelIn::Body, None) => {
-                let peek = Peek::read(&body).map_err(bad)?;
-                let model = peek.model.clone();
+                let mut peek = Peek::read(&body).map_err(bad)?;
+                let model = peek.model.take();
                 (Naming::Json(peek), model)
             }
             (ModelIn::Path, _) => {
@@ -171,7 +171,7 @@ impl Call {
     fn body_for(&self, model: &str) -> Bytes {
         let rename = (model != &*self.model).then(|| match &self.naming {
             Naming::Json(peek) => peek.rename_model(model),
-            Naming::Form(at) => Some(Edit { at: at.clone(), with: model.to_owned() }),
+            Naming::Form(at) => Some(Edit { at: at.clone(), with: model.to_owned().into() }),
             Naming::Path => None,
         });
         edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())

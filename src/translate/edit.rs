@@ -1,6 +1,7 @@
 //! Small replacements in a body that otherwise goes on byte for byte.
 
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// One replacement: the bytes of `at` become `with`.
@@ -9,7 +10,7 @@ pub struct Edit {
     /// What is replaced; an empty range inserts.
     pub at: Range<usize>,
     /// What stands there afterwards.
-    pub with: String,
+    pub with: Cow<'static, str>,
 }
 
 /// The body with the edits made. Without edits it is the same `Bytes`, not a copy.
@@ -46,10 +47,8 @@ mod tests {
     #[test]
     fn edits_apply_in_any_order_and_leave_the_rest() {
         let body = Bytes::from_static(b"{\"model\":\"a\",\"x\":1}");
-        let edits = vec![
-            Edit { at: 9..12, with: "\"long\"".to_owned() },
-            Edit { at: 1..1, with: "\"y\":2,".to_owned() },
-        ];
+        let edits =
+            vec![Edit { at: 9..12, with: "\"long\"".into() }, Edit { at: 1..1, with: "\"y\":2,".into() }];
         assert_eq!(apply(&body, edits), "{\"y\":2,\"model\":\"long\",\"x\":1}");
     }
 

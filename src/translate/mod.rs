@@ -6,10 +6,10 @@
 //! `stream_options.include_usage`).
 
 pub mod decoding;
-pub mod depth;
 pub mod edit;
 pub mod error;
 pub mod frames;
+pub mod json;
 pub mod model_list;
 pub mod multipart;
 pub mod peek;

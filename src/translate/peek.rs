@@ -1,12 +1,10 @@
 //! What a request body says about itself, read without building it.
 //!
-//! Budget: one pass of serde_json that skips what it doesn't need, one scan for depth, no allocation but
-//! the model's name.
+//! Budget: one pass over the body, no allocation but the model's name.
 
-use super::depth::{self, MAX_DEPTH};
-use super::edit::{Edit, span};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use super::edit::Edit;
+use super::json;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What the gateway must know of a JSON request before it can choose a provider.
@@ -26,65 +24,39 @@ pub struct Peek {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadBody(pub String);
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    n: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    include_usage: Option<&'a RawValue>,
-}
-
-/// Keeps `null` apart from a missing field, which serde's own `Option` does not.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
+impl From<json::Fault> for BadBody {
+    fn from(fault: json::Fault) -> BadBody {
+        BadBody(format!("the body {fault}"))
+    }
 }
 
 impl Peek {
     /// Reads a JSON body.
     ///
     /// # Errors
-    /// When it isn't UTF-8, isn't a JSON object, nests deeper than [`MAX_DEPTH`], names one of the fields
+    /// When it isn't UTF-8, isn't a JSON object, nests deeper than [`json::MAX_DEPTH`], names one of the fields
     /// read here twice, or gives one of them the wrong type.
     pub fn read(body: &[u8]) -> Result<Peek, BadBody> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            BadBody(format!("the body is not valid UTF-8 (byte {}); send JSON in UTF-8", error.valid_up_to()))
-        })?;
-        if depth::is_too_deep(body) {
-            return Err(BadBody(format!("the body nests deeper than {MAX_DEPTH} levels; flatten it")));
-        }
-        let parsed: Body<'_> = serde_json::from_str(text)
-            .map_err(|error| BadBody(format!("the body is not valid JSON: {error}")))?;
-        // A struct is also read from an array by serde, which no vendor means.
-        if !text.trim_start().starts_with('{') {
-            return Err(BadBody("the body must be a JSON object".to_owned()));
-        }
-        let stream = match parsed.stream.map(RawValue::get) {
-            None | Some("false" | "null") => false,
-            Some("true") => true,
+        check_utf8(body)?;
+        let [model_at, stream, options, several] =
+            json::members(body, ["model", "stream", "stream_options", "n"])?;
+        let text = |at: &Range<usize>| &body[at.clone()];
+        let stream = match stream.as_ref().map(text) {
+            None | Some(b"false" | b"null") => false,
+            Some(b"true") => true,
             Some(_) => return Err(BadBody("`stream` must be true or false".to_owned())),
         };
-        let model = parsed.model.map(|raw| model_name(raw.get())).transpose()?;
-        let model_at = parsed.model.and_then(|raw| span(text, raw.get()));
+        let model = model_at.as_ref().map(|at| model_name(text(at))).transpose()?;
         // Whether it is a good number is the provider's to say.
-        let several = parsed.n.is_some_and(|n| !matches!(n.get(), "1" | "null"));
-        let usage_ask = usage_ask(text, parsed.stream_options)?;
+        let several = several.is_some_and(|at| !matches!(text(&at), b"1" | b"null"));
+        let usage_ask = usage_ask(body, options)?;
         Ok(Peek { model, stream, several, model_at, usage_ask })
     }
 
     /// The edit that gives the model another name, if the body names one.
     pub fn rename_model(&self, name: &str) -> Option<Edit> {
         let at = self.model_at.clone()?;
-        Some(Edit { at, with: serde_json::Value::from(name).to_string() })
+        Some(Edit { at, with: serde_json::Value::from(name).to_string().into() })
     }
 
     /// The edit that asks an OpenAI provider for usage in a stream; `None` if the client asked itself.
@@ -93,41 +65,56 @@ impl Peek {
     }
 }
 
-fn model_name(raw: &str) -> Result<String, BadBody> {
-    match serde_json::from_str::<String>(raw) {
+fn check_utf8(body: &[u8]) -> Result<(), BadBody> {
+    // Most bodies are ASCII, and that is seen at a glance.
+    if body.is_ascii() {
+        return Ok(());
+    }
+    std::str::from_utf8(body).map(|_| ()).map_err(|error| {
+        BadBody(format!("the body is not valid UTF-8 (byte {}); send JSON in UTF-8", error.valid_up_to()))
+    })
+}
+
+fn model_name(raw: &[u8]) -> Result<String, BadBody> {
+    match serde_json::from_slice::<String>(raw) {
         Ok(name) if !name.trim().is_empty() => Ok(name),
         _ => Err(BadBody("`model` must be a non-empty string".to_owned())),
     }
 }
 
 /// What must change so that `stream_options.include_usage` is true.
-fn usage_ask(text: &str, options: Option<&RawValue>) -> Result<Option<Edit>, BadBody> {
-    let raw = match options.map(RawValue::get) {
-        None => return Ok(insert_first(text, 0, r#""stream_options":{"include_usage":true}"#)),
-        Some("null") => {
-            let with = r#"{"include_usage":true}"#.to_owned();
-            return Ok(options.and_then(|raw| span(text, raw.get())).map(|at| Edit { at, with }));
-        }
-        Some(raw) => raw,
+fn usage_ask(body: &[u8], options: Option<Range<usize>>) -> Result<Option<Edit>, BadBody> {
+    let Some(options) = options else {
+        return Ok(insert_first(
+            body,
+            0,
+            [r#""stream_options":{"include_usage":true}"#, r#""stream_options":{"include_usage":true},"#],
+        ));
     };
-    let parsed: Option<StreamOptions<'_>> =
-        if raw.starts_with('{') { serde_json::from_str(raw).ok() } else { None };
-    let Some(parsed) = parsed else {
+    let text = &body[options.clone()];
+    if text == b"null" {
+        return Ok(Some(Edit { at: options, with: Cow::Borrowed(r#"{"include_usage":true}"#) }));
+    }
+    let Ok([asked]) = json::members(text, ["include_usage"]) else {
         return Err(BadBody("`stream_options` must be an object".to_owned()));
     };
-    Ok(match parsed.include_usage.map(RawValue::get) {
-        Some("true") => None,
-        Some(other) => span(text, other).map(|at| Edit { at, with: "true".to_owned() }),
-        None => span(text, raw).and_then(|at| insert_first(text, at.start, r#""include_usage":true"#)),
-    })
+    let Some(asked) = asked else {
+        return Ok(insert_first(
+            body,
+            options.start,
+            [r#""include_usage":true"#, r#""include_usage":true,"#],
+        ));
+    };
+    let at = options.start + asked.start..options.start + asked.end;
+    Ok((&body[at.clone()] != b"true").then_some(Edit { at, with: Cow::Borrowed("true") }))
 }
 
-/// The edit that makes `member` the first of the object that opens at or after `from`.
-fn insert_first(text: &str, from: usize, member: &str) -> Option<Edit> {
-    let open = from + text.get(from..)?.find('{')?;
-    let is_empty = text.get(open + 1..)?.trim_start().starts_with('}');
-    let comma = if is_empty { "" } else { "," };
-    Some(Edit { at: open + 1..open + 1, with: format!("{member}{comma}") })
+/// The edit that makes a member the first of the object that opens at or after `from`: the first of these where it
+/// is the only one, else the second.
+fn insert_first(body: &[u8], from: usize, [only, first]: [&'static str; 2]) -> Option<Edit> {
+    let open = from + body[from..].iter().position(|byte| *byte == b'{')? + 1;
+    let is_empty = body[open..].trim_ascii_start().starts_with(b"}");
+    Some(Edit { at: open..open, with: Cow::Borrowed(if is_empty { only } else { first }) })
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub fn continued(dialect: Dialect, body: &Bytes, said: &str) -> Option<Bytes> {
         return None;
     }
     let end = span(text, last.get())?.end;
-    Some(edit::apply(body, vec![Edit { at: end..end, with: format!(",{message}") }]))
+    Some(edit::apply(body, vec![Edit { at: end..end, with: format!(",{message}").into() }]))
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,483 @@
+//! A JSON text, checked and looked into in one pass, without building it.
+//!
+//! Checks the whole grammar (RFC 8259) and how deeply the text nests, and finds the values of some of an object's
+//! members. What is found must be what everybody else finds: escaped names are understood, and a member that is
+//! there twice is a fault. Whether strings are UTF-8 is not checked here.
+//!
+//! Budget: 1 to 2 instructions per byte of text, 20 per escape; `cargo bench --bench parts peek` shows the time.
+
+use std::ops::Range;
+
+/// The deepest nesting that is passed on. Far beyond any tool schema, far below what breaks a parser's stack.
+pub const MAX_DEPTH: usize = 256;
+
+/// How many bytes of a string are looked at together.
+const BLOCK: usize = 32;
+
+/// What is wrong with a text: the end of a sentence about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It isn't JSON. Lines and columns count from 1, columns in bytes.
+    #[error("is not valid JSON: expected {expected} at line {line} column {column}")]
+    Syntax {
+        /// What should be there.
+        expected: &'static str,
+        /// In which line it should be.
+        line: usize,
+        /// Where in this line, or behind which last byte of the text.
+        column: usize,
+    },
+    /// It is JSON, but another value.
+    #[error("must be a JSON object")]
+    NotAnObject,
+    /// It nests deeper than [`MAX_DEPTH`].
+    #[error("nests deeper than {MAX_DEPTH} levels; flatten it")]
+    TooDeep,
+    /// The member is there more than once, and readers differ in which one counts.
+    #[error("has a duplicate field `{0}`")]
+    Duplicate(&'static str),
+}
+
+/// Where the values of these members lie in an object's text.
+///
+/// # Errors
+/// When the text isn't an object, nests too deep, or has one of these members twice.
+pub fn members<const N: usize>(
+    text: &[u8],
+    names: [&'static str; N],
+) -> Result<[Option<Range<usize>>; N], Fault> {
+    let mut found = [const { None }; N];
+    let mut scan = Scan { text, at: 0 };
+    let is_object = scan.next() == Some(b'{');
+    if is_object {
+        scan.object(1, |scan, name, value| {
+            let Some(index) = scan.position(&names, name)? else { return Ok(()) };
+            let before: Option<Range<usize>> = found[index].replace(value);
+            before.map_or(Ok(()), |_| Err(Fault::Duplicate(names[index])))
+        })?;
+    } else {
+        scan.value(0)?;
+    }
+    match scan.next() {
+        Some(_) => Err(scan.expected("the end")),
+        None if is_object => Ok(found),
+        None => Err(Fault::NotAnObject),
+    }
+}
+
+/// A look through a text, from its beginning to its end.
+struct Scan<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl Scan<'_> {
+    /// The next byte that is no white space, which is passed over.
+    fn next(&mut self) -> Option<u8> {
+        while let Some(byte) = self.text.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(*byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Passes over a value inside so many others.
+    fn value(&mut self, depth: usize) -> Result<(), Fault> {
+        match self.next() {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.object(depth + 1, |_, _, _| Ok(())),
+            Some(b'[') => self.array(depth + 1),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    /// Passes over an object, and shows where each of its members has name and value.
+    fn object(
+        &mut self,
+        depth: usize,
+        mut member: impl FnMut(&Self, Range<usize>, Range<usize>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.open(depth)?;
+        if self.next() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if self.next() != Some(b'"') {
+                return Err(self.expected("a member's name"));
+            }
+            let name = self.at;
+            self.string()?;
+            let name = name..self.at;
+            if self.next() != Some(b':') {
+                return Err(self.expected("`:`"));
+            }
+            self.at += 1;
+            self.next();
+            let value = self.at;
+            self.value(depth)?;
+            member(self, name, value..self.at)?;
+            match self.next() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => return Err(self.expected("`,` or `}`")),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+        self.open(depth)?;
+        if self.next() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.value(depth)?;
+            match self.next() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.expected("`,` or `]`")),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn open(&mut self, depth: usize) -> Result<(), Fault> {
+        self.at += 1;
+        if depth > MAX_DEPTH { Err(Fault::TooDeep) } else { Ok(()) }
+    }
+
+    /// Passes over a string, from quote to quote, a block at a time.
+    fn string(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        loop {
+            let block = self.at;
+            let mut marks = marks(self.text.get(block..).unwrap_or_default());
+            self.at += BLOCK;
+            while marks != 0 {
+                let offset = marks.trailing_zeros() as usize;
+                let mark = block + offset;
+                match self.text.get(mark) {
+                    Some(b'"') => {
+                        self.at = mark + 1;
+                        return Ok(());
+                    }
+                    Some(b'\\') => {
+                        let length = self.escape(mark)?;
+                        self.at = self.at.max(mark + length);
+                        // What was escaped marks nothing.
+                        marks &= u64::MAX << (offset + length);
+                    }
+                    other => {
+                        self.at = mark;
+                        let is_over = other.is_none();
+                        return Err(self.expected(if is_over {
+                            "`\"`"
+                        } else {
+                            "an escape of this character"
+                        }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long the escape is that begins there.
+    fn escape(&mut self, at: usize) -> Result<usize, Fault> {
+        const UNICODE: usize = r"\uXXXX".len();
+        match self.text.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => return Ok(r"\n".len()),
+            Some(b'u') => {
+                let digits = self.text.get(at + 2..at + UNICODE);
+                if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    return Ok(UNICODE);
+                }
+            }
+            _ => {}
+        }
+        self.at = at;
+        Err(self.expected("an escape of JSON's"))
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        self.take(b"-");
+        if !self.take(b"0") {
+            self.digits()?;
+        }
+        if self.take(b".") {
+            self.digits()?;
+        }
+        if self.take(b"eE") {
+            self.take(b"+-");
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over one of these bytes, if it is the next.
+    fn take(&mut self, any_of: &[u8]) -> bool {
+        let is_next = self.text.get(self.at).is_some_and(|byte| any_of.contains(byte));
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let from = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == from { Err(self.expected("a digit")) } else { Ok(()) }
+    }
+
+    fn word(&mut self, word: &'static [u8]) -> Result<(), Fault> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(self.expected("a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// Which of the names stands there, quotes and all.
+    fn position(&self, names: &[&str], at: Range<usize>) -> Result<Option<usize>, Fault> {
+        let plain = &self.text[at.start + 1..at.end - 1];
+        if !plain.contains(&b'\\') {
+            return Ok(names.iter().position(|name| name.as_bytes() == plain));
+        }
+        let name: String = serde_json::from_slice(&self.text[at.clone()])
+            .map_err(|_| Scan { text: self.text, at: at.start }.expected("a name of Unicode characters"))?;
+        Ok(names.iter().position(|known| *known == name))
+    }
+
+    /// What should be where the scan stands.
+    #[cold]
+    fn expected(&self, expected: &'static str) -> Fault {
+        let before = &self.text[..self.at.min(self.text.len().saturating_sub(1))];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        Fault::Syntax { expected, line, column }
+    }
+}
+
+/// Which of the next bytes end a string or can't just stand there, the lowest bit being the first byte; all bytes
+/// behind the text are such.
+fn marks(text: &[u8]) -> u64 {
+    let block = text.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; BLOCK];
+        padded[..text.len()].copy_from_slice(text);
+        padded
+    });
+    // Plain enough for the compiler to make a few vector instructions of it.
+    let mut marked = [0_u8; BLOCK];
+    for (mark, byte) in marked.iter_mut().zip(block) {
+        *mark = if byte < b' ' || byte == b'"' || byte == b'\\' { u8::MAX } else { 0 };
+    }
+    let words = marked.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+    if words.clone().all(|word| word == 0) {
+        return 0;
+    }
+    words.rev().fold(0, |bits, word| bits << 8 | one_bit_each(word))
+}
+
+/// Of eight bytes that are all ones or all zeros, one bit each: the product's highest byte adds up a different bit
+/// of each of them.
+fn one_bit_each(word: u64) -> u64 {
+    (word & 0x8040_2010_0804_0201).wrapping_mul(0x0101_0101_0101_0101) >> 56
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::{Deserialize, Deserializer};
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+
+    const NAMES: [&str; 2] = ["model", "n"];
+
+    /// The same, as serde_json finds it.
+    #[derive(Deserialize)]
+    struct Reference<'a> {
+        #[serde(borrow, default, deserialize_with = "present")]
+        model: Option<&'a RawValue>,
+        #[serde(borrow, default, deserialize_with = "present")]
+        n: Option<&'a RawValue>,
+    }
+
+    fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+        <&RawValue>::deserialize(from).map(Some)
+    }
+
+    /// What is found of [`NAMES`], ours before serde_json's; `None` where the text is refused.
+    fn both(text: &str) -> [Option<[Option<Range<usize>>; 2]>; 2] {
+        let start = |part: &RawValue| part.get().as_ptr() as usize - text.as_ptr() as usize;
+        let span = |part: &RawValue| start(part)..start(part) + part.get().len();
+        let reference: Option<Reference<'_>> = serde_json::from_str(text).ok();
+        let reference = reference.filter(|_| text.trim_start().starts_with('{'));
+        let reference = reference.map(|found| [found.model.map(span), found.n.map(span)]);
+        [members(text.as_bytes(), NAMES).ok(), reference]
+    }
+
+    fn fault(text: &str) -> String {
+        members(text.as_bytes(), NAMES).expect_err("refused").to_string()
+    }
+
+    fn nested(depth: usize) -> String {
+        format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1))
+    }
+
+    #[test]
+    fn the_values_are_found_wherever_they_stand() {
+        let text = r#" {"a":{"model":1}, "mod\u0065l" : "x\"}" ,"n":-0.5e+1 } "#;
+        let [model, n] = members(text.as_bytes(), NAMES).expect("JSON");
+        assert_eq!(model.map(|at| &text[at]), Some(r#""x\"}""#));
+        assert_eq!(n.map(|at| &text[at]), Some("-0.5e+1"));
+        assert_eq!(members(b"{}", NAMES), Ok([None, None]));
+    }
+
+    #[test]
+    fn a_string_ends_at_its_quote_whatever_its_length() {
+        for length in 0..3 * BLOCK {
+            for end in ["", r#"\""#, r"\\", r"\u00e9", "é"] {
+                let text = format!(r#"{{"model":"{}{end}","n":1}}"#, "x".repeat(length));
+                let [ours, reference] = both(&text);
+                assert!(ours.is_some());
+                assert_eq!(ours, reference, "{text}");
+                let [ours, reference] = both(&text[..text.len() - r#"","n":1}"#.len()]);
+                assert_eq!((ours, reference), (None, None), "{text}, cut");
+            }
+        }
+    }
+
+    #[test]
+    fn the_deepest_nesting_is_allowed_and_one_more_is_not() {
+        assert!(members(nested(MAX_DEPTH).as_bytes(), NAMES).is_ok());
+        assert_eq!(members(nested(MAX_DEPTH + 1).as_bytes(), NAMES), Err(Fault::TooDeep));
+        let brackets = format!(r#"{{"a\\\"{}": "\\", "b": "{}"}}"#, "[".repeat(300), "{".repeat(300));
+        assert!(members(brackets.as_bytes(), NAMES).is_ok(), "in strings they are text");
+        assert_eq!(members("[".repeat(100_000).as_bytes(), NAMES), Err(Fault::TooDeep));
+    }
+
+    #[test]
+    fn a_fault_says_what_is_missing_and_where() {
+        for (text, words) in [
+            ("", "expected a value at line 1 column 1"),
+            ("{\n  \"model\" 1}", "expected `:` at line 2 column 11"),
+            (r#"{"model":"m""#, "expected `,` or `}` at line 1 column 12"),
+            (r#"{"a":[1 2]}"#, "expected `,` or `]` at line 1 column 9"),
+            (r#"{"a":1,}"#, "expected a member's name at line 1 column 8"),
+            (r#"{"a":01}"#, "expected `,` or `}` at line 1 column 7"),
+            (r#"{"a":1.}"#, "expected a digit at line 1 column 8"),
+            (r#"{"a":"\x"}"#, "expected an escape of JSON's at line 1 column 7"),
+            ("{\"a\":\"\t\"}", "expected an escape of this character at line 1 column 7"),
+            (r#"{"a":"b"#, "expected `\"` at line 1 column 7"),
+            ("{} {}", "expected the end at line 1 column 4"),
+            (r#"{"\ud800":1}"#, "expected a name of Unicode characters at line 1 column 2"),
+            ("[]", "must be a JSON object"),
+            (r#"{"n":1,"\u006e":2}"#, "duplicate field `n`"),
+        ] {
+            assert!(fault(text).ends_with(words) || fault(text).contains(words), "{text}: {}", fault(text));
+        }
+    }
+
+    /// A JSON text, or nearly one.
+    fn texts() -> impl Strategy<Value = String> {
+        let token = proptest::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "\"",
+            "\\",
+            "\"model\"",
+            "\"n\"",
+            "\"n\":1",
+            "\\u00e9",
+            "\\\"",
+            "null",
+            "tru",
+            "true",
+            "-",
+            "0",
+            "1.5",
+            "e9",
+            " ",
+            "\n",
+            "\u{7f}",
+            "\u{1f}",
+            "é",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ]);
+        let tokens = proptest::collection::vec(token.clone(), 0..12).prop_map(|tokens| tokens.concat());
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,70}".prop_map(Value::from),
+            "[\"\\\\\n\u{0}/a]{0,40}".prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(4, 24, 6, |inner| {
+            let name = prop_oneof![Just("model".to_owned()), Just("n".to_owned()), "\\PC{0,9}"];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::vec((name, inner), 0..6)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        });
+        let member = ("(model|n|\"\\\\u006e\"|x)", value).prop_map(|(name, value)| {
+            let name = if name.starts_with('"') { name } else { format!("\"{name}\"") };
+            (name, value)
+        });
+        let object =
+            (proptest::collection::vec(member, 0..4), any::<bool>()).prop_map(|(members, is_pretty)| {
+                let shown = |value: &Value| {
+                    if is_pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }
+                };
+                let member =
+                    |(name, value): &(String, Value)| format!("{name}:{}", shown(value).expect("JSON"));
+                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+            });
+        // What is cut out and what is put in, at places that hit the text.
+        let change = (any::<proptest::sample::Index>(), 0_usize..3, token);
+        let changed =
+            (object.clone(), proptest::collection::vec(change, 1..3)).prop_map(|(text, changes)| {
+                let mut chars: Vec<char> = text.chars().collect();
+                for (at, removed, put) in changes {
+                    let at = at.index(chars.len());
+                    chars.splice(at..(at + removed).min(chars.len()), put.chars());
+                    if chars.is_empty() {
+                        break;
+                    }
+                }
+                chars.into_iter().collect::<String>()
+            });
+        prop_oneof![tokens, object, changed]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn serde_json_takes_and_finds_the_same(text in texts()) {
+            let [ours, reference] = both(&text);
+            prop_assert_eq!(ours, reference, "{}", text);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(text in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = members(&text, NAMES);
+            let _ = members(&[b"{\"model\":\"", &text[..]].concat(), NAMES);
+        }
+    }
+}
