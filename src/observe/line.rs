@@ -144,13 +144,13 @@ impl JsonFields<'_, '_> {
         if open.is_some() && open != group {
             self.out.push(b'}');
         }
-        self.out.push(b',');
+        self.out.extend_from_slice(b",\"");
         if let Some(group) = group.filter(|_| open != group) {
-            json::string(self.out, group);
-            self.out.extend_from_slice(b":{");
+            json::escaped(self.out, group);
+            self.out.extend_from_slice(b"\":{\"");
         }
-        json::string(self.out, dot.map_or(key, |dot| &key[dot + 1..]));
-        self.out.push(b':');
+        json::escaped(self.out, dot.map_or(key, |dot| &key[dot + 1..]));
+        self.out.extend_from_slice(b"\":");
     }
 }
 
