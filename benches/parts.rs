@@ -130,8 +130,8 @@ const LINES_AT_ONCE: usize = 1_000;
 
 /// A request that went well, to its metrics and its line, and that line out of the process.
 fn settled(bench: &mut Criterion) {
-    logging::init_to(&Logging::default(), io::sink()).expect("nobody else logs here");
-    let metrics = Metrics::new("bench").expect("a catalogue without contradictions");
+    assert!(logging::init_to(&Logging::default(), io::sink()).is_ok(), "nobody else logs here");
+    let Ok(metrics) = Metrics::new("bench") else { unreachable!("the catalogue contradicts itself") };
     let meters = metrics.provider("openai", ["gpt-4o", "gpt-4o-mini"]);
     let event = RequestSettled {
         provider: "openai",
