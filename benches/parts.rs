@@ -1,19 +1,24 @@
 //! What the parts cost that every request or every streamed event passes: `cargo bench --bench parts`.
 //!
-//! Reading what a body says about itself, cutting a stream into frames, reading their signs, and choosing a
-//! provider. A part
-//! whose module doc states a budget is measured here; whole requests are another bench's business.
+//! Reading what a body says about itself, cutting a stream into frames, reading their signs, choosing a
+//! provider, and telling log and metrics how it ended. A part whose module doc states a budget is measured
+//! here; whole requests are another bench's business.
 
 #![allow(missing_docs, reason = "criterion_group makes a public function without one")]
 
 use bytes::Bytes;
 use cliproxy::balance::{Candidate, Facts, RoundRobin, Tickets};
+use cliproxy::domain::TokenUsage;
+use cliproxy::observe::config::Logging;
+use cliproxy::observe::events::RequestSettled;
+use cliproxy::observe::{Metrics, Status, logging};
 use cliproxy::providers::selector::Pool;
 use cliproxy::translate::frames::{Frames, Framing};
 use cliproxy::translate::peek::Peek;
 use cliproxy::translate::signs::{Api, Signs};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +125,45 @@ fn pick(bench: &mut Criterion) {
     group.finish();
 }
 
+/// Lines after which the log's writer is waited for, so that none is dropped, which would cost less.
+const LINES_AT_ONCE: usize = 1_000;
+
+/// A request that went well, to its metrics and its line, and that line out of the process.
+fn settled(bench: &mut Criterion) {
+    assert!(logging::init_to(&Logging::default(), io::sink()).is_ok(), "nobody else logs here");
+    let Ok(metrics) = Metrics::new("bench") else { unreachable!("the catalogue contradicts itself") };
+    let meters = metrics.provider("openai", ["gpt-4o", "gpt-4o-mini"]);
+    let event = RequestSettled {
+        provider: "openai",
+        model: "gpt-4o-mini",
+        request_id: "0190f3a2b4c5d6e7f8091a2b3c4d5e6f",
+        client: "team-a",
+        status: Status::Success,
+        http_status: 200,
+        error: None,
+        code: None,
+        internal: "",
+        duration: Duration::from_millis(450),
+        ttft: Some(Duration::from_millis(123)),
+        tokens: TokenUsage { input: 1_000, output: 50, ..TokenUsage::default() },
+        usage_estimated: false,
+        attempts: 1,
+        cache: "bypass",
+        stream: false,
+        recovered_from: "",
+    };
+    let mut lines = 0;
+    bench.bench_function("settled", |bench| {
+        bench.iter(|| {
+            black_box(&event).emit(&meters);
+            lines += 1;
+            if lines % LINES_AT_ONCE == 0 {
+                logging::flush();
+            }
+        });
+    });
+}
+
 /// Short, so that a look at the numbers costs half a minute.
 fn quick() -> Criterion {
     Criterion::default()
@@ -128,5 +172,5 @@ fn quick() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = parts; config = quick(); targets = peek, frames, signs, pick }
+criterion_group! { name = parts; config = quick(); targets = peek, frames, signs, pick, settled }
 criterion_main!(parts);

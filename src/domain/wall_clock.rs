@@ -19,21 +19,17 @@ pub fn rfc3339_bytes(at: SystemTime) -> [u8; 20] {
     let at = OffsetDateTime::from(at);
     let (year, month, day) = at.to_calendar_date();
     let (hour, minute, second) = at.to_hms();
-    let mut text = *b"0000-00-00T00:00:00Z";
     // Years of four digits: a clock that shows others is wrong anyway.
-    let year = year.unsigned_abs();
-    let pairs = [(0, year / 100), (2, year % 100), (5, u8::from(month).into()), (8, day.into())];
-    let time = [(11, hour.into()), (14, minute.into()), (17, second.into())];
-    for (start, number) in pairs.into_iter().chain(time) {
-        text[start] = digit(number / 10);
-        text[start + 1] = digit(number);
-    }
-    text
+    let year = (year.unsigned_abs() % 10_000) as u16;
+    let ([a, b], [c, d]) = (digits((year / 100) as u8), digits((year % 100) as u8));
+    let ([e, f], [g, h]) = (digits(month.into()), digits(day));
+    let ([i, j], [k, l], [m, n]) = (digits(hour), digits(minute), digits(second));
+    [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'Z']
 }
 
-/// The last digit.
-const fn digit(number: u32) -> u8 {
-    b'0' + (number % 10) as u8
+/// Of a number below 100.
+const fn digits(number: u8) -> [u8; 2] {
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 #[cfg(test)]

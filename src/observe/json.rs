@@ -35,7 +35,7 @@ impl Write for Escaped<'_> {
 }
 
 /// What stands between the quotes.
-fn escaped(out: &mut Vec<u8>, text: &str) {
+pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let text = text.as_bytes();
     if is_plain(text) {
         return out.extend_from_slice(text);

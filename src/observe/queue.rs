@@ -597,8 +597,7 @@ mod tests {
             let queue = Queue::new(holding(10));
             queue.lock().writer = found;
             (0..lines).for_each(|_| push(&queue, &["line"]));
-            let writer = queue.lock().writer;
-            writer
+            queue.lock().writer
         };
         assert_eq!(writer_after(Writer::Asleep, 1), Writer::Awake);
         assert_eq!(writer_after(Writer::Napping, 4), Writer::Napping);
