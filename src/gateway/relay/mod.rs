@@ -89,8 +89,7 @@ pub async fn say_truncated(session: &mut ServerSession, call: &Call) {
 /// # Errors
 /// None in practice: every value was a header's, or is made of what may stand in one.
 fn answer_header(context: &Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
-    let mut header = reply::header(upstream.status.as_u16(), upstream.headers.len() + OUR_HEADERS)?;
-    super::headers::copy_downstream(&upstream.headers, &mut header);
+    let mut header = Box::new(super::headers::downstream(upstream, OUR_HEADERS));
     reply::provenance(context, &mut header)?;
     Ok(header)
 }
