@@ -5,7 +5,7 @@ use super::headers;
 use super::routes::{Endpoint, ModelIn, Streams};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure};
-use crate::providers::base::is_confined;
+use crate::providers::base::{Base, is_confined};
 use crate::providers::credential;
 use crate::translate::edit::{self, Edit};
 use crate::translate::frames::Framing;
@@ -14,15 +14,24 @@ use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
 use crate::translate::signs::Api;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use http::{Method, Version};
+use http::Method;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use http::request::{Parts, Request};
+use http::uri::PathAndQuery;
+use pingora::ErrorType::InvalidHTTPHeader;
+use pingora::OrErr;
 use pingora::http::RequestHeader;
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+/// Room for the headers of nearly every request.
+const HEADERS: usize = 16;
 
 /// An inference request, read and understood as far as the gateway needs to.
 pub struct Call {
@@ -77,8 +86,7 @@ impl Call {
             return Err(bad(BadBody("`model` is missing; say which model is to answer".to_owned())));
         };
         let path = Path::read(endpoint, &request.uri);
-        let joined = path.with_model(endpoint, &model);
-        if !is_confined(joined.split('?').next().unwrap_or_default()) {
+        if !path.is_confined(endpoint, &model) {
             return Err(bad(BadBody(
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
@@ -157,15 +165,24 @@ impl Call {
         let provider = &attempt.upstream.provider.definition;
         let body = self.body_for(&attempt.model);
         let path = provider.base.upstream_path(&self.path.with_model(self.endpoint, &attempt.model));
-        let mut header = RequestHeader::build_no_case(Method::POST, path.as_bytes(), Some(16))?;
-        header.set_version(Version::HTTP_11);
-        header.insert_header(HOST, provider.base.authority.as_str())?;
-        header.insert_header(USER_AGENT, AGENT)?;
-        header.insert_header(ACCEPT_ENCODING, IDENTITY)?;
-        headers::copy_upstream(provider.dialect, from_client, &mut header);
-        header.insert_header(CONTENT_LENGTH, body.len())?;
-        sign(&mut header, attempt, &body)?;
-        Ok(Outgoing { header: Box::new(header), body })
+        // Not by `insert_header`, which takes names apart and together again.
+        let (mut header, ()) = Request::new(()).into_parts();
+        header.method = Method::POST;
+        header.uri = PathAndQuery::try_from(path).or_err(InvalidHTTPHeader, "the path")?.into();
+        let headers = &mut header.headers;
+        headers.reserve(HEADERS);
+        headers.insert(HOST, host(&provider.base)?);
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
+        headers::copy_upstream(provider.dialect, from_client, headers);
+        headers.insert(CONTENT_LENGTH, body.len().into());
+        for (name, value) in &provider.headers {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in proof(&header, attempt, &body) {
+            header.headers.insert(name, value);
+        }
+        Ok(Outgoing { header: Box::new(header.into()), body })
     }
 
     fn body_for(&self, model: &str) -> Bytes {
@@ -202,6 +219,16 @@ impl Path {
         Path::WithModel { version: if uri.path().starts_with("/v1/") { "v1" } else { "v1beta" }, query }
     }
 
+    /// Whether it can't lead elsewhere at a provider. One that the client can't write anything into can't.
+    fn is_confined(&self, endpoint: &Endpoint, model: &str) -> bool {
+        match self {
+            Path::Fixed(_) => true,
+            Path::WithModel { .. } => {
+                is_confined(self.with_model(endpoint, model).split('?').next().unwrap_or_default())
+            }
+        }
+    }
+
     /// The path for a model. Its name is escaped anew: the client's escapes could lead anywhere.
     fn with_model(&self, endpoint: &Endpoint, model: &str) -> Cow<'_, str> {
         match self {
@@ -228,28 +255,26 @@ fn escaped(model: &str) -> String {
     out
 }
 
-/// Puts the provider's own headers and the credential on a request.
+/// What says to a provider who it is that it serves.
 ///
 /// # Errors
-/// None in practice: the values were checked when the configuration was read.
-pub fn sign(header: &mut RequestHeader, attempt: &Attempt, body: &[u8]) -> pingora::Result<()> {
-    let provider = &attempt.upstream.provider.definition;
-    for (name, value) in &provider.headers {
-        header.insert_header(name.clone(), value.clone())?;
-    }
-    let mut signed = Vec::with_capacity(1);
+/// None in practice: a base's authority was read from a URL.
+pub fn host(base: &Base) -> pingora::Result<HeaderValue> {
+    HeaderValue::from_str(&base.authority).or_err(InvalidHTTPHeader, "the provider's authority")
+}
+
+/// The credential of an attempt, as headers for the request that is otherwise complete.
+pub fn proof(request: &Parts, attempt: &Attempt, body: &[u8]) -> SmallVec<[(HeaderName, HeaderValue); 2]> {
+    let mut proof = SmallVec::new();
     let request = credential::Outgoing {
-        method: &header.method,
-        authority: &provider.base.authority,
-        path_and_query: header.uri.path_and_query().map_or("/", |path| path.as_str()),
-        headers: &header.headers,
+        method: &request.method,
+        authority: &attempt.upstream.provider.definition.base.authority,
+        path_and_query: request.uri.path_and_query().map_or("/", |path| path.as_str()),
+        headers: &request.headers,
         body_sha256: &|| Sha256::digest(body).into(),
     };
-    attempt.credential.apply(&request, &mut |name, value| signed.push((name.clone(), value.clone())));
-    for (name, value) in signed {
-        header.insert_header(name, value)?;
-    }
-    Ok(())
+    attempt.credential.apply(&request, &mut |name, value| proof.push((name.clone(), value.clone())));
+    proof
 }
 
 #[cfg(test)]

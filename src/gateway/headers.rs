@@ -1,52 +1,56 @@
 //! Which headers cross the gateway, both ways. Two tables; nothing else decides it.
 
 use crate::domain::Dialect;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
+
+const fn name(name: &'static str) -> HeaderName {
+    HeaderName::from_static(name)
+}
 
 /// What of a client's request goes on to a provider: the name, and the dialect it belongs to (`None`: all).
 ///
 /// An allowlist, so that keys, cookies, the client's organisation and its address can't leak by omission.
-static UPSTREAM: [(&str, Option<Dialect>); 13] = [
-    ("content-type", None),
-    ("accept", None),
-    ("accept-language", None),
-    ("idempotency-key", None),
-    ("traceparent", None),
-    ("tracestate", None),
-    ("openai-beta", Some(Dialect::OpenAi)),
-    ("x-stainless-helper-method", Some(Dialect::OpenAi)),
-    ("http-referer", Some(Dialect::OpenAi)),
-    ("x-title", Some(Dialect::OpenAi)),
-    ("anthropic-version", Some(Dialect::Anthropic)),
-    ("anthropic-beta", Some(Dialect::Anthropic)),
-    ("x-goog-api-client", Some(Dialect::Gemini)),
+static UPSTREAM: [(HeaderName, Option<Dialect>); 13] = [
+    (header::CONTENT_TYPE, None),
+    (header::ACCEPT, None),
+    (header::ACCEPT_LANGUAGE, None),
+    (name("idempotency-key"), None),
+    (name("traceparent"), None),
+    (name("tracestate"), None),
+    (name("openai-beta"), Some(Dialect::OpenAi)),
+    (name("x-stainless-helper-method"), Some(Dialect::OpenAi)),
+    (name("http-referer"), Some(Dialect::OpenAi)),
+    (name("x-title"), Some(Dialect::OpenAi)),
+    (name("anthropic-version"), Some(Dialect::Anthropic)),
+    (name("anthropic-beta"), Some(Dialect::Anthropic)),
+    (name("x-goog-api-client"), Some(Dialect::Gemini)),
 ];
 
 /// What of a provider's answer stays here: hop-by-hop headers (RFC 9110, section 7.6.1), framing that we
 /// write ourselves, and what speaks of our account or of the provider's own edge.
-static NOT_DOWNSTREAM: [&str; 21] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-    "set-cookie",
-    "alt-svc",
-    "strict-transport-security",
-    "server",
-    "via",
-    "x-request-id",
-    "openai-organization",
-    "openai-project",
-    "anthropic-organization-id",
-    "access-control-allow-origin",
-    "access-control-allow-credentials",
+static NOT_DOWNSTREAM: [HeaderName; 21] = [
+    header::CONNECTION,
+    name("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    name("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    header::SET_COOKIE,
+    header::ALT_SVC,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::SERVER,
+    header::VIA,
+    name("x-request-id"),
+    name("openai-organization"),
+    name("openai-project"),
+    name("anthropic-organization-id"),
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
 ];
 
 /// What begins so speaks for us: a provider can't say it.
@@ -84,15 +88,14 @@ static NOT_UPSTREAM_IN_PASSTHROUGH: [&str; 24] = [
 /// And what begins so: `x-forwarded-for`, `-host`, `-port`, …, and words between gateways.
 static NOT_UPSTREAM_PREFIXES: [&str; 2] = ["x-forwarded", OURS];
 
-/// Copies what may go on of a client's headers into the request for a provider.
-pub fn copy_upstream(dialect: Dialect, client: &HeaderMap, request: &mut RequestHeader) {
-    for (name, owner) in &UPSTREAM {
-        let is_for_dialect = owner.is_none_or(|owner| owner == dialect);
-        if is_for_dialect && !is_nominated(name, client) {
-            for value in client.get_all(*name) {
-                // A value that was read from the wire is valid on the wire.
-                let _ = request.append_header(*name, value.clone());
-            }
+/// Copies what may go on of a client's headers into those for a provider.
+pub fn copy_upstream(dialect: Dialect, client: &HeaderMap, request: &mut HeaderMap) {
+    let nominated = client.get_all(header::CONNECTION);
+    for (name, value) in client {
+        let row = UPSTREAM.iter().find(|(allowed, _)| allowed == name);
+        let is_for_dialect = row.is_some_and(|(_, owner)| owner.is_none_or(|owner| owner == dialect));
+        if is_for_dialect && !is_nominated(name, &nominated) {
+            request.append(name, value.clone());
         }
     }
 }
@@ -110,39 +113,44 @@ pub fn strip_passthrough(request: &mut RequestHeader) {
     }
 }
 
-/// Copies what may go on of a provider's answer into ours.
-pub fn copy_downstream(upstream: &HeaderMap, response: &mut ResponseHeader) {
-    for (name, value) in upstream {
-        if goes_downstream(name, upstream) {
-            let _ = response.append_header(name, value.clone());
+/// The header of a provider's answer as far as it may go on, with room for more.
+pub fn downstream(upstream: &ResponseHeader, room: usize) -> ResponseHeader {
+    // Not by `append_header`, which takes names apart and together again.
+    let (mut header, ()) = http::Response::new(()).into_parts();
+    header.status = upstream.status;
+    header.headers.reserve(upstream.headers.len() + room);
+    let nominated = upstream.headers.get_all(header::CONNECTION);
+    for (name, value) in &upstream.headers {
+        if goes_downstream(name, &nominated) {
+            header.headers.append(name, value.clone());
         }
     }
+    header.into()
 }
 
 /// Takes out of a pass-through answer what must not reach the client, but for what frames the message.
 pub fn strip_downstream(response: &mut ResponseHeader) {
-    const FRAMING: [&str; 4] = ["connection", "transfer-encoding", "upgrade", "content-length"];
-    let stays =
-        |name: &&HeaderName| !FRAMING.contains(&name.as_str()) && !goes_downstream(name, &response.headers);
+    static FRAMING: [HeaderName; 4] =
+        [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::CONTENT_LENGTH];
+    let nominated = response.headers.get_all(header::CONNECTION);
+    let stays = |name: &&HeaderName| !FRAMING.contains(name) && !goes_downstream(name, &nominated);
     let stay: Vec<HeaderName> = response.headers.keys().filter(stays).cloned().collect();
     for name in &stay {
         response.remove_header(name);
     }
 }
 
-fn goes_downstream(name: &HeaderName, upstream: &HeaderMap) -> bool {
-    let text = name.as_str();
-    !NOT_DOWNSTREAM.contains(&text) && !text.starts_with(OURS) && !is_nominated(text, upstream)
+fn goes_downstream(name: &HeaderName, nominated: &GetAll<'_, HeaderValue>) -> bool {
+    !NOT_DOWNSTREAM.contains(name) && !name.as_str().starts_with(OURS) && !is_nominated(name, nominated)
 }
 
 /// Whether `Connection` names this header as meant for one hop only.
-fn is_nominated(name: &str, headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CONNECTION)
+fn is_nominated(name: &HeaderName, connection: &GetAll<'_, HeaderValue>) -> bool {
+    connection
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|nominated| nominated.trim().eq_ignore_ascii_case(name))
+        .any(|nominated| nominated.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
 /// The length of all header names and values, for the limit on them.
@@ -153,13 +161,13 @@ pub fn size(headers: &HeaderMap) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
     }
 
     #[test]
@@ -173,16 +181,32 @@ mod tests {
             ("openai-beta", "o"),
             ("accept", "*/*"),
         ]);
-        let mut request = RequestHeader::build_no_case("POST", b"/", None).expect("a request");
+        let mut request = HeaderMap::new();
         copy_upstream(Dialect::Anthropic, &client, &mut request);
-        let mut names: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
+        let mut names: Vec<_> = request.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept", "anthropic-beta"]);
     }
 
     #[test]
+    fn what_the_client_means_for_one_hop_stays_and_all_values_of_the_rest_go() {
+        let client = headers(&[
+            ("connection", "Accept-Language, x-title"),
+            ("connection", "traceparent"),
+            ("accept-language", "en"),
+            ("traceparent", "t"),
+            ("openai-beta", "a"),
+            ("openai-beta", "b"),
+        ]);
+        let mut request = HeaderMap::new();
+        copy_upstream(Dialect::OpenAi, &client, &mut request);
+        assert_eq!(request, headers(&[("openai-beta", "a"), ("openai-beta", "b")]));
+    }
+
+    #[test]
     fn hop_by_hop_and_nominated_headers_stay() {
-        let upstream = headers(&[
+        let mut upstream = ResponseHeader::build_no_case(200, None).expect("a response");
+        for (name, value) in [
             ("connection", "close, X-Hop"),
             ("x-hop", "1"),
             ("transfer-encoding", "chunked"),
@@ -190,9 +214,10 @@ mod tests {
             ("anthropic-organization-id", "o"),
             ("request-id", "req_1"),
             ("x-ratelimit-remaining-tokens", "5"),
-        ]);
-        let mut response = ResponseHeader::build_no_case(200, None).expect("a response");
-        copy_downstream(&upstream, &mut response);
+        ] {
+            upstream.insert_header(name, value).expect("a header");
+        }
+        let response = downstream(&upstream, 0);
         let mut names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["request-id", "x-ratelimit-remaining-tokens"]);

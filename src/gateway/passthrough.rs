@@ -91,8 +91,14 @@ pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Resul
     let path = base.passthrough_path(&rest(request)).unwrap_or_else(|| "/".to_owned());
     request.set_raw_path(path.as_bytes())?;
     headers::strip_passthrough(request);
-    request.insert_header(HOST, base.authority.as_str())?;
-    call::sign(request, attempt, &[])
+    request.insert_header(HOST, call::host(base)?)?;
+    for (name, value) in &attempt.upstream.provider.definition.headers {
+        request.insert_header(name.clone(), value.clone())?;
+    }
+    for (name, value) in call::proof(request, attempt, &[]) {
+        request.insert_header(name, value)?;
+    }
+    Ok(())
 }
 
 /// Cleans a provider's answer, and settles the attempt by its status.

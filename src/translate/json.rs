@@ -46,22 +46,22 @@ pub fn members<const N: usize>(
     text: &[u8],
     names: [&'static str; N],
 ) -> Result<[Option<Range<usize>>; N], Fault> {
-    let mut found = [const { None }; N];
     let mut scan = Scan { text, at: 0 };
-    let is_object = scan.next() == Some(b'{');
-    if is_object {
-        scan.object(1, |scan, name, value| {
-            let Some(index) = scan.position(&names, name)? else { return Ok(()) };
-            let before: Option<Range<usize>> = found[index].replace(value);
-            before.map_or(Ok(()), |_| Err(Fault::Duplicate(names[index])))
-        })?;
-    } else {
-        scan.value(0)?;
-    }
-    match scan.next() {
-        Some(_) => Err(scan.expected("the end")),
-        None if is_object => Ok(found),
-        None => Err(Fault::NotAnObject),
+    let mut found = [const { None }; N];
+    let mut twice = None;
+    let looked = scan.root(|scan, name, value| {
+        if let Some(index) = scan.position(&names, name)?
+            && found[index].replace(value).is_some()
+        {
+            twice = Some(names[index]);
+        }
+        Ok(())
+    });
+    match (looked, twice) {
+        (Err(expected), _) => Err(scan.fault(expected)),
+        (Ok(false), _) => Err(Fault::NotAnObject),
+        (Ok(true), Some(name)) => Err(Fault::Duplicate(name)),
+        (Ok(true), None) => Ok(found),
     }
 }
 
@@ -83,8 +83,22 @@ impl Scan<'_> {
         None
     }
 
+    /// Passes over the whole text, and says whether it is an object.
+    fn root(
+        &mut self,
+        member: impl FnMut(&mut Self, Range<usize>, Range<usize>) -> Result<(), Expected>,
+    ) -> Result<bool, Expected> {
+        let is_object = self.next() == Some(b'{');
+        if is_object {
+            self.object(1, member)?
+        } else {
+            self.value(0)?
+        }
+        if self.next().is_some() { Err(Expected::End) } else { Ok(is_object) }
+    }
+
     /// Passes over a value inside so many others.
-    fn value(&mut self, depth: usize) -> Result<(), Fault> {
+    fn value(&mut self, depth: usize) -> Result<(), Expected> {
         match self.next() {
             Some(b'"') => self.string(),
             Some(b'{') => self.object(depth + 1, |_, _, _| Ok(())),
@@ -93,7 +107,7 @@ impl Scan<'_> {
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
             Some(b'n') => self.word(b"null"),
-            _ => Err(self.expected("a value")),
+            _ => Err(Expected::Value),
         }
     }
 
@@ -101,8 +115,8 @@ impl Scan<'_> {
     fn object(
         &mut self,
         depth: usize,
-        mut member: impl FnMut(&Self, Range<usize>, Range<usize>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut member: impl FnMut(&mut Self, Range<usize>, Range<usize>) -> Result<(), Expected>,
+    ) -> Result<(), Expected> {
         self.open(depth)?;
         if self.next() == Some(b'}') {
             self.at += 1;
@@ -110,13 +124,13 @@ impl Scan<'_> {
         }
         loop {
             if self.next() != Some(b'"') {
-                return Err(self.expected("a member's name"));
+                return Err(Expected::Name);
             }
             let name = self.at;
             self.string()?;
             let name = name..self.at;
             if self.next() != Some(b':') {
-                return Err(self.expected("`:`"));
+                return Err(Expected::Colon);
             }
             self.at += 1;
             self.next();
@@ -126,14 +140,14 @@ impl Scan<'_> {
             match self.next() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
-                _ => return Err(self.expected("`,` or `}`")),
+                _ => return Err(Expected::CommaOrBrace),
             }
         }
         self.at += 1;
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+    fn array(&mut self, depth: usize) -> Result<(), Expected> {
         self.open(depth)?;
         if self.next() == Some(b']') {
             self.at += 1;
@@ -144,71 +158,45 @@ impl Scan<'_> {
             match self.next() {
                 Some(b',') => self.at += 1,
                 Some(b']') => break,
-                _ => return Err(self.expected("`,` or `]`")),
+                _ => return Err(Expected::CommaOrBracket),
             }
         }
         self.at += 1;
         Ok(())
     }
 
-    fn open(&mut self, depth: usize) -> Result<(), Fault> {
+    fn open(&mut self, depth: usize) -> Result<(), Expected> {
         self.at += 1;
-        if depth > MAX_DEPTH { Err(Fault::TooDeep) } else { Ok(()) }
+        if depth > MAX_DEPTH { Err(Expected::Flatness) } else { Ok(()) }
     }
 
-    /// Passes over a string, from quote to quote, a block at a time.
-    fn string(&mut self) -> Result<(), Fault> {
-        self.at += 1;
+    /// Passes over a string, from quote to quote.
+    fn string(&mut self) -> Result<(), Expected> {
+        let mut at = self.at + 1;
         loop {
-            let block = self.at;
-            let mut marks = marks(self.text.get(block..).unwrap_or_default());
-            self.at += BLOCK;
+            let rest = self.text.get(at..).unwrap_or_default();
+            let mut marks = marks(rest);
+            let mut done = BLOCK;
             while marks != 0 {
                 let offset = marks.trailing_zeros() as usize;
-                let mark = block + offset;
-                match self.text.get(mark) {
-                    Some(b'"') => {
-                        self.at = mark + 1;
-                        return Ok(());
-                    }
-                    Some(b'\\') => {
-                        let length = self.escape(mark)?;
-                        self.at = self.at.max(mark + length);
-                        // What was escaped marks nothing.
-                        marks &= u64::MAX << (offset + length);
-                    }
-                    other => {
-                        self.at = mark;
-                        let is_over = other.is_none();
-                        return Err(self.expected(if is_over {
-                            "`\"`"
-                        } else {
-                            "an escape of this character"
-                        }));
-                    }
+                let mark = rest.get(offset..).unwrap_or_default();
+                if let [b'"', ..] = mark {
+                    self.at = at + offset + 1;
+                    return Ok(());
                 }
+                let Some(length) = escape(mark) else {
+                    self.at = at + offset;
+                    return Err(if mark.is_empty() { Expected::Quote } else { Expected::Escape });
+                };
+                // What is escaped marks nothing, and may lie behind the block.
+                marks &= u64::MAX << (offset + length);
+                done = done.max(offset + length);
             }
+            at += done;
         }
     }
 
-    /// How long the escape is that begins there.
-    fn escape(&mut self, at: usize) -> Result<usize, Fault> {
-        const UNICODE: usize = r"\uXXXX".len();
-        match self.text.get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => return Ok(r"\n".len()),
-            Some(b'u') => {
-                let digits = self.text.get(at + 2..at + UNICODE);
-                if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Ok(UNICODE);
-                }
-            }
-            _ => {}
-        }
-        self.at = at;
-        Err(self.expected("an escape of JSON's"))
-    }
-
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), Expected> {
         self.take(b"-");
         if !self.take(b"0") {
             self.digits()?;
@@ -230,45 +218,95 @@ impl Scan<'_> {
         is_next
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), Expected> {
         let from = self.at;
         while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        if self.at == from { Err(self.expected("a digit")) } else { Ok(()) }
+        if self.at == from { Err(Expected::Digit) } else { Ok(()) }
     }
 
-    fn word(&mut self, word: &'static [u8]) -> Result<(), Fault> {
+    fn word(&mut self, word: &'static [u8]) -> Result<(), Expected> {
         if !self.text[self.at..].starts_with(word) {
-            return Err(self.expected("a value"));
+            return Err(Expected::Value);
         }
         self.at += word.len();
         Ok(())
     }
 
     /// Which of the names stands there, quotes and all.
-    fn position(&self, names: &[&str], at: Range<usize>) -> Result<Option<usize>, Fault> {
-        let plain = &self.text[at.start + 1..at.end - 1];
+    fn position(&mut self, names: &[&str], at: Range<usize>) -> Result<Option<usize>, Expected> {
+        let quoted = &self.text[at.clone()];
+        let plain = &quoted[1..quoted.len() - 1];
         if !plain.contains(&b'\\') {
             return Ok(names.iter().position(|name| name.as_bytes() == plain));
         }
-        let name: String = serde_json::from_slice(&self.text[at.clone()])
-            .map_err(|_| Scan { text: self.text, at: at.start }.expected("a name of Unicode characters"))?;
+        let Ok(name) = serde_json::from_slice::<String>(quoted) else {
+            self.at = at.start;
+            return Err(Expected::Unicode);
+        };
         Ok(names.iter().position(|known| *known == name))
     }
 
-    /// What should be where the scan stands.
+    /// What is wrong, where the scan stands.
     #[cold]
-    fn expected(&self, expected: &'static str) -> Fault {
+    fn fault(&self, expected: Expected) -> Fault {
+        if expected == Expected::Flatness {
+            return Fault::TooDeep;
+        }
         let before = &self.text[..self.at.min(self.text.len().saturating_sub(1))];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        Fault::Syntax { expected, line, column }
+        Fault::Syntax { expected: expected.words(), line, column }
     }
 }
 
-/// Which of the next bytes end a string or can't just stand there, the lowest bit being the first byte; all bytes
-/// behind the text are such.
+/// What isn't there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Value,
+    Name,
+    Unicode,
+    Colon,
+    CommaOrBrace,
+    CommaOrBracket,
+    Quote,
+    Escape,
+    Digit,
+    End,
+    Flatness,
+}
+
+impl Expected {
+    const fn words(self) -> &'static str {
+        match self {
+            Expected::Value => "a value",
+            Expected::Name => "a member's name",
+            Expected::Unicode => "a name of Unicode characters",
+            Expected::Colon => "`:`",
+            Expected::CommaOrBrace => "`,` or `}`",
+            Expected::CommaOrBracket => "`,` or `]`",
+            Expected::Quote => "`\"`",
+            Expected::Escape => "an escape that JSON has",
+            Expected::Digit => "a digit",
+            Expected::End => "the end",
+            Expected::Flatness => "less depth",
+        }
+    }
+}
+
+/// The length of the escape that a text begins with.
+fn escape(text: &[u8]) -> Option<usize> {
+    let [b'\\', letter, digits @ ..] = text else { return None };
+    if matches!(letter, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
+        return Some(r"\n".len());
+    }
+    let is_code = *letter == b'u' && digits.first_chunk::<4>()?.iter().all(u8::is_ascii_hexdigit);
+    is_code.then_some(r"\uXXXX".len())
+}
+
+/// Which of the next bytes end a string or can't just stand in one, the lowest bit being the first byte; what is
+/// behind the text is such.
 fn marks(text: &[u8]) -> u64 {
     let block = text.first_chunk().copied().unwrap_or_else(|| {
         let mut padded = [0; BLOCK];
@@ -280,8 +318,8 @@ fn marks(text: &[u8]) -> u64 {
     for (mark, byte) in marked.iter_mut().zip(block) {
         *mark = if byte < b' ' || byte == b'"' || byte == b'\\' { u8::MAX } else { 0 };
     }
-    let words = marked.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-    if words.clone().all(|word| word == 0) {
+    let words = marked.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+    if words.clone().fold(0, |any, word| any | word) == 0 {
         return 0;
     }
     words.rev().fold(0, |bits, word| bits << 8 | one_bit_each(word))
@@ -376,8 +414,8 @@ mod tests {
             (r#"{"a":1,}"#, "expected a member's name at line 1 column 8"),
             (r#"{"a":01}"#, "expected `,` or `}` at line 1 column 7"),
             (r#"{"a":1.}"#, "expected a digit at line 1 column 8"),
-            (r#"{"a":"\x"}"#, "expected an escape of JSON's at line 1 column 7"),
-            ("{\"a\":\"\t\"}", "expected an escape of this character at line 1 column 7"),
+            (r#"{"a":"\x"}"#, "expected an escape that JSON has at line 1 column 7"),
+            ("{\"a\":\"\t\"}", "expected an escape that JSON has at line 1 column 7"),
             (r#"{"a":"b"#, "expected `\"` at line 1 column 7"),
             ("{} {}", "expected the end at line 1 column 4"),
             (r#"{"\ud800":1}"#, "expected a name of Unicode characters at line 1 column 2"),

@@ -4,9 +4,11 @@
 //! output excludes thoughts. Sources: the vendors' API references for `usage` and `usageMetadata`.
 
 use super::frames::{self, Framing};
+use super::json;
 use crate::domain::{Dialect, TokenUsage};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// Every vendor's usage fields in one struct; what a vendor doesn't send stays `None`.
 #[derive(Default, Deserialize)]
@@ -44,19 +46,39 @@ struct Details {
     reasoning_tokens: Option<u64>,
 }
 
-/// Where the usage may stand: at the root, in Anthropic's `message`, in the Responses API's `response`.
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(alias = "usageMetadata")]
-    usage: Option<Wire>,
-    message: Option<Inner>,
-    response: Option<Inner>,
-    choices: Option<Vec<serde::de::IgnoredAny>>,
+/// Finds usage, if there is any; nearly every frame has none.
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage"));
+
+/// What an answer, or a frame of a stream, says of usage.
+struct Report {
+    wire: Wire,
+    /// Whether it says nothing else: the list of choices is empty.
+    is_alone: bool,
 }
 
-#[derive(Deserialize)]
-struct Inner {
-    usage: Option<Wire>,
+impl Report {
+    /// Reads the usage where it may stand: at the root, in Anthropic's `message`, in the Responses API's
+    /// `response`.
+    fn read(json: &[u8]) -> Option<Report> {
+        let [usage, metadata, message, response, choices] =
+            json::members(json, ["usage", "usageMetadata", "message", "response", "choices"]).ok()?;
+        if let Some(wire) = usage.or(metadata).and_then(|at| wire(&json[at])) {
+            let is_alone = choices.is_some_and(|at| is_empty_list(&json[at]));
+            return Some(Report { wire, is_alone });
+        }
+        let inner = &json[message.or(response)?];
+        let [usage] = json::members(inner, ["usage"]).ok()?;
+        Some(Report { wire: wire(&inner[usage?])?, is_alone: false })
+    }
+}
+
+/// Usage that isn't `null`.
+fn wire(json: &[u8]) -> Option<Wire> {
+    serde_json::from_slice::<Option<Wire>>(json).ok().flatten()
+}
+
+fn is_empty_list(json: &[u8]) -> bool {
+    json.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start() == b"]")
 }
 
 /// Reads the usage out of whole answers and stream frames, and adds up what a stream says in pieces.
@@ -93,7 +115,7 @@ impl Meter {
     /// Costs one substring search where there is no usage, which is nearly every frame.
     pub fn see(&mut self, frame: &[u8]) -> Frame {
         self.frames += 1;
-        if memmem::find(frame, b"\"usage").is_none() {
+        if USAGE.find(frame).is_none() {
             return Frame::Content;
         }
         let data = match self.framing {
@@ -104,14 +126,10 @@ impl Meter {
             }
             None => frame.into(),
         };
-        let Ok(envelope) = serde_json::from_slice::<Envelope>(&data) else { return Frame::Content };
-        let is_extra = envelope.choices.as_ref().is_some_and(Vec::is_empty) && envelope.usage.is_some();
-        let inner = envelope.message.or(envelope.response).and_then(|inner| inner.usage);
-        if let Some(wire) = envelope.usage.or(inner) {
-            let reported = normalise(self.dialect, &wire);
-            self.usage = Some(merge(self.usage.unwrap_or_default(), reported));
-        }
-        if is_extra { Frame::UsageOnly } else { Frame::Content }
+        let Some(report) = Report::read(&data) else { return Frame::Content };
+        let reported = normalise(self.dialect, &report.wire);
+        self.usage = Some(merge(self.usage.unwrap_or_default(), reported));
+        if report.is_alone { Frame::UsageOnly } else { Frame::Content }
     }
 
     /// What the provider reported, if it did.
@@ -249,6 +267,23 @@ mod tests {
         meter.see(br#"[{"usageMetadata":{"promptTokenCount":5}}"#);
         meter.see(br#", {"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":60}}"#);
         assert_eq!(meter.reported(), Some(usage(5, 0, 0, 60, 0)));
+    }
+
+    #[test]
+    fn what_a_model_calls_usage_is_none() {
+        for (dialect, body) in [
+            (
+                Dialect::Gemini,
+                r#"{"candidates":[{"content":{"parts":[{"functionCall":{"args":{"usage":{"promptTokenCount":9}}}}]}}]}"#,
+            ),
+            (Dialect::Anthropic, r#"{"content":[{"input":{"usage":{"input_tokens":9}}}],"usage":null}"#),
+            (Dialect::OpenAi, r#"{"choices":[{"message":{"content":"{\"usage\":{\"prompt_tokens\":9}}"}}]}"#),
+            (Dialect::OpenAi, r#"{"message":"about \"usage\"","response":null}"#),
+        ] {
+            let mut meter = Meter::plain(dialect);
+            meter.see(body.as_bytes());
+            assert_eq!(meter.reported(), None, "{body}");
+        }
     }
 
     #[test]

@@ -102,8 +102,7 @@ fn answer_header(context: &Context, answer: &Answer) -> pingora::Result<Box<Resp
 
 /// The same, of a header alone.
 fn header_from(context: &Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
-    let mut header = reply::header(upstream.status.as_u16(), upstream.headers.len() + OUR_HEADERS)?;
-    super::headers::copy_downstream(&upstream.headers, &mut header);
+    let mut header = Box::new(super::headers::downstream(upstream, OUR_HEADERS));
     reply::provenance(context, &mut header)?;
     Ok(header)
 }
