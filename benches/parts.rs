@@ -1,14 +1,15 @@
 //! What the parts cost that every request or every streamed event passes: `cargo bench --bench parts`.
 //!
-//! Reading what a body says about itself, cutting a stream into frames, reading their signs, choosing a
-//! provider, and telling log and metrics how it ended. A part whose module doc states a budget is measured
-//! here; whole requests are another bench's business.
+//! Reading what a body says about itself, copying headers, reading usage, cutting a stream into frames, reading
+//! their signs, choosing a provider, and telling log and metrics how it ended. A part whose module doc states a
+//! budget is measured here; whole requests are another bench's business.
 
 #![allow(missing_docs, reason = "criterion_group makes a public function without one")]
 
 use bytes::Bytes;
 use cliproxy::balance::{Candidate, Facts, RoundRobin, Tickets};
-use cliproxy::domain::TokenUsage;
+use cliproxy::domain::{Dialect, TokenUsage};
+use cliproxy::gateway::headers::{copy_upstream, downstream};
 use cliproxy::observe::config::Logging;
 use cliproxy::observe::events::RequestSettled;
 use cliproxy::observe::{Metrics, Status, logging};
@@ -16,7 +17,10 @@ use cliproxy::providers::selector::Pool;
 use cliproxy::translate::frames::{Frames, Framing};
 use cliproxy::translate::peek::Peek;
 use cliproxy::translate::signs::{Api, Signs};
+use cliproxy::translate::usage::Meter;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use pingora::http::ResponseHeader;
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
@@ -37,14 +41,88 @@ fn chat_request(size: usize) -> Vec<u8> {
     format!(r#"{{"stream":true,"messages":{messages},"model":"gpt-4o-mini"}}"#).into_bytes()
 }
 
+/// A chat request with that many tools: all names and braces, hardly any text.
+fn tools_request(count: usize) -> Vec<u8> {
+    let tool = concat!(
+        r#"{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":"#,
+        r#"{"city":{"type":"string"},"days":{"type":"integer","maximum":14}},"required":["city"]}}}"#
+    );
+    let tools = vec![tool; count].join(",");
+    format!(r#"{{"stream":true,"messages":[],"tools":[{tools}],"model":"gpt-4o-mini"}}"#).into_bytes()
+}
+
 fn peek(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("peek");
-    for (name, size) in BODY_SIZES {
-        let body = chat_request(size);
+    let bodies = BODY_SIZES.map(|(name, size)| (name, chat_request(size)));
+    for (name, body) in bodies.into_iter().chain([("2 KB of tools", tools_request(12))]) {
         assert!(Peek::read(&body).is_ok_and(|peek| peek.stream), "the body is what we mean to measure");
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(name, |bench| bench.iter(|| Peek::read(black_box(&body))));
     }
+    group.finish();
+}
+
+fn headers_of(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
+}
+
+/// What of an SDK's request goes on to a provider, and what of its answer to the client.
+fn headers(bench: &mut Criterion) {
+    let client = headers_of(&[
+        ("host", "127.0.0.1:8317"),
+        ("authorization", "Bearer sk-client"),
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+        ("user-agent", "OpenAI/Python 1.0"),
+        ("x-stainless-lang", "python"),
+        ("content-length", "2048"),
+    ]);
+    let (mut answer, ()) = Response::new(()).into_parts();
+    answer.headers = headers_of(&[
+        ("content-type", "application/json"),
+        ("content-length", "300"),
+        ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("openai-organization", "org"),
+        ("openai-processing-ms", "300"),
+        ("x-ratelimit-remaining-tokens", "1000"),
+    ]);
+    let answer = ResponseHeader::from(answer);
+    let mut group = bench.benchmark_group("headers");
+    group.bench_function("upstream", |bench| {
+        bench.iter(|| {
+            let mut request = HeaderMap::with_capacity(16);
+            copy_upstream(Dialect::OpenAi, black_box(&client), &mut request);
+            request
+        });
+    });
+    group.bench_function("downstream", |bench| bench.iter(|| downstream(black_box(&answer), 10)));
+    group.finish();
+}
+
+/// What a plain answer used, and what an event says that has no usage in it.
+fn usage(bench: &mut Criterion) {
+    let answer = concat!(
+        r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-4o-mini","choices":"#,
+        r#"[{"index":0,"message":{"role":"assistant","content":"Hello. How can I help?"},"finish_reason":"stop"}],"#,
+        r#""usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17}}"#
+    );
+    let mut group = bench.benchmark_group("usage");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("of a plain answer", |bench| {
+        bench.iter(|| {
+            let mut meter = Meter::plain(Dialect::OpenAi);
+            meter.see(black_box(answer.as_bytes()));
+            meter.reported()
+        });
+    });
+    group.bench_function("of an event without", |bench| {
+        let mut meter = Meter::stream(Dialect::OpenAi, Framing::Events);
+        bench.iter(|| meter.see(black_box(EVENT.as_bytes())));
+        assert_eq!(meter.reported(), None, "the event is what we mean to measure");
+    });
     group.finish();
 }
 
@@ -172,5 +250,5 @@ fn quick() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = parts; config = quick(); targets = peek, frames, signs, pick, settled }
+criterion_group! { name = parts; config = quick(); targets = peek, headers, usage, frames, signs, pick, settled }
 criterion_main!(parts);

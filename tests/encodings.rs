@@ -59,7 +59,8 @@ fn before(canned: &Canned) -> Gateway {
 
 #[test]
 fn answers_in_any_coding_arrive_decoded_and_metered() {
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>); 5] = [
+    type Encode = fn(&[u8]) -> Vec<u8>;
+    let codings: [(&str, Encode); 5] = [
         ("gzip", gzip),
         ("deflate", deflate),
         ("zstd", zstd),

@@ -205,17 +205,18 @@ fn is_form(content_type: &str) -> bool {
 #[derive(Clone)]
 enum Path {
     /// As the client sent it.
-    Fixed(String),
+    Fixed(PathAndQuery),
     /// Gemini's `/{version}/models/{model}:{verb}{query}`, without the model.
     WithModel { version: &'static str, query: String },
 }
 
 impl Path {
     fn read(endpoint: &Endpoint, uri: &http::Uri) -> Path {
-        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
         if endpoint.model_in == ModelIn::Body {
-            return Path::Fixed(format!("{}{query}", uri.path()));
+            let root = || PathAndQuery::from_static("/");
+            return Path::Fixed(uri.path_and_query().cloned().unwrap_or_else(root));
         }
+        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
         Path::WithModel { version: if uri.path().starts_with("/v1/") { "v1" } else { "v1beta" }, query }
     }
 
