@@ -79,7 +79,7 @@ impl Context {
             allow: None,
             cors: cors::Headers::new(),
             endpoint: None,
-            model: "".into(),
+            model: Arc::default(),
             route: None,
             course: Course::default(),
             attempt: None,

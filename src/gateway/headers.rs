@@ -2,6 +2,7 @@
 
 use crate::domain::Dialect;
 use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
+use http::response::Parts;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 const fn name(name: &'static str) -> HeaderName {
@@ -114,8 +115,7 @@ pub fn strip_passthrough(request: &mut RequestHeader) {
 }
 
 /// The header of a provider's answer as far as it may go on, with room for more.
-pub fn downstream(upstream: &ResponseHeader, room: usize) -> ResponseHeader {
-    // Not by `append_header`, which takes names apart and together again.
+pub fn downstream(upstream: &ResponseHeader, room: usize) -> Parts {
     let (mut header, ()) = http::Response::new(()).into_parts();
     header.status = upstream.status;
     header.headers.reserve(upstream.headers.len() + room);
@@ -125,7 +125,7 @@ pub fn downstream(upstream: &ResponseHeader, room: usize) -> ResponseHeader {
             header.headers.append(name, value.clone());
         }
     }
-    header.into()
+    header
 }
 
 /// Takes out of a pass-through answer what must not reach the client, but for what frames the message.

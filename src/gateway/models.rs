@@ -39,8 +39,7 @@ pub(super) async fn answer(
     };
     let status = StatusCode::OK.as_u16();
     context.settlement.answered(status, None);
-    let sent = async { reply::json(session, context, reply::header(status, 4)?, body).await };
-    if sent.await.is_err() {
+    if reply::json(session, context, reply::header(status, 4), body).await.is_err() {
         context.settlement.cancelled();
     }
     Ok(())

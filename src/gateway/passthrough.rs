@@ -114,8 +114,7 @@ pub fn answered(
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
-    super::reply::common(context, response)?;
-    super::reply::provenance(context, response)?;
+    super::reply::stamp(context, response)?;
     let status = response.status.as_u16();
     if status >= 400 && request.method != Method::HEAD {
         mask(context, request, response)?;

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http::header::{
     ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{Method, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType};
@@ -42,13 +43,13 @@ const TURN: Duration = Duration::from_millis(100);
 /// How long a client may go on sending what nobody will read, so that it sees the answer and not a reset.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// An answer's header with the status, and room for what follows.
-///
-/// # Errors
-/// Only for a status that isn't one.
-pub fn header(status: u16, headers: usize) -> pingora::Result<Box<ResponseHeader>> {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Ok(Box::new(ResponseHeader::build_no_case(status, Some(headers))?))
+/// An answer's header in the making, with the status, and room for so many headers. It becomes Pingora's when it is
+/// complete: Pingora's own ways to add to one take each name apart and put it together again.
+pub fn header(status: u16, headers: usize) -> Parts {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    parts.headers.reserve(headers);
+    parts
 }
 
 /// Answers with a failure, in the dialect of the route.
@@ -61,21 +62,22 @@ pub async fn refuse(
     failure: &Failure,
 ) -> pingora::Result<()> {
     context.settlement.refused(failure);
-    let mut header = header(failure.status, 8)?;
-    header.insert_header(ERROR, HeaderValue::from_static(failure.code.name()))?;
+    let mut header = header(failure.status, 8);
+    let headers = &mut header.headers;
+    headers.insert(ERROR, HeaderValue::from_static(failure.code.name()));
     if let Some(wait) = failure.retry_after {
         // Rounded up: a client that comes back a moment early is refused again.
-        let seconds = wait.as_millis().div_ceil(1_000).max(1);
-        header.insert_header(RETRY_AFTER, seconds.to_string())?;
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, seconds.max(1).into());
     }
     if failure.status == StatusCode::UNAUTHORIZED.as_u16() {
-        header.insert_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if context.settlement.attempts > 0 {
-        header.insert_header(ATTEMPTS, context.settlement.attempts)?;
+        headers.insert(ATTEMPTS, context.settlement.attempts.into());
     }
     if let Some(allow) = context.allow {
-        header.insert_header(ALLOW, HeaderValue::from_static(allow))?;
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
     let body = translate::error::body(context.dialect, failure);
     json(session, context, header, body).await
@@ -88,10 +90,10 @@ pub async fn refuse(
 pub async fn json(
     session: &mut ServerSession,
     context: &mut Context,
-    mut header: Box<ResponseHeader>,
+    mut header: Parts,
     body: Bytes,
 ) -> pingora::Result<()> {
-    header.insert_header(CONTENT_TYPE, JSON)?;
+    header.headers.insert(CONTENT_TYPE, JSON);
     whole(session, context, header, body).await
 }
 
@@ -102,20 +104,20 @@ pub async fn json(
 pub async fn whole(
     session: &mut ServerSession,
     context: &mut Context,
-    mut header: Box<ResponseHeader>,
+    mut header: Parts,
     body: Bytes,
 ) -> pingora::Result<()> {
     // 204 has no body by its nature, and must not say how long it is (RFC 9110, section 8.6).
     if header.status != StatusCode::NO_CONTENT {
-        header.insert_header(CONTENT_LENGTH, body.len())?;
+        header.headers.insert(CONTENT_LENGTH, body.len().into());
     }
-    common(context, &mut header)?;
+    common(context, &mut header.headers);
     let is_still_sending = !session.is_body_done() && !admit::expects_continue(session);
     let has_body = !body.is_empty()
         && header.status != StatusCode::NO_CONTENT
         && session.req_header().method != Method::HEAD;
     let status = header.status.as_u16();
-    session.write_response_header(header).await?;
+    session.write_response_header(Box::new(header.into())).await?;
     context.settlement.header_sent(status);
     if has_body {
         write(session, body).await?;
@@ -138,31 +140,30 @@ async fn write(session: &mut ServerSession, mut body: Bytes) -> pingora::Result<
 }
 
 /// Says who answered, as what, after how many attempts, and how long that took.
-///
-/// # Errors
-/// None in practice: the values are made of what may stand in a header.
-pub fn provenance(context: &Context, header: &mut ResponseHeader) -> pingora::Result<()> {
+pub fn provenance(context: &Context, headers: &mut HeaderMap) {
     let settlement = &context.settlement;
-    let Some(upstream) = &settlement.upstream else { return Ok(()) };
+    let Some(upstream) = &settlement.upstream else { return };
     let last = context.attempt.as_ref().map(Attempt::took).unwrap_or_default();
     let waited = settlement.upstream_time + last;
     let overhead = settlement.started().elapsed().saturating_sub(waited);
-    header.insert_header(PROVIDER, &**upstream.provider.name())?;
-    // A model's name can have characters that a header can't, and pass-through has none.
-    if let Ok(model) = HeaderValue::from_str(&settlement.model)
-        && !model.is_empty()
-    {
-        header.insert_header(MODEL, model)?;
-    }
-    header.insert_header(ATTEMPTS, settlement.attempts)?;
-    header.insert_header(CACHE, HeaderValue::from_static(CACHE_BYPASS))?;
+    // A name can have characters that a header can't, and pass-through has no model.
+    let mut name = |header: HeaderName, name: &str| {
+        if let Ok(value) = HeaderValue::from_str(name)
+            && !value.is_empty()
+        {
+            headers.insert(header, value);
+        }
+    };
+    name(PROVIDER, upstream.provider.name());
+    name(MODEL, &settlement.model);
+    headers.insert(ATTEMPTS, settlement.attempts.into());
+    headers.insert(CACHE, HeaderValue::from_static(CACHE_BYPASS));
     let mut timing = Vec::with_capacity(TIMING_LENGTH);
     put_millis(&mut timing, b"upstream;dur=", waited);
     put_millis(&mut timing, b", gateway;dur=", overhead);
     if let Ok(timing) = HeaderValue::from_maybe_shared(Bytes::from(timing)) {
-        header.insert_header(SERVER_TIMING, timing)?;
+        headers.insert(SERVER_TIMING, timing);
     }
-    Ok(())
 }
 
 /// Milliseconds with one decimal behind their name, by hand: this is on the way of every answer, and formatted
@@ -207,13 +208,26 @@ pub async fn let_out(session: &mut ServerSession) {
 }
 
 /// The headers of every answer, whoever made it.
+pub fn common(context: &Context, headers: &mut HeaderMap) {
+    headers.insert(REQUEST_ID, context.request_id.clone());
+    for (name, value) in &context.cors {
+        headers.append(name.clone(), value.clone());
+    }
+}
+
+/// Puts the same and the provenance on an answer that the stock loop relays.
 ///
 /// # Errors
 /// None in practice: the values were headers before.
-pub fn common(context: &Context, header: &mut ResponseHeader) -> pingora::Result<()> {
-    header.insert_header(REQUEST_ID, context.request_id.clone())?;
+pub fn stamp(context: &Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+    let mut ours = HeaderMap::new();
+    provenance(context, &mut ours);
+    ours.insert(REQUEST_ID, context.request_id.clone());
+    for (name, value) in &ours {
+        response.insert_header(name, value.clone())?;
+    }
     for (name, value) in &context.cors {
-        header.append_header(name.clone(), value.clone())?;
+        response.append_header(name.clone(), value.clone())?;
     }
     Ok(())
 }

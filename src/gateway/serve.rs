@@ -150,12 +150,9 @@ async fn preflight(
         return Err(Failure::new(ErrorCode::Forbidden, message));
     };
     context.cors = headers;
-    let sent = async {
-        let mut header = reply::header(StatusCode::NO_CONTENT.as_u16(), context.cors.len() + 1)?;
-        reply::common(context, &mut header)?;
-        session.as_downstream_mut().write_response_header(header).await
-    };
+    let mut header = reply::header(StatusCode::NO_CONTENT.as_u16(), context.cors.len() + 1);
+    reply::common(context, &mut header.headers);
     // The client is gone if this fails, and there is nobody left to tell.
-    let _ = sent.await;
+    let _ = session.as_downstream_mut().write_response_header(Box::new(header.into())).await;
     Ok(Next::Answered)
 }

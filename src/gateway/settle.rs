@@ -55,7 +55,7 @@ impl Settlement {
             counts: false,
             client: None,
             upstream: None,
-            model: "".into(),
+            model: Arc::default(),
             attempts: 0,
             upstream_time: Duration::ZERO,
             stream: false,

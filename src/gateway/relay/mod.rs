@@ -22,6 +22,7 @@ use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::translate;
 use crate::translate::usage::Meter;
 use http::header::CONTENT_ENCODING;
+use http::response::Parts;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::time::{Duration, Instant};
@@ -89,22 +90,19 @@ pub async fn say_truncated(session: &mut ServerSession, call: &Call) {
 }
 
 /// The header of a provider's answer as the client gets it: what may cross, and where it comes from.
-///
-/// # Errors
-/// None in practice: every value was a header's, or is made of what may stand in one.
-fn answer_header(context: &Context, answer: &Answer) -> pingora::Result<Box<ResponseHeader>> {
-    let mut header = header_from(context, answer.header())?;
+fn answer_header(context: &Context, answer: &Answer) -> Parts {
+    let mut header = header_from(context, answer.header());
     if answer.is_decoded() {
-        header.remove_header(&CONTENT_ENCODING);
+        header.headers.remove(CONTENT_ENCODING);
     }
-    Ok(header)
+    header
 }
 
 /// The same, of a header alone.
-fn header_from(context: &Context, upstream: &ResponseHeader) -> pingora::Result<Box<ResponseHeader>> {
-    let mut header = Box::new(super::headers::downstream(upstream, OUR_HEADERS));
-    reply::provenance(context, &mut header)?;
-    Ok(header)
+fn header_from(context: &Context, upstream: &ResponseHeader) -> Parts {
+    let mut header = super::headers::downstream(upstream, OUR_HEADERS);
+    reply::provenance(context, &mut header.headers);
+    header
 }
 
 /// Records what the provider reported, or the estimate where it should have and didn't.

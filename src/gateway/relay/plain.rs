@@ -71,8 +71,10 @@ async fn give(way: &mut Way<'_>, answer: Answer, body: Bytes, error: Option<Erro
             Some(class) => attempt.fail(class, None, "the answer itself says so"),
         }
     }
-    let sent = async { reply::whole(session, context, header?, body).await };
-    if sent.await.is_err() { Relayed::ClientGone } else { Relayed::Whole(error) }
+    match reply::whole(session, context, header, body).await {
+        Ok(()) => Relayed::Whole(error),
+        Err(_) => Relayed::ClientGone,
+    }
 }
 
 /// Whether Gemini refused the prompt by policy, which it says in an answer of 200 that its clients can read.
@@ -113,7 +115,7 @@ pub async fn give_error(
     body: Bytes,
 ) -> pingora::Result<()> {
     let body = mask::secrets(context, body);
-    let header = header_from(context, header)?;
+    let header = header_from(context, header);
     reply::whole(session, context, header, body).await
 }
 

@@ -70,7 +70,7 @@ impl Recovery {
             said: is_on.then(String::new),
             from: None,
             join: Join::Done,
-            by: "".into(),
+            by: Arc::default(),
             prefilled: None,
             refusers: Vec::new(),
         }

@@ -231,15 +231,15 @@ impl<'s, 'r> Stream<'s, 'r> {
     /// Sends the header and what was held back: from here on the answer is this provider's.
     async fn commit(&mut self, answer: &Answer) -> pingora::Result<()> {
         let Way { session, context, .. } = &mut *self.way;
-        let mut header = answer_header(context, answer)?;
-        reply::common(context, &mut header)?;
+        let mut header = answer_header(context, answer);
+        reply::common(context, &mut header.headers);
         if session.req_header().version == Version::HTTP_11 {
-            header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+            header.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         } else if session.as_http1().is_some() {
             // Its end is the connection's.
             session.set_keepalive(None);
         }
-        session.write_response_header(header).await?;
+        session.write_response_header(Box::new(header.into())).await?;
         context.settlement.header_sent(answer.header().status.as_u16());
         self.is_committed = true;
         self.is_blocked = self.way.call.dialect() == Dialect::Gemini
