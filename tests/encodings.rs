@@ -159,3 +159,20 @@ fn a_plain_answer_in_an_unknown_coding_is_passed_on_as_it_is() {
     assert_eq!(answer.header("content-encoding"), Some("gzip, x-secret"));
     assert_eq!(answer.body, b"\x00\x01 whatever this is");
 }
+
+#[test]
+fn an_encoded_refusal_reaches_the_client_decoded_and_says_so() {
+    let refusal = r#"{"error":{"message":"no such parameter","type":"invalid_request_error","param":null}}"#;
+    let body = gzip(refusal.as_bytes());
+    let mut answer = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
+    let odd = Canned::answering(answer);
+    let gateway = before(&odd);
+    let answer = Question::new(Dialect::OpenAi, "m").to(&gateway.client()).send().expect(400);
+    assert_eq!(answer.text(), refusal);
+    assert_eq!(answer.header("content-encoding"), None);
+}

@@ -1,6 +1,6 @@
 //! Providers with manners of their own: early answers, torn streams, many keys that are all refused.
 
-use crate::support::{BodyEnd, Canned, Event, Gateway, Metrics, Provider, Question};
+use crate::support::{BodyEnd, Canned, Event, Gateway, Metrics, Provider, Question, error_message};
 use cliproxy::domain::Dialect;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -94,4 +94,70 @@ fn the_keys_of_one_provider_leave_attempts_for_the_others() {
     let answer = Question::new(Dialect::OpenAi, "m").to(&gateway.client()).send().expect(200);
     assert_eq!(answer.header("x-cliproxy-provider"), Some("second"));
     assert_eq!(answer.header("x-cliproxy-attempts"), Some("4"));
+}
+
+/// A chunk of a chat stream that says so much, and why it ends, if it does.
+fn chunk(text: &str, finish: Option<&str>) -> String {
+    let choice = serde_json::json!({"index": 0, "delta": {"content": text}, "finish_reason": finish});
+    format!("data: {}\n\n", serde_json::json!({"choices": [choice]}))
+}
+
+fn stream(body: &str) -> Canned {
+    Canned::answering(format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{body}"))
+}
+
+#[test]
+fn a_stream_that_lacks_its_last_empty_line_is_whole() {
+    for end in ["data: [DONE]\n", "data: [DONE]", "data: {\"usa"] {
+        let odd = stream(&format!("{}{end}", chunk("all of it", Some("stop"))));
+        let gateway = before(&odd);
+        let answer = Question::new(Dialect::OpenAi, "m").streamed().to(&gateway.client()).send().expect(200);
+        assert_eq!(answer.end, BodyEnd::Clean, "{end}");
+        let is_kept = answer.text().ends_with(end);
+        assert_eq!(is_kept, end.contains("DONE"), "what is torn is nobody's: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_successor_that_says_something_else_ends_the_stream_with_an_error() {
+    let first = stream(&chunk("one two three", None));
+    let endings = [
+        format!("{}data: [DONE]\n\n", chunk("one", Some("stop"))),
+        format!("{}data: [DONE]\n\n", chunk("one", None)),
+        chunk("one too", None),
+    ];
+    for ending in endings {
+        let second = stream(&ending);
+        let recovery =
+            "server: {host: 127.0.0.1, port: {port}, operations: {retry: {stream_recovery: match}}}";
+        let gateway = Gateway::start(&format!(
+            "{recovery}\nproviders:\n{}{}",
+            first.yaml("first", Dialect::OpenAi, &["models: [m]", "priority: 1"]),
+            second.yaml("second", Dialect::OpenAi, &["models: [m]", "priority: 2"])
+        ));
+        let mut answer = Question::new(Dialect::OpenAi, "m").streamed().to(&gateway.client()).open();
+        let events = answer.events();
+        assert!(events.first().is_some_and(|event| event.data.contains("one two three")), "{events:?}");
+        assert!(events.last().is_some_and(|event| event.data.contains("\"error\"")), "{events:?}");
+        assert_eq!((events.len(), answer.end()), (2, Some(BodyEnd::Aborted)), "{events:?}");
+    }
+}
+
+#[test]
+fn what_an_edge_says_in_its_own_way_is_told_in_the_clients() {
+    let page = "<html><body>upstream api-7.internal.example timed out</body></html>";
+    let plain = r#"{"object":"error","message":"`n` is too large","code":400}"#;
+    for (status, body, told) in [(503, page, "503"), (400, page, "400"), (400, plain, "`n` is too large")] {
+        let odd = Canned::answering(format!(
+            "HTTP/1.1 {status} Whatever\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let entry = odd.yaml("odd", Dialect::OpenAi, &["models: [m]"]);
+        let one_attempt = "server: {host: 127.0.0.1, port: {port}, operations: {retry: {max_attempts: 1}}}";
+        let gateway = Gateway::start(&format!("{one_attempt}\nproviders:\n{entry}"));
+        let answer = Question::new(Dialect::OpenAi, "m").to(&gateway.client()).send().expect(status);
+        let message = error_message(Dialect::OpenAi, &answer.json());
+        assert!(message.contains(told) && !message.contains("internal"), "{message}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
 }

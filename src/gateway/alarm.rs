@@ -65,7 +65,7 @@ pub async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, 
     }
 }
 
-/// Sees to it that a timer is due soon on this worker, always. Tokio wakes its driver, with a system call, for a
+/// Sees to it that a timer is due soon on this runtime, always (each worker adds one, which costs nothing). Tokio wakes its driver, with a system call, for a
 /// timer that is due before all others; so no attempt's is.
 fn keep_a_heartbeat() {
     if HAS_HEARTBEAT.replace(true) {

@@ -20,8 +20,8 @@ use crate::domain::{ErrorClass, Failure, Period, wall_clock};
 use crate::providers::classify::classify;
 use crate::providers::hint::retry_hint;
 use crate::providers::routes::Target;
-use crate::translate;
 use crate::translate::frames::Framing;
+use bytes::Bytes;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session};
 use std::fmt::Display;
@@ -126,6 +126,10 @@ fn settle_failed(context: &mut Context, failed: &Failed) {
 fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> Option<Duration> {
     let target = context.course.tried.last()?.target.clone();
     if recovery.falls_back(failed.broken.class) {
+        let max_attempts = context.snapshot.settings.retry.max_attempts;
+        if context.settlement.attempts >= max_attempts {
+            return None;
+        }
         // It would not go on from a partial answer, but may repeat it.
         context.course.ask = Ask::Again(target);
         return Some(Duration::ZERO);
@@ -237,12 +241,13 @@ async fn attempt_once(
     recovery: &mut Recovery,
     mut peer: Box<HttpPeer>,
 ) -> Ended {
-    let Some(attempt) = &context.attempt else { return Ended::timeout("no attempt was begun") };
+    let Some(attempt) = &context.attempt else { return Ended::broken(unmade(&"no attempt was begun")) };
     let upstream = Arc::clone(&attempt.upstream);
     let (started, timeouts) = (attempt.started, &upstream.provider.definition.timeouts);
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
-    let [of_stream, of_plain] =
-        [true, false].map(|streams| deadline(context, recovery, streams, started + timeouts.total.get()));
+    let total = started + timeouts.total.get();
+    let of_stream = deadline(context, recovery, true, total);
+    let of_plain = deadline(context, recovery, false, total);
     let by = if call.wants_stream() { of_stream } else { of_plain };
     let mut alarm = Alarm::at(by.min(started + timeouts.connect.get() + header_timeout.get()));
     let mut retries = 0;
@@ -265,13 +270,18 @@ async fn attempt_once(
         retries += 1;
     };
     if !answer.header().status.is_success() {
-        return refused(session, answer).await;
+        alarm.set(by);
+        return refused(session, answer, alarm).await;
     }
     let streams = call.framing(&answer.header().headers).is_some();
     let deadline = if streams { of_stream } else { of_plain };
     let way =
         Way { session: session.as_downstream_mut(), context, call, upstream: &upstream, deadline, alarm };
     relayed(way, recovery, answer).await
+}
+
+fn unmade(why: &dyn Display) -> Broken {
+    Broken { class: ErrorClass::Gateway, reason: format!("the request can't be made: {why}") }
 }
 
 /// What is sent to the provider of the attempt under way: the call, or the call with what the client has of the
@@ -282,10 +292,6 @@ fn outgoing(
     call: &Call,
     recovery: &mut Recovery,
 ) -> Result<Outgoing, Broken> {
-    let unmade = |why: &dyn Display| {
-        let reason = format!("the request can't be made: {why}");
-        Broken { class: ErrorClass::Gateway, reason }
-    };
     let Some(attempt) = &context.attempt else { return Err(unmade(&"no attempt is under way")) };
     recovery.prepare(call, attempt);
     let call = recovery.prefilled().unwrap_or(call);
@@ -343,13 +349,15 @@ async fn relayed(mut way: Way<'_>, recovery: &mut Recovery, answer: Answer) -> E
 }
 
 /// Reads an answer that is no success, and says what it means.
-async fn refused(session: &mut Session, mut answer: Answer) -> Ended {
+async fn refused(session: &mut Session, mut answer: Answer, mut alarm: Alarm) -> Ended {
     let body = tokio::select! {
         biased;
         body = relay::error_body(&mut answer) => body,
         () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+        // The status speaks for itself.
+        () = alarm.rings() => Bytes::new(),
     };
-    let header = answer.header().clone();
+    let header = answer.decoded_header();
     answer.release().await;
     let status = header.status.as_u16();
     let class = classify(status, Some(&body));
@@ -377,12 +385,9 @@ async fn conclude(
 ) -> Result<Delivery, Failure> {
     let verdict = verdict::of(context, call, last.as_ref());
     match (verdict, last) {
-        (verdict::Verdict::TheirWords(class), Some(Refusal { mut header, body })) => {
-            let status = translate::error::status(call.dialect(), header.status.as_u16());
-            // A status of three digits is always one.
-            let _ = header.set_status(status);
-            verdict::complete(&mut header);
-            context.settlement.answered(status, Some(class));
+        (verdict::Verdict::TheirWords(class), Some(refusal)) => {
+            let Refusal { header, body } = verdict::for_client(refusal, call.dialect());
+            context.settlement.answered(header.status.as_u16(), Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {
                 context.settlement.cancelled();

@@ -1,6 +1,7 @@
 //! Answers of the gateway's own, and the headers that every answer carries.
 
 use super::admit;
+use super::alarm::within;
 use super::attempt::Attempt;
 use super::context::Context;
 use super::relay;
@@ -117,7 +118,7 @@ pub async fn whole(
         && header.status != StatusCode::NO_CONTENT
         && session.req_header().method != Method::HEAD;
     let status = header.status.as_u16();
-    session.write_response_header(Box::new(header.into())).await?;
+    write_header(session, context, header).await?;
     context.settlement.header_sent(status);
     if has_body {
         write(session, body).await?;
@@ -129,6 +130,23 @@ pub async fn whole(
         let _ = session.drain_request_body().await;
     }
     Ok(())
+}
+
+/// Writes a header, in bounded time: Pingora's timeout is for bodies only, and a client that reads nothing may have
+/// filled the connection before.
+///
+/// # Errors
+/// When the client is gone, or does not read.
+pub async fn write_header(
+    session: &mut ServerSession,
+    context: &Context,
+    header: Parts,
+) -> pingora::Result<()> {
+    let limit = context.snapshot.settings.limits.write_timeout.get();
+    match within(limit, session.write_response_header(Box::new(header.into()))).await {
+        Ok(written) => written,
+        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "writing an answer's header"),
+    }
 }
 
 /// Writes a body in slices: a client that reads slowly but steadily keeps within the time for each.
@@ -192,8 +210,8 @@ fn put_millis(out: &mut Vec<u8>, name: &[u8], duration: Duration) {
 /// # Errors
 /// When the client is gone, or does not read.
 pub async fn end(session: &mut ServerSession, context: &Context) -> pingora::Result<()> {
-    let within = context.snapshot.settings.limits.write_timeout.get();
-    match tokio::time::timeout(within, session.finish_body()).await {
+    let limit = context.snapshot.settings.limits.write_timeout.get();
+    match within(limit, session.finish_body()).await {
         Ok(ended) => ended,
         Err(_) => Error::e_explain(ErrorType::WriteTimedout, "ending an answer"),
     }

@@ -5,14 +5,15 @@ use super::choose;
 use super::context::Context;
 use super::course::Outcome;
 use super::wire::Broken;
-use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
+use crate::domain::{Dialect, ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
-use crate::translate::frames;
+use crate::translate::{self, frames};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use pingora::http::ResponseHeader;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -31,8 +32,7 @@ pub struct Failed {
 
 impl Failed {
     /// An error that an answer of 200 had inside: as if it had been answered as what it is.
-    pub fn inside(class: ErrorClass, header: &ResponseHeader, body: Bytes) -> Failed {
-        let mut header = header.clone();
+    pub fn inside(class: ErrorClass, mut header: ResponseHeader, body: Bytes) -> Failed {
         // A status of three digits is always one, and this type a value that a header can have.
         let _ = header.set_status(status_of(class));
         let _ = header.insert_header(CONTENT_TYPE, JSON);
@@ -121,13 +121,53 @@ fn come_back(context: &Context) -> Duration {
     soonest.map_or(COME_BACK, |at| at.saturating_duration_since(Instant::now()))
 }
 
-/// Completes a provider's error answer for the client: one that is to come back must know when.
-pub fn complete(header: &mut ResponseHeader) {
+/// A provider's error answer as the client gets it: under a status that its dialect has, in that dialect's shape, and
+/// with the time to come back where it is to.
+pub fn for_client(refusal: Refusal, dialect: Dialect) -> Refusal {
+    let Refusal { mut header, body } = refusal;
+    // A status of three digits is always one.
+    let _ = header.set_status(translate::error::status(dialect, header.status.as_u16()));
     let says_when = header.headers.contains_key(RETRY_AFTER);
     if !says_when && matches!(header.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     {
         // A number is always a header's value.
         let _ = header.insert_header(RETRY_AFTER, COME_BACK.as_secs());
+    }
+    if has_shape_of(dialect, &body) {
+        return Refusal { header, body };
+    }
+    let failure = in_our_words(header.status.as_u16(), &body);
+    let _ = header.insert_header(CONTENT_TYPE, JSON);
+    Refusal { header, body: translate::error::body(dialect, &failure) }
+}
+
+/// An error that came in no vendor's shape. What is wrong with the client's request it is to know; what an edge says
+/// of its servers it is not.
+fn in_our_words(status: u16, body: &[u8]) -> Failure {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = ["message", "detail"].into_iter().find_map(|name| body.get(name)?.as_str());
+    let (code, message) = match (status, said) {
+        (429, _) => (ErrorCode::RateLimited, "the provider limits its rate; try again later".to_owned()),
+        (400..500, Some(said)) => (ErrorCode::InvalidRequest, said.to_owned()),
+        (400..500, None) => (
+            ErrorCode::InvalidRequest,
+            format!("the provider refused the request with {status}, without a word"),
+        ),
+        _ => (ErrorCode::UpstreamUnavailable, format!("the provider failed with {status}; try again later")),
+    };
+    Failure::new(code, message).with_status(status)
+}
+
+/// Whether a body is an error as the clients of this dialect can read it.
+fn has_shape_of(dialect: Dialect, body: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    // Gemini's streams have their error in a list.
+    let error = body.get(0).unwrap_or(&body).get("error");
+    match dialect {
+        Dialect::OpenAi | Dialect::Gemini => {
+            error.is_some_and(|error| error.is_object() || error.is_string())
+        }
+        Dialect::Anthropic => error.is_some_and(Value::is_object),
     }
 }
 

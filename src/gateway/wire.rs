@@ -69,6 +69,20 @@ impl Answer {
         self.link.session.as_deref().and_then(HttpSession::response_header).unwrap_or(&NONE)
     }
 
+    /// The header without the coding that [`Answer::read`] undoes, for keeping beside the body.
+    pub fn decoded_header(&self) -> ResponseHeader {
+        let mut header = self.header().clone();
+        if self.is_decoded() {
+            header.remove_header(&CONTENT_ENCODING);
+        }
+        header
+    }
+
+    /// Whether the connection says where the body ends, whatever the header says.
+    pub fn is_framed(&self) -> bool {
+        self.link.is_h2()
+    }
+
     /// Whether the body comes decoded, so that the client must not hear of the coding.
     pub fn is_decoded(&self) -> bool {
         self.decoder.is_some()

@@ -7,6 +7,7 @@ use crate::gateway::context::Context;
 use crate::gateway::{mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
@@ -44,12 +45,12 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
         Ok(Gathered::Part(part)) => return stream::unread(way, answer, part).await,
         Err(broken) => return Relayed::failed(broken),
     };
-    if is_torn(answer.header(), &body) {
+    if !answer.is_framed() && is_torn(answer.header(), &body) {
         let reason = "the answer ended in the middle of its JSON".to_owned();
         return Relayed::failed(Broken { class: ErrorClass::Truncated, reason });
     }
     if let Some(class) = error_inside(&body) {
-        return Relayed::Failed(Box::new(Failed::inside(class, answer.header(), body)));
+        return Relayed::Failed(Box::new(Failed::inside(class, answer.decoded_header(), body)));
     }
     let error = is_blocked(way.call, &body).then_some(ErrorClass::ContentFilter);
     give(way, answer, body, error).await
@@ -91,8 +92,10 @@ fn is_torn(header: &ResponseHeader, body: &[u8]) -> bool {
     let is_delimited = [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING]
         .iter()
         .any(|name| header.headers.contains_key(name));
-    let is_json =
-        || header.headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    let is_json = || {
+        let media_type = header.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        media_type.split(|byte| *byte == b';').next().is_some_and(|it| it.trim_ascii() == b"application/json")
+    };
     !is_delimited && is_json() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()
 }
 

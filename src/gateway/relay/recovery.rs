@@ -13,8 +13,12 @@ use crate::translate::prefill::handed_over;
 use crate::translate::signs::Api;
 use crate::translate::text::{Said, replace, text_of};
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The event with which Anthropic ends a block of text.
+static ENDS_A_BLOCK: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"content_block_stop\""));
 
 /// The longest text that is remembered; a stream that has said more is not recovered.
 const MAX_SAID: usize = 1 << 20;
@@ -33,6 +37,8 @@ pub struct Recovery {
     by: Arc<str>,
     /// The call with the partial answer in it, for the attempt under way.
     prefilled: Option<Call>,
+    /// Whether the client has the end of the text, though not that of the answer (Anthropic ends each block).
+    is_closed: bool,
     /// Providers that would not go on from a partial answer.
     refusers: Vec<Arc<str>>,
 }
@@ -45,6 +51,13 @@ enum Join {
     Repeating(usize),
     /// It was handed what the client has; this white space may come again.
     Continuing(String),
+}
+
+impl Join {
+    /// Whether so much of what the client has came again, and no more is awaited.
+    fn is_at(&self, length: usize) -> bool {
+        matches!(self, Join::Repeating(seen) if *seen == length)
+    }
 }
 
 /// What becomes of a frame.
@@ -72,6 +85,7 @@ impl Recovery {
             join: Join::Done,
             by: Arc::default(),
             prefilled: None,
+            is_closed: false,
             refusers: Vec::new(),
         }
     }
@@ -84,6 +98,11 @@ impl Recovery {
     /// Whether a stream broke off and another is to go on.
     pub fn has_begun(&self) -> bool {
         self.from.is_some()
+    }
+
+    /// Whether the stream under way has come to where the client is; one that is nobody's successor always has.
+    pub fn has_caught_up(&self) -> bool {
+        matches!(self.join, Join::Done)
     }
 
     /// A provider's stream broke off after its commit. Says whether another can go on.
@@ -134,9 +153,14 @@ impl Recovery {
     /// Looks at a frame on its way to the client. `is_finished`: it, or one before it, ends the answer.
     pub fn see(&mut self, frame: &[u8], is_finished: bool) -> Joined {
         let brings = text_of(self.api, frame);
+        let is_closing = ENDS_A_BLOCK.find(frame).is_some();
         if matches!(self.join, Join::Done) {
+            self.is_closed |= is_closing;
             self.remember(&brings);
             return Joined::Apart;
+        }
+        if is_closing && self.is_closed {
+            return Joined::Swallowed;
         }
         let joined = self.rejoin(frame, brings, is_finished);
         if joined == Joined::Differs {
@@ -164,8 +188,8 @@ impl Recovery {
     fn rejoin(&mut self, frame: &[u8], text: Said<'_>, is_finished: bool) -> Joined {
         let Some(said) = &mut self.said else { return Joined::Apart };
         let (text, at) = match text {
-            // The opening, which the client has of the first.
-            Said::Nothing if !is_finished => return Joined::Swallowed,
+            // The opening, which the client has of the first. What comes behind all of the text is no opening.
+            Said::Nothing if !is_finished && !self.join.is_at(said.len()) => return Joined::Swallowed,
             Said::Nothing => (Cow::Borrowed(""), None),
             Said::Other => return Joined::Differs,
             Said::Text { text, at } => (text, Some(at)),
@@ -184,7 +208,13 @@ impl Recovery {
                     return Joined::Differs;
                 }
             }
-            Join::Continuing(again) => text.strip_prefix(again.as_str()).unwrap_or(&text).to_owned(),
+            Join::Continuing(again) => {
+                if !text.is_empty() && text.len() < again.len() && again.starts_with(&*text) {
+                    again.drain(..text.len());
+                    return Joined::Swallowed;
+                }
+                text.strip_prefix(again.as_str()).unwrap_or(&text).to_owned()
+            }
         };
         said.push_str(&missing);
         self.join = Join::Done;
@@ -298,6 +328,40 @@ mod tests {
     }
 
     #[test]
+    fn a_successor_that_ends_before_it_has_caught_up_is_another_answer() {
+        let mut recovery = broken_after(StreamRecovery::Match, &["one", " two"]);
+        assert_eq!(recovery.see(&text("one"), false), Joined::Swallowed);
+        assert!(!recovery.has_caught_up());
+        assert_eq!(recovery.see(b"data: [DONE]\n\n", true), Joined::Differs);
+        let mut recovery = broken_after(StreamRecovery::Match, &["one", " two"]);
+        assert_eq!(recovery.see(&chunk(&json!({"content": "one"}), Some("stop")), true), Joined::Differs);
+        assert!(!recovery.has_caught_up());
+    }
+
+    #[test]
+    fn the_end_of_a_block_goes_out_once() {
+        let call = call_of("/v1/messages", "");
+        let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "one"}});
+        let event = |json: &serde_json::Value| format!("data: {json}\n\n").into_bytes();
+        let stop = event(&json!({"type": "content_block_stop", "index": 0}));
+        for has_stopped in [false, true] {
+            let mut recovery = Recovery::new(StreamRecovery::Match, &call);
+            recovery.see(&event(&delta), false);
+            if has_stopped {
+                recovery.see(&stop, false);
+            }
+            assert!(recovery.broke_off(&"first".into()));
+            recovery.go_on(&call, &"second".into(), false);
+            let start =
+                event(&json!({"type": "content_block_start", "content_block": {"type": "text", "text": ""}}));
+            assert_eq!(recovery.see(&start, false), Joined::Swallowed);
+            assert_eq!(recovery.see(&event(&delta), false), Joined::Swallowed);
+            let went_out = recovery.see(&stop, false) != Joined::Swallowed;
+            assert_eq!(went_out, !has_stopped);
+        }
+    }
+
+    #[test]
     fn another_answer_is_not_mixed_in() {
         for frames in [
             vec![text("one three")],
@@ -326,12 +390,13 @@ mod tests {
             format!("event: content_block_delta\ndata: {event}\n\n").into_bytes()
         };
         let call = call_of("/v1/messages", "");
-        for next in [" three", "three"] {
+        for next in [vec!["\n\nthree"], vec!["three"], vec!["\n", "\nthree"], vec!["\n", "\n", "three"]] {
             let mut recovery = Recovery::new(StreamRecovery::Continue, &call);
-            recovery.see(&delta("one two "), false);
+            recovery.see(&delta("one two\n\n"), false);
             assert!(recovery.broke_off(&"first".into()));
             recovery.go_on(&call, &"second".into(), true);
-            let out = passed(&mut recovery, &[delta(next)]).expect("the rest");
+            let frames: Vec<_> = next.into_iter().map(delta).collect();
+            let out = passed(&mut recovery, &frames).expect("the rest");
             assert!(out.contains(r#""text":"three""#), "{out}");
         }
     }

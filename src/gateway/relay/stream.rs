@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::{HeaderValue, TRANSFER_ENCODING};
 use pingora::http::ResponseHeader;
+use serde::de::IgnoredAny;
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ enum End {
     Broken(Broken),
     /// The provider said that it failed, in this frame.
     Error(ErrorClass, Bytes),
+    /// The provider that was to go on with a broken stream says something else.
+    Differs,
 }
 
 /// Whether a stream goes on after what was just passed on.
@@ -118,8 +121,14 @@ impl<'s, 'r> Stream<'s, 'r> {
             }
         }
         let end = loop {
-            let due = Instant::now() + self.patience();
-            self.way.alarm.set(self.limit().map_or(due, |limit| due.min(limit)));
+            let now = Instant::now();
+            let limit = self.limit();
+            if limit.is_some_and(|limit| now >= limit) {
+                // Said here, too: a provider that is always ready would never let the alarm be heard.
+                break End::Broken(self.late());
+            }
+            let due = now + self.patience();
+            self.way.alarm.set(limit.map_or(due, |limit| due.min(limit)));
             let read = tokio::select! {
                 biased;
                 read = answer.read() => read,
@@ -207,7 +216,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             let Some(recovery) = recovery.as_mut().filter(|recovery| recovery.is_on()) else {
                 return is_shown;
             };
-            match recovery.see(frame, signs.is_finished()) {
+            match recovery.see(frame, signs.is_finished() || signs.is_ended()) {
                 Joined::Apart => is_shown,
                 Joined::Swallowed => false,
                 Joined::With(bytes) => {
@@ -215,8 +224,7 @@ impl<'s, 'r> Stream<'s, 'r> {
                     false
                 }
                 Joined::Differs => {
-                    let reason = "the provider that was to go on says something else".to_owned();
-                    end = Some(End::Broken(Broken { class: ErrorClass::Truncated, reason }));
+                    end = Some(End::Differs);
                     false
                 }
             }
@@ -239,7 +247,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             // Its end is the connection's.
             session.set_keepalive(None);
         }
-        session.write_response_header(Box::new(header.into())).await?;
+        reply::write_header(session, context, header).await?;
         context.settlement.header_sent(answer.header().status.as_u16());
         self.is_committed = true;
         self.is_blocked = self.way.call.dialect() == Dialect::Gemini
@@ -261,63 +269,82 @@ impl<'s, 'r> Stream<'s, 'r> {
 
     /// Ends the client's answer as the provider's ended.
     async fn conclude(mut self, end: End, answer: Answer) -> Relayed {
+        let rest = self.rest();
         match end {
-            End::Clean if self.is_whole() => self.finish(answer, true).await,
+            End::Clean if self.is_whole(rest.is_some()) => self.finish(answer, rest, true).await,
             // What it had to say it has said; only the connection can't be used again.
-            End::Broken(_) if self.is_complete() => self.finish(answer, false).await,
+            End::Broken(_) if self.is_complete() => self.finish(answer, rest, false).await,
             End::Clean => {
-                if let Some((class, body)) = self.error_in_one_piece() {
-                    return Relayed::Failed(Box::new(Failed::inside(class, answer.header(), body)));
+                if let Some((class, body)) = self.error_in_one_piece(rest) {
+                    return Relayed::Failed(Box::new(Failed::inside(class, answer.decoded_header(), body)));
                 }
-                let reason = "the stream ended before its end".to_owned();
-                self.break_off(Broken { class: ErrorClass::Truncated, reason }).await
+                self.truncated("the stream ended before its end").await
             }
+            End::Differs => self.truncated("the provider that was to go on says something else").await,
             End::Broken(broken) => self.break_off(broken).await,
-            End::Error(class, frame) => self.fail(class, frame, answer.header()).await,
+            End::Error(class, frame) => self.fail(class, frame, answer.decoded_header()).await,
         }
     }
 
-    /// An error that came instead of a JSON array of answers.
-    fn error_in_one_piece(&mut self) -> Option<(ErrorClass, Bytes)> {
-        let Content::Frames(Framing::Elements, frames) = &mut self.content else { return None };
-        if self.is_committed {
+    async fn truncated(self, reason: &str) -> Relayed {
+        self.break_off(Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }).await
+    }
+
+    /// What was held of a frame that nothing ended: none if it is torn. An event that only lacks its empty line is
+    /// looked into like any other; what is behind the last element of a JSON array is its end.
+    fn rest(&mut self) -> Option<Bytes> {
+        let Content::Frames(framing, frames) = &mut self.content else { return Some(Bytes::new()) };
+        let rest = frames.finish();
+        if *framing == Framing::Elements || rest.trim_ascii().is_empty() {
+            return Some(rest);
+        }
+        let data = frames::data(&rest);
+        let is_whole = data.as_ref() == b"[DONE]" || serde_json::from_slice::<IgnoredAny>(&data).is_ok();
+        if !is_whole {
             return None;
         }
-        self.held.push(frames.finish());
+        self.signs.see(&rest);
+        let is_shown = self.meter.see(&rest) == Frame::Content || !self.hides_usage;
+        Some(if is_shown { rest } else { Bytes::new() })
+    }
+
+    /// An error that came instead of a JSON array of answers.
+    fn error_in_one_piece(&mut self, rest: Option<Bytes>) -> Option<(ErrorClass, Bytes)> {
+        let is_array = matches!(self.content, Content::Frames(Framing::Elements, _));
+        if self.is_committed || !is_array {
+            return None;
+        }
+        self.held.extend(rest);
         let body: Bytes = self.held.concat().into();
         Some((error_inside(&body)?, body))
     }
 
-    /// Whether the stream has said that the answer is complete. Of several answers in one stream the first to
-    /// finish speaks for itself only.
+    /// Whether the stream has said that the answer is complete, and the client has all of it. Of several answers
+    /// in one stream the first to finish speaks for itself only.
     fn is_complete(&self) -> bool {
-        self.signs.is_ended() || self.signs.is_finished() && !self.way.call.wants_several()
+        let has_caught_up = self.recovery.as_ref().is_none_or(|recovery| recovery.has_caught_up());
+        has_caught_up && (self.signs.is_ended() || self.signs.is_finished() && !self.way.call.wants_several())
     }
 
-    /// Whether all of the answer came: the stream has said so itself, where its API does, and no event is torn.
-    /// What is behind the last element of a JSON array is its end, and an end of only line ends is none that
-    /// anybody misses.
-    fn is_whole(&self) -> bool {
-        let says_so = !self.way.call.api().marks_its_end() || self.is_complete();
+    /// Whether all of the answer came, now that its message was ended: the stream has said so itself, where its
+    /// API does.
+    fn is_whole(&self, is_rest_whole: bool) -> bool {
         match &self.content {
-            Content::Frames(Framing::Events, frames) => says_so && frames.held().trim_ascii().is_empty(),
-            Content::Frames(Framing::Elements, _) => says_so,
+            Content::Frames(..) => {
+                self.is_complete() || is_rest_whole && !self.way.call.api().marks_its_end()
+            }
             Content::Unread => true,
         }
     }
 
     /// Sends what is left and ends the message, in bounded time: a client that has stopped reading would
     /// hold it for ever otherwise.
-    async fn finish(mut self, answer: Answer, is_reusable: bool) -> Relayed {
-        let rest = match &mut self.content {
-            Content::Frames(_, frames) => frames.finish(),
-            Content::Unread => Bytes::new(),
-        };
+    async fn finish(mut self, answer: Answer, rest: Option<Bytes>, is_reusable: bool) -> Relayed {
         let ended = async {
             if !self.is_committed {
                 self.commit(&answer).await?;
             }
-            self.send(rest).await?;
+            self.send(rest.unwrap_or_default()).await?;
             reply::end(self.way.session, self.way.context).await
         };
         if ended.await.is_err() {
@@ -331,7 +358,7 @@ impl<'s, 'r> Stream<'s, 'r> {
     }
 
     /// The provider said in the stream that it failed.
-    async fn fail(mut self, class: ErrorClass, frame: Bytes, header: &ResponseHeader) -> Relayed {
+    async fn fail(mut self, class: ErrorClass, frame: Bytes, header: ResponseHeader) -> Relayed {
         if !self.is_committed {
             return Relayed::Failed(Box::new(Failed::inside(class, header, Failed::data_of(&frame))));
         }
