@@ -199,7 +199,10 @@ impl Recovery {
             // An answer that ends before it has caught up is another one.
             Join::Repeating(seen) => {
                 let ahead = &said[*seen..];
-                if let Some(new) = text.strip_prefix(ahead) {
+                if text == ahead && !is_finished {
+                    *seen = said.len();
+                    return Joined::Swallowed;
+                } else if let Some(new) = text.strip_prefix(ahead) {
                     new.to_owned()
                 } else if ahead.starts_with(&*text) && !is_finished {
                     *seen += text.len();
