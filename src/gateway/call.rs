@@ -49,7 +49,8 @@ pub struct Call {
 enum Naming {
     Json(Peek),
     Form(std::ops::Range<usize>),
-    Path,
+    /// Nowhere: the path names it.
+    Path(Peek),
 }
 
 impl Call {
@@ -76,10 +77,7 @@ impl Call {
                 let model = peek.model.take();
                 (Naming::Json(peek), model)
             }
-            (ModelIn::Path, _) => {
-                Peek::read(&body).map_err(bad)?;
-                (Naming::Path, None)
-            }
+            (ModelIn::Path, _) => (Naming::Path(Peek::read(&body).map_err(bad)?), None),
         };
         let model = path_model.map(str::to_owned).or(in_body).filter(|model| !model.is_empty());
         let Some(model) = model else {
@@ -120,7 +118,7 @@ impl Call {
 
     /// Whether the client asked for several answers to one request, which come side by side in a stream.
     pub fn wants_several(&self) -> bool {
-        matches!(&self.naming, Naming::Json(peek) if peek.several)
+        matches!(&self.naming, Naming::Json(peek) | Naming::Path(peek) if peek.several)
     }
 
     /// The call with a partial answer in it, for a provider that is to go on from there; none where the
@@ -129,7 +127,7 @@ impl Call {
         let body = prefill::continued(self.dialect(), &self.body, said)?;
         let naming = match &self.naming {
             Naming::Json(_) => Naming::Json(Peek::read(&body).ok()?),
-            Naming::Path => Naming::Path,
+            Naming::Path(_) => Naming::Path(Peek::read(&body).ok()?),
             Naming::Form(_) => return None,
         };
         let (model, path) = (Arc::clone(&self.model), self.path.clone());
@@ -189,7 +187,7 @@ impl Call {
         let rename = (model != &*self.model).then(|| match &self.naming {
             Naming::Json(peek) => peek.rename_model(model),
             Naming::Form(at) => Some(Edit { at: at.clone(), with: model.to_owned().into() }),
-            Naming::Path => None,
+            Naming::Path(_) => None,
         });
         edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())
     }
@@ -307,6 +305,19 @@ mod tests {
     fn a_missing_model_is_named() {
         let failure = read("/v1/chat/completions", "{}").err().expect("refused");
         assert!(failure.public.contains("`model` is missing"), "{}", failure.public);
+    }
+
+    #[test]
+    fn several_answers_are_known_wherever_the_model_is_named() {
+        let gemini = "/v1beta/models/m:streamGenerateContent";
+        for (path, body, several) in [
+            ("/v1/completions", r#"{"model":"m","prompt":["a"]}"#, false),
+            ("/v1/completions", r#"{"model":"m","prompt":["a","b"]}"#, true),
+            (gemini, r#"{"contents":[]}"#, false),
+            (gemini, r#"{"generationConfig":{"candidateCount":2}}"#, true),
+        ] {
+            assert_eq!(read(path, body).expect("a call").wants_several(), several, "{body}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a provider's error means: one classification, from the body's words first, then the status.
 //!
 //! Vendors hide billing errors under 429, key errors under 400 and overload under 200; their own words are
-//! clearer than their status codes. The words of all vendors are one table for all dialects, since
+//! clearer than their status codes, where they are more than "a server error". The words of all vendors are one table for all dialects, since
 //! aggregators pass on each other's. This module is pure; it must not know what follows from a class.
 
 use crate::domain::ErrorClass::{self, *};
@@ -16,6 +16,9 @@ pub const MAX_ERROR_BODY: usize = 256 << 10;
 enum At {
     /// It is the error's `code`, `type` or `status`, or the `reason` of one of its details.
     Code,
+    /// As `Code`, but only where there is no status: "a server error" says no more than 5xx does, less than 503
+    /// does, and under 4xx what it says is wrong: a key that is refused, or a request, is no better elsewhere.
+    Vague,
     /// The message contains it, under a status of 4xx (or in an answer of 200): messages of 5xx say
     /// little that the status doesn't, and may quote anything.
     Message,
@@ -72,17 +75,17 @@ const WORDS: &[(At, &str, ErrorClass)] = &[
     (At::Code, "permission_error", Auth),
     (At::Code, "unauthenticated", Auth),
     (At::Code, "permission_denied", Auth),
-    (At::Code, "server_error", ServerError),
-    (At::Code, "api_error", ServerError),
     (At::Code, "timeout_error", ServerError),
-    (At::Code, "internal", ServerError),
     (At::Code, "deadline_exceeded", ServerError),
+    (At::Vague, "server_error", ServerError),
+    (At::Vague, "api_error", ServerError),
+    (At::Vague, "internal", ServerError),
 ];
 
 /// The class of an answer that is an error by its status.
 pub fn classify(status: u16, body: Option<&[u8]>) -> ErrorClass {
     let clues = body.and_then(read).map(|body| Clues::of(&body)).unwrap_or_default();
-    // "A server error" says no more than a status of 5xx, and less than 503 does.
+    // A timeout of the server's own says no more than a status of 5xx, and less than 503 does.
     let says_more = |class: &ErrorClass| *class != ServerError || status < 500;
     clues.class(Some(status)).filter(says_more).unwrap_or_else(|| by_status(status, &clues.message))
 }
@@ -197,8 +200,10 @@ impl Clues {
     /// The class by its words, under a status if there is one.
     fn class(&self, status: Option<u16>) -> Option<ErrorClass> {
         let speaks = status.is_none_or(|status| status < 500);
+        let is_code = |word: &str| self.codes.iter().any(|code| code == word);
         let applies = |(at, word, _): &&(At, &str, ErrorClass)| match at {
-            At::Code => self.codes.iter().any(|code| code == word),
+            At::Code => is_code(word),
+            At::Vague => status.is_none() && is_code(word),
             At::Message => speaks && self.message.contains(word),
         };
         WORDS.iter().find(applies).map(|(_, _, class)| *class)
@@ -210,7 +215,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// A body as the vendor sends it, its status, and what it means. One for each row of the table.
+    /// A body as the vendor sends it, its status, and what it means. One for each row of the table; under 200,
+    /// for words that speak only where there is no other status.
     const FIXTURES: &[(u16, &str, ErrorClass)] = &[
         (
             429,
@@ -404,21 +410,21 @@ mod tests {
         (400, r#"{"error":{"code":401,"message":"No credentials","status":"UNAUTHENTICATED"}}"#, Auth),
         (400, r#"{"error":{"code":403,"message":"Denied","status":"PERMISSION_DENIED"}}"#, Auth),
         (
-            400,
-            r#"{"error":{"message":"The server had an error","type":"server_error","code":null}}"#,
+            200,
+            r#"{"error":{"message":"No valid output","type":"server_error","code":"invalid_output"}}"#,
             ServerError,
         ),
         (
-            400,
+            200,
             r#"{"type":"error","error":{"type":"api_error","message":"Internal server error"}}"#,
             ServerError,
         ),
+        (200, r#"{"error":{"message":"An internal error","status":"INTERNAL"}}"#, ServerError),
         (
             400,
             r#"{"type":"error","error":{"type":"timeout_error","message":"Request timed out"}}"#,
             ServerError,
         ),
-        (400, r#"{"error":{"code":500,"message":"An internal error","status":"INTERNAL"}}"#, ServerError),
         (
             400,
             r#"{"error":{"code":504,"message":"Deadline expired","status":"DEADLINE_EXCEEDED"}}"#,
@@ -430,10 +436,14 @@ mod tests {
     fn every_row_of_the_table_has_a_fixture_that_it_decides() {
         let mut decided = BTreeSet::new();
         for (status, body, class) in FIXTURES {
-            assert_eq!(classify(*status, Some(body.as_bytes())), *class, "{status} {body}");
+            let found = match status {
+                200 => error_inside(body.as_bytes()),
+                _ => Some(classify(*status, Some(body.as_bytes()))),
+            };
+            assert_eq!(found, Some(*class), "{status} {body}");
             let clues = Clues::of(&read(body.as_bytes()).expect(body));
             let row = WORDS.iter().position(|row| match row.0 {
-                At::Code => clues.codes.iter().any(|code| code == row.1),
+                At::Code | At::Vague => clues.codes.iter().any(|code| code == row.1),
                 At::Message => clues.message.contains(row.1),
             });
             decided.extend(row);
@@ -505,6 +515,33 @@ mod tests {
         let body = br#"{"error":{"message":"busy","type":"server_error","code":null}}"#;
         assert_eq!(classify(503, Some(body)), Overloaded);
         assert_eq!(classify(500, Some(body)), ServerError);
+    }
+
+    #[test]
+    fn a_generic_word_for_server_errors_does_not_outvote_a_status_of_the_client() {
+        let statuses = [
+            (400, InvalidRequest),
+            (401, Auth),
+            (403, Auth),
+            (404, InvalidRequest),
+            (413, ContextLength),
+            (422, InvalidRequest),
+            (429, RateLimit),
+        ];
+        let words = [
+            r#"{"type":"error","error":{"type":"api_error","message":"no"}}"#,
+            r#"{"error":{"type":"server_error","message":"no","code":null}}"#,
+            r#"{"error":{"status":"INTERNAL","message":"no"}}"#,
+        ];
+        for (status, class) in statuses {
+            for body in words {
+                assert_eq!(classify(status, Some(body.as_bytes())), class, "{status} {body}");
+            }
+        }
+        let overloaded = br#"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#;
+        assert_eq!(classify(401, Some(overloaded)), Overloaded);
+        let inside = br#"{"error":{"message":"no","type":"api_error","code":401}}"#;
+        assert_eq!(error_inside(inside), Some(Auth), "an error's own status, too");
     }
 
     #[test]

@@ -34,13 +34,14 @@ pub struct Frames {
     ends: Vec<usize>,
     max_frame: usize,
     unparsed: bool,
+    has_unread: bool,
 }
 
 impl Frames {
     /// A cutter for frames of at most `max_frame` bytes; larger ones are passed on unread.
     pub fn new(framing: Framing, max_frame: usize) -> Frames {
         let (scan, held, ends) = (Scan::default(), BytesMut::new(), Vec::new());
-        Frames { framing, scan, held, ends, max_frame, unparsed: false }
+        Frames { framing, scan, held, ends, max_frame, unparsed: false, has_unread: false }
     }
 
     /// Takes what was read and gives what may go on: whole frames, without those that `keep` refuses.
@@ -73,6 +74,12 @@ impl Frames {
         &self.held
     }
 
+    /// Whether anything has gone on unread, of a frame larger than the bound. What follows such a frame is read
+    /// by a later push than the one that let its beginning go.
+    pub fn has_unread(&self) -> bool {
+        self.has_unread
+    }
+
     /// What is left once the stream has ended: a broken last event, or the array's closing bracket.
     pub fn finish(&mut self) -> Bytes {
         self.held.split().freeze()
@@ -99,6 +106,7 @@ impl Frames {
     fn release_if_oversized(&mut self) -> Bytes {
         if self.unparsed || self.held.len() > self.max_frame {
             self.unparsed = true;
+            self.has_unread = true;
             return self.held.split().freeze();
         }
         Bytes::new()
@@ -266,6 +274,7 @@ mod tests {
             input.extend_from_slice(b"\n\ndata: 1\n\n");
             assert_eq!(out, input);
             assert_eq!(seen, expected, "a first frame of {length} bytes");
+            assert_eq!(frames.has_unread(), length > 100, "a first frame of {length} bytes");
         }
     }
 

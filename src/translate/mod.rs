@@ -5,6 +5,7 @@
 //! only looks into them, and makes the two edits that DECISIONS allows (the model's name, and
 //! `stream_options.include_usage`).
 
+mod answers;
 pub mod decoding;
 pub mod edit;
 pub mod error;

@@ -4,8 +4,13 @@
 
 use super::edit::Edit;
 use super::json;
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::ops::Range;
+
+/// What is read. Gemini takes either name of its configuration.
+const MEMBERS: [&str; 7] =
+    ["model", "stream", "stream_options", "n", "prompt", "generationConfig", "generation_config"];
 
 /// What the gateway must know of a JSON request before it can choose a provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +19,8 @@ pub struct Peek {
     pub model: Option<String>,
     /// Whether the client asked for a stream in the body.
     pub stream: bool,
-    /// Whether the client asked for more than one answer (`n`).
+    /// Whether the client asked for more than one answer: by OpenAI's `n`, several prompts in a list, or Gemini's
+    /// `candidateCount`.
     pub several: bool,
     model_at: Option<Range<usize>>,
     usage_ask: Option<Edit>,
@@ -38,8 +44,7 @@ impl Peek {
     /// read here twice, or gives one of them the wrong type.
     pub fn read(body: &[u8]) -> Result<Peek, BadBody> {
         check_utf8(body)?;
-        let [model_at, stream, options, several] =
-            json::members(body, ["model", "stream", "stream_options", "n"])?;
+        let [model_at, stream, options, n, prompt, config, snake_config] = json::members(body, MEMBERS)?;
         let text = |at: &Range<usize>| &body[at.clone()];
         let stream = match stream.as_ref().map(text) {
             None | Some(b"false" | b"null") => false,
@@ -47,8 +52,9 @@ impl Peek {
             Some(_) => return Err(BadBody("`stream` must be true or false".to_owned())),
         };
         let model = model_at.as_ref().map(|at| model_name(text(at))).transpose()?;
-        // Whether it is a good number is the provider's to say.
-        let several = several.is_some_and(|at| !matches!(text(&at), b"1" | b"null"));
+        let several = n.is_some_and(|at| is_several(text(&at)))
+            || prompt.is_some_and(|at| has_several_prompts(text(&at)))
+            || config.or(snake_config).is_some_and(|at| has_several_candidates(text(&at)));
         let usage_ask = usage_ask(body, options)?;
         Ok(Peek { model, stream, several, model_at, usage_ask })
     }
@@ -80,6 +86,28 @@ fn model_name(raw: &[u8]) -> Result<String, BadBody> {
         Ok(name) if !name.trim().is_empty() => Ok(name),
         _ => Err(BadBody("`model` must be a non-empty string".to_owned())),
     }
+}
+
+/// Whether a number of answers is another than one. Whether it is a good number is the provider's to say.
+fn is_several(number: &[u8]) -> bool {
+    !matches!(number, b"1" | b"null")
+}
+
+/// Whether a `prompt` is a list of more than one. A list of numbers is one prompt, in tokens.
+fn has_several_prompts(prompt: &[u8]) -> bool {
+    let Some(list) = prompt.strip_prefix(b"[").map(<[u8]>::trim_ascii_start) else { return false };
+    if !list.starts_with(b"\"") && !list.starts_with(b"[") {
+        return false;
+    }
+    let mut elements = serde_json::Deserializer::from_slice(list).into_iter::<IgnoredAny>();
+    elements.next();
+    list.get(elements.byte_offset()..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b","))
+}
+
+/// Whether a `generationConfig` asks for several; as ProtoJSON, it may be written in either case.
+fn has_several_candidates(config: &[u8]) -> bool {
+    json::members(config, ["candidateCount", "candidate_count"])
+        .is_ok_and(|counts| counts.into_iter().flatten().any(|at| is_several(&config[at])))
 }
 
 /// What must change so that `stream_options.include_usage` is true.
@@ -164,6 +192,31 @@ mod tests {
         assert_eq!(asked.ask_for_usage(), None);
         let plain = Peek::read(br#"{"model":"m"}"#).expect("readable");
         assert_eq!(plain.ask_for_usage(), None);
+    }
+
+    #[test]
+    fn more_than_one_answer_is_seen_in_every_form() {
+        for (body, several) in [
+            (r#"{}"#, false),
+            (r#"{"n":null}"#, false),
+            (r#"{"n":1}"#, false),
+            (r#"{"n":2}"#, true),
+            (r#"{"prompt":"a, b"}"#, false),
+            (r#"{"prompt":[]}"#, false),
+            (r#"{"prompt":["a, b"]}"#, false),
+            (r#"{"prompt":[ "a\"" , "b"]}"#, true),
+            // One prompt, and two, of tokens.
+            (r#"{"prompt":[1,2]}"#, false),
+            (r#"{"prompt":[[1,2]]}"#, false),
+            (r#"{"prompt":[[1,2],[3]]}"#, true),
+            (r#"{"generationConfig":null}"#, false),
+            (r#"{"generationConfig":{"seed":2}}"#, false),
+            (r#"{"generationConfig":{"candidateCount":1}}"#, false),
+            (r#"{"generationConfig":{"seed":1,"candidateCount": 2}}"#, true),
+            (r#"{"generation_config":{"candidate_count":2}}"#, true),
+        ] {
+            assert_eq!(Peek::read(body.as_bytes()).expect("readable").several, several, "{body}");
+        }
     }
 
     #[test]

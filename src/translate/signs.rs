@@ -5,12 +5,14 @@
 //! follows from a sign.
 //!
 //! How a word is told from the same word in a text: a text's own quotes are escaped, so that `"name":` is a key
-//! wherever it stands. A value that is looked for, such as a frame's `type`, may be all of a text; when one is
-//! found, the frame is parsed.
+//! wherever it stands. A value that is looked for, such as a frame's `type`, may be all of a text, and a tool's
+//! arguments may have any key; so when a word is found that would end something, the frame is parsed. Content is
+//! believed without: arguments with keys like it are content themselves.
 //!
-//! Budget: 150 ns for a frame of 200 bytes; `cargo bench --bench parts signs` shows two or three substring
-//! searches there (45 to 60 ns), and a few more before content.
+//! Budget: 150 ns for a frame of 200 bytes; `cargo bench --bench parts signs` shows three or four substring
+//! searches there (45 to 80 ns), and a few more before content.
 
+use super::answers::Answers;
 use super::frames;
 use crate::domain::Dialect;
 use memchr::memmem::Finder;
@@ -45,6 +47,11 @@ impl Api {
         }
     }
 
+    /// Whether a stream may hold several answers, side by side.
+    const fn may_hold_several(self) -> bool {
+        matches!(self, Api::Completions | Api::Generate)
+    }
+
     /// Whether a whole stream says that it is whole, so that one that doesn't is torn.
     pub const fn marks_its_end(self) -> bool {
         !matches!(self, Api::Other)
@@ -61,34 +68,40 @@ impl Api {
 pub struct Signs {
     api: Api,
     has_content: bool,
-    is_finished: bool,
-    is_ended: bool,
+    answers: Answers,
+    has_end_marker: bool,
     is_error: bool,
 }
 
 impl Signs {
     /// A reader that has seen nothing.
     pub fn new(api: Api) -> Signs {
-        Signs { api, has_content: false, is_finished: false, is_ended: false, is_error: false }
+        let answers = Answers::new();
+        Signs { api, has_content: false, answers, has_end_marker: false, is_error: false }
     }
 
     /// Takes the next frame, of either framing.
     pub fn see(&mut self, frame: &[u8]) {
         let words = self.api.words();
-        let finishes = words.finish.iter().any(|word| word.is_in(frame));
-        self.is_error = is_error(frame) || finishes && words.failure.iter().any(|word| word.is_in(frame));
-        self.is_finished = self.is_finished || finishes;
-        self.is_ended = self.is_ended
+        let may_finish = words.finish.iter().any(|word| word.is_in(frame));
+        self.is_error = is_error(frame) || may_finish && words.failure.iter().any(|word| word.is_in(frame));
+        match self.api {
+            // By the frame's type, which was parsed.
+            Api::Responses if may_finish => self.answers.finish_first(),
+            api if may_finish || api.may_hold_several() && self.answers.may_begin_another(frame) => {
+                self.answers.count(frame);
+            }
+            _ => {}
+        }
+        self.has_end_marker = self.has_end_marker
             || match self.api {
                 Api::Completions => is_done(frame),
                 Api::Messages => words.end.iter().any(|word| word.is_in(frame)),
-                // The finish is the end.
-                Api::Responses | Api::Generate => self.is_finished,
-                Api::Other => false,
+                Api::Responses | Api::Generate | Api::Other => false,
             };
         self.has_content = self.has_content
             || !self.is_error
-                && (self.is_finished
+                && (self.answers.has_finished()
                     || words.content.iter().any(|word| word.is_in(frame))
                     || self.api == Api::Other && !frames::data(frame).is_empty());
     }
@@ -98,14 +111,18 @@ impl Signs {
         self.has_content
     }
 
-    /// Whether the answer, or one of several, was finished: the provider gave the reason why it stopped.
+    /// Whether every answer that has appeared so far is finished: the provider gave the reason why it stopped.
+    /// Where several come one after the other, the next to begin takes it back.
     pub fn is_finished(&self) -> bool {
-        self.is_finished
+        self.answers.are_finished()
     }
 
     /// Whether the stream's own end marker was seen; where there is none, the finish is it.
     pub fn is_ended(&self) -> bool {
-        self.is_ended
+        match self.api {
+            Api::Responses | Api::Generate => self.is_finished(),
+            Api::Completions | Api::Messages | Api::Other => self.has_end_marker,
+        }
     }
 
     /// Whether the frame seen last is an error event. Some errors finish the answer too: ask this first.
@@ -184,7 +201,7 @@ impl Word {
 }
 
 /// Whether a JSON value says nothing.
-fn is_empty(value: &[u8]) -> bool {
+pub(super) fn is_empty(value: &[u8]) -> bool {
     [&b"null"[..], b"\"\"", b"[]", b"{}"].iter().any(|nothing| value.starts_with(nothing))
 }
 
@@ -458,6 +475,89 @@ mod tests {
         ] {
             assert_eq!(Api::of(dialect, path), api, "{path}");
             assert_eq!(api.marks_its_end(), api != Api::Other);
+        }
+    }
+
+    /// What a stream of these frames has said: content, finish, end.
+    fn course(api: Api, frames: &[&str]) -> [bool; 3] {
+        let mut signs = Signs::new(api);
+        frames.iter().for_each(|frame| signs.see(frame.as_bytes()));
+        [signs.has_content(), signs.is_finished(), signs.is_ended()]
+    }
+
+    #[test]
+    fn an_argument_that_is_called_like_a_finish_is_none() {
+        for name in ["finishReason", "blockReason", "finish_reason", "stop_reason"] {
+            let args =
+                format!(r#"{{"{name}":"STOP","delta":{{"{name}":"x"}},"choices":[{{"{name}":"x"}}]}}"#);
+            for (api, frame) in [
+                (
+                    Api::Generate,
+                    format!(
+                        r#"data: {{"candidates":[{{"content":{{"parts":[{{"functionCall":{{"args":{args}}}}}]}}}}]}}"#
+                    ),
+                ),
+                (
+                    Api::Messages,
+                    format!(
+                        r#"data: {{"type":"content_block_delta","delta":{{"type":"citations_delta","citation":{args}}}}}"#
+                    ),
+                ),
+                (
+                    Api::Completions,
+                    format!(r#"data: {{"choices":[{{"delta":{{"tool_calls":[{{"arguments":{args}}}]}}}}]}}"#),
+                ),
+            ] {
+                assert_eq!(signs(api, &frame), CONTENT, "{frame}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_finish_is_found_behind_an_argument_that_is_called_like_it() {
+        let frame = r#"data: {"candidates":[{"content":{"parts":[{"functionCall":{"args":{"finishReason":""}}}]},"finishReason":"STOP"}]}"#;
+        assert_eq!(signs(Api::Generate, frame), END);
+    }
+
+    #[test]
+    fn several_answers_are_finished_when_each_of_them_is() {
+        let text = |index| format!(r#"data: {{"choices":[{{"index":{index},"delta":{{"content":"a"}}}}]}}"#);
+        let stop = |index| format!(r#"data: {{"choices":[{{"index":{index},"finish_reason":"stop"}}]}}"#);
+        let (first, second) = ([text(0), stop(0)], [text(1), stop(1)]);
+        let both = [&*first[0], &second[0], &second[1], &first[1]];
+        assert_eq!(course(Api::Completions, &both[..3]), [true, false, false]);
+        assert_eq!(course(Api::Completions, &both), [true, true, false]);
+        // In turn: a beginning unfinishes what was finished so far.
+        assert_eq!(course(Api::Completions, &[&first[0], &first[1], &second[0]]), [true, false, false]);
+        // The empty answer of one is content.
+        assert_eq!(course(Api::Completions, &[&second[1]]), [true, false, false]);
+    }
+
+    #[test]
+    fn geminis_stream_ends_with_its_last_candidate() {
+        let text = r#"[{"candidates":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"text":"b"}]},"index": 1}]}"#;
+        let first = r#",{"candidates":[{"finishReason":"STOP"},{"index":1}]}"#;
+        let second = r#",{"candidates":[{"index":1,"finishReason":"MAX_TOKENS"}]}"#;
+        assert_eq!(course(Api::Generate, &[text, first]), [true, false, false]);
+        assert_eq!(course(Api::Generate, &[text, first, second]), [true, true, true]);
+        assert_eq!(course(Api::Generate, &[text, second]), [true, false, false]);
+    }
+
+    #[test]
+    fn a_tool_calls_index_is_no_answers() {
+        let call = r#"data: {"choices":[{"delta":{"tool_calls":[{"index":1,"function":{}}]},"index":0}]}"#;
+        let stop = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#;
+        assert_eq!(course(Api::Completions, &[call, stop]), [true, true, false]);
+    }
+
+    #[test]
+    fn sixty_four_answers_are_counted_and_more_are_never_finished_by_count() {
+        for (answers, is_finished) in [(64, true), (65, false)] {
+            let stops: Vec<String> = (0..answers)
+                .map(|index| format!(r#"data: {{"choices":[{{"index":{index},"finish_reason":"stop"}}]}}"#))
+                .collect();
+            let frames: Vec<&str> = stops.iter().map(String::as_str).collect();
+            assert_eq!(course(Api::Completions, &frames)[1], is_finished, "{answers} answers");
         }
     }
 
