@@ -4,11 +4,14 @@
 
 use super::attempt::Attempt;
 use super::context::Context;
-use super::course::{Ask, Outcome, Tried};
+use super::course::{Ask, Course, Outcome, Tried};
 use super::routes::Endpoint;
+use super::upstream::Upstream;
 use crate::domain::{ErrorClass, wall_clock};
+use crate::gateway::config::RetryBudget;
 use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
+use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
@@ -38,17 +41,12 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     let now = wall_clock::now();
     loop {
         let ask = std::mem::take(&mut context.course.ask);
-        let is_candidate = matches!(ask, Ask::Candidate);
         let target = match &ask {
             Ask::Candidate => candidate(context, now),
             Ask::Credential(target) | Ask::Again(target) => Some(target.clone()),
         };
         let Some(target) = target else { break };
-        let begun = if is_candidate && !is_affordable(context, &target, Instant::now()) {
-            Err(RETRY_BUDGET)
-        } else {
-            begin(context, &target, &ask, now).ok_or("unavailable")
-        };
+        let begun = begin(context, &target, &ask, now);
         let (credential, outcome) = match &begun {
             Ok(attempt) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
             Err(word) => (None, Outcome::Passed(word)),
@@ -136,18 +134,20 @@ pub fn context_window(context: &Context, target: &Target) -> Option<u64> {
     provider.definition.context_window(target.upstream_model.as_ref().unwrap_or(&context.model))
 }
 
-/// Whether another attempt, at this target, may be made. The first attempt of a request always may, and its
-/// first failover if the provider seems well; what goes beyond is extra load, and comes out of a budget.
-fn is_affordable(context: &mut Context, target: &Target, now: Instant) -> bool {
-    let Some(upstream) = context.snapshot.upstreams.get(target.provider) else { return false };
-    if context.settlement.attempts == 0 {
+/// Pays for the choice of another candidate, if that can be paid. The first attempt of a request costs nothing,
+/// nor does its first failover to a provider that seems well; what goes beyond is extra load, and comes out of a
+/// budget.
+fn pay(course: &mut Course, attempts: u32, upstream: &Upstream, budget: &RetryBudget, now: Instant) -> bool {
+    if attempts == 0 {
         upstream.budget.requested(now);
         return true;
     }
-    let is_first_failover = !std::mem::replace(&mut context.course.has_failed_over, true);
     let is_well = || upstream.recent.error_ratio(now).is_none_or(|ratio| ratio < SICK);
-    let settings = &context.snapshot.settings.retry.budget;
-    (is_first_failover && is_well()) || upstream.budget.try_spend(settings, now)
+    if !course.has_failed_over && is_well() {
+        course.has_failed_over = true;
+        return true;
+    }
+    upstream.budget.try_spend(budget, now)
 }
 
 /// Whether the target may be asked with another credential than so far.
@@ -157,20 +157,32 @@ pub fn has_credential_left(context: &Context, target: &Target, now: SystemTime) 
     provider.credentials().any(now, is_fresh)
 }
 
-/// Takes a place at the provider, and one of the credentials that this request may use there.
-fn begin(context: &Context, target: &Target, ask: &Ask, now: SystemTime) -> Option<Attempt> {
-    let upstream = context.snapshot.upstreams.get(target.provider)?;
-    let permit = upstream.provider.admit()?;
+/// Takes a place at the provider, one of the credentials that this request may use there, and last, when nothing
+/// else is in the way, what the attempt costs. What is asked again, or with another credential, was paid for when
+/// that was decided.
+///
+/// # Errors
+/// What is missing, in a word.
+fn begin(context: &mut Context, target: &Target, ask: &Ask, now: SystemTime) -> Result<Attempt, &'static str> {
+    let snapshot = Arc::clone(&context.snapshot);
+    let upstream = snapshot.upstreams.get(target.provider).ok_or("unavailable")?;
+    let permit = upstream.provider.admit().ok_or(Unavailable::Busy.name())?;
     let usable = |entry: &Entry| is_usable(context, target, ask, entry);
-    let credential = upstream.provider.credentials().pick(now, usable)?;
+    let credential = upstream.provider.credentials().pick(now, usable);
+    let credential = credential.ok_or(Unavailable::NoCredential.name())?;
+    let (attempts, started) = (context.settlement.attempts, Instant::now());
+    let budget = &snapshot.settings.retry.budget;
+    if matches!(ask, Ask::Candidate) && !pay(&mut context.course, attempts, upstream, budget, started) {
+        return Err(RETRY_BUDGET);
+    }
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
-    Some(Attempt::begin(
+    Ok(Attempt::begin(
         Arc::clone(upstream),
         credential,
         Arc::clone(model),
         permit,
         context.request_id.clone(),
-        Instant::now(),
+        started,
     ))
 }
 
