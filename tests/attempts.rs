@@ -44,3 +44,21 @@ fn the_free_failover_is_kept_for_a_provider_that_is_well() {
     expect_answer(&ask(&gateway), "well", "2");
     assert_eq!((sick.asked().len(), sicker.asked().len()), (1, 1));
 }
+
+/// A provider whose name no resolver knows.
+fn nameless(name: &str, lines: &[&str]) -> String {
+    nowhere(Dialect::OpenAi, name, lines).replace("127.0.0.1", "nobody.invalid")
+}
+
+#[test]
+fn a_name_that_never_resolved_is_no_attempt() {
+    let well = Provider::openai();
+    let mut entries: String =
+        (1..6).map(|at| nameless(&format!("n{at}"), &["models: [m, lost]", "priority: 1"])).collect();
+    entries += &well.yaml_with("well", &["models: [m]", "priority: 2"]);
+    let gateway = with_retry("max_attempts: 1", &entries);
+    expect_answer(&ask(&gateway), "well", "1");
+    let answer = Question::new(Dialect::OpenAi, "lost").to(&gateway.client()).send().expect(503);
+    assert_eq!(answer.header("x-cliproxy-attempts"), None);
+    assert!(answer.text().contains("n3: unresolved"), "{}", answer.text());
+}

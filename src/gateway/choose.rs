@@ -7,7 +7,7 @@ use super::context::Context;
 use super::course::{Ask, Course, Outcome, Tried};
 use super::routes::Endpoint;
 use super::upstream::Upstream;
-use crate::domain::{ErrorClass, wall_clock};
+use crate::domain::wall_clock;
 use crate::gateway::config::RetryBudget;
 use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
@@ -15,6 +15,7 @@ use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -23,6 +24,9 @@ const SICK: f64 = 0.5;
 
 /// The word for a provider that further attempts would burden too much.
 const RETRY_BUDGET: &str = "retry_budget";
+
+/// The word for a provider whose name has never resolved.
+pub const UNRESOLVED: &str = "unresolved";
 
 /// Begins an attempt at whom the course of the request asks next, and says where to connect.
 ///
@@ -48,32 +52,24 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let Some(target) = target else { break };
         let begun = begin(context, &target, &ask, now);
         let (credential, outcome) = match &begun {
-            Ok(attempt) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
+            Ok((attempt, _)) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
             Err(word) => (None, Outcome::Passed(word)),
         };
         context.course.tried.push(Tried { target, credential, outcome, back_at: None });
-        let Ok(attempt) = begun else { continue };
-        if let Some(peer) = take(context, attempt) {
-            return Ok(peer);
+        if let Ok(attempt) = begun {
+            return Ok(take(context, attempt));
         }
     }
     Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is left")
 }
 
-/// Makes an attempt the request's own, and says where to connect, if the provider has an address.
-fn take(context: &mut Context, attempt: Attempt) -> Option<Box<HttpPeer>> {
+/// Makes an attempt the request's own, and says where to connect.
+fn take(context: &mut Context, (attempt, address): (Attempt, SocketAddr)) -> Box<HttpPeer> {
     context.settlement.attempts += 1;
     context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
     context.settlement.model = Arc::clone(&attempt.model);
-    let address = attempt.upstream.provider.addresses().next();
     let attempt = context.attempt.insert(attempt);
-    if let Some(address) = address {
-        return Some(Box::new(attempt.upstream.peer(address)));
-    }
-    attempt.fail(ErrorClass::Transport, None, "its name has never resolved");
-    context.settlement.attempt_failed(ErrorClass::Transport);
-    context.course.failed(ErrorClass::Transport, None);
-    None
+    Box::new(attempt.upstream.peer(address))
 }
 
 /// Where the same attempt connects once more, past all pooled connections.
@@ -116,6 +112,7 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
         provider.is_some_and(|provider| {
             context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
                 && provider.available(now).is_ok()
+                && provider.resolver().is_resolved()
                 && course
                     .window_above
                     .is_none_or(|above| context_window(context, target).is_some_and(|window| window > above))
@@ -157,15 +154,21 @@ pub fn has_credential_left(context: &Context, target: &Target, now: SystemTime) 
     provider.credentials().any(now, is_fresh)
 }
 
-/// Takes a place at the provider, one of the credentials that this request may use there, and last, when nothing
-/// else is in the way, what the attempt costs. What is asked again, or with another credential, was paid for when
+/// Finds the provider's address, takes a place there, one of the credentials that this request may use, and last,
+/// when nothing else is in the way, what the attempt costs. What is asked again, or with another credential, was paid for when
 /// that was decided.
 ///
 /// # Errors
 /// What is missing, in a word.
-fn begin(context: &mut Context, target: &Target, ask: &Ask, now: SystemTime) -> Result<Attempt, &'static str> {
+fn begin(
+    context: &mut Context,
+    target: &Target,
+    ask: &Ask,
+    now: SystemTime,
+) -> Result<(Attempt, SocketAddr), &'static str> {
     let snapshot = Arc::clone(&context.snapshot);
     let upstream = snapshot.upstreams.get(target.provider).ok_or("unavailable")?;
+    let address = upstream.provider.addresses().next().ok_or(UNRESOLVED)?;
     let permit = upstream.provider.admit().ok_or(Unavailable::Busy.name())?;
     let usable = |entry: &Entry| is_usable(context, target, ask, entry);
     let credential = upstream.provider.credentials().pick(now, usable);
@@ -176,14 +179,10 @@ fn begin(context: &mut Context, target: &Target, ask: &Ask, now: SystemTime) -> 
         return Err(RETRY_BUDGET);
     }
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
-    Ok(Attempt::begin(
-        Arc::clone(upstream),
-        credential,
-        Arc::clone(model),
-        permit,
-        context.request_id.clone(),
-        started,
-    ))
+    let (upstream, model) = (Arc::clone(upstream), Arc::clone(model));
+    let attempt =
+        Attempt::begin(upstream, credential, model, permit, context.request_id.clone(), started);
+    Ok((attempt, address))
 }
 
 /// Whether there is any use in asking with this credential: none in one that the provider refused.

@@ -189,6 +189,7 @@ fn reason(context: &Context, target: &Target) -> String {
         (Some(class), ..) => class,
         (None, Err(unavailable), _) => unavailable.name(),
         (None, Ok(()), Some(word)) => word,
+        (None, Ok(()), None) if !provider.resolver().is_resolved() => choose::UNRESOLVED,
         (None, Ok(()), None) => "not tried",
     };
     format!("{}: {word}", provider.name())
