@@ -62,3 +62,16 @@ fn a_name_that_never_resolved_is_no_attempt() {
     assert_eq!(answer.header("x-cliproxy-attempts"), None);
     assert!(answer.text().contains("n3: unresolved"), "{}", answer.text());
 }
+
+#[test]
+fn a_silent_provider_is_not_asked_for_another_model_of_the_route() {
+    let (silent, well) = (Provider::openai(), Provider::openai());
+    let route = "models:\n  m: {targets: [{provider: silent, model: slow-60s}, {provider: silent, model: slow-61s}, {provider: well}]}\n";
+    let entries = [
+        silent.yaml_with("silent", &["priority: 1", "timeouts: {header: 300ms, total: 300ms}"]),
+        well.yaml_with("well", &["priority: 2"]),
+        route.to_owned(),
+    ];
+    expect_answer(&ask(&with_retry("", &entries.concat())), "well", "2");
+    assert_eq!(silent.asked().len(), 1);
+}

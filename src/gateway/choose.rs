@@ -113,6 +113,7 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
             context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
                 && provider.available(now).is_ok()
                 && provider.resolver().is_resolved()
+                && !course.was_silent(target.provider)
                 && course
                     .window_above
                     .is_none_or(|above| context_window(context, target).is_some_and(|window| window > above))

@@ -87,6 +87,13 @@ impl Course {
         self.tried.iter().filter(refused).any(with_it)
     }
 
+    /// Whether the provider was asked in vain until the time was up, for whatever model. Who waited in vain once
+    /// would wait again.
+    pub fn was_silent(&self, provider: usize) -> bool {
+        let timed_out = |tried: &Tried| tried.outcome == Outcome::Failed(ErrorClass::Timeout);
+        self.tried.iter().any(|tried| tried.target.provider == provider && timed_out(tried))
+    }
+
     /// What was met, attempt by attempt.
     pub fn classes(&self) -> impl DoubleEndedIterator<Item = ErrorClass> {
         self.tried.iter().filter_map(|tried| match tried.outcome {

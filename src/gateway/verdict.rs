@@ -181,6 +181,8 @@ fn reason(context: &Context, target: &Target) -> String {
         Outcome::Failed(class) => Some(class.name()),
         Outcome::UnderWay | Outcome::Passed(_) => None,
     });
+    let was_silent = context.course.was_silent(target.provider);
+    let failed = failed.or_else(|| was_silent.then(|| ErrorClass::Timeout.name()));
     let passed = outcomes.rev().find_map(|tried| match tried.outcome {
         Outcome::Passed(word) => Some(word),
         Outcome::UnderWay | Outcome::Failed(_) => None,
