@@ -3,6 +3,8 @@
 use crate::support::{Canned, Gateway, Launch, Provider, Question, Response, nowhere};
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::ANSWER;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A gateway with these `retry` settings, before these providers.
@@ -74,4 +76,53 @@ fn a_silent_provider_is_not_asked_for_another_model_of_the_route() {
     ];
     expect_answer(&ask(&with_retry("", &entries.concat())), "well", "2");
     assert_eq!(silent.asked().len(), 1);
+}
+
+/// An answer with that status and these further headers.
+fn canned(status: u16, headers: &str) -> String {
+    format!("HTTP/1.1 {status} Canned\r\nconnection: close\r\ncontent-length: 2\r\n{headers}\r\n{{}}")
+}
+
+/// Limits its rate by key: the first question with `Bearer short` is to come again in 300 ms, and all with
+/// another key in a minute.
+fn limiting() -> Canned {
+    let has_asked = AtomicBool::new(false);
+    Canned::serving(move |stream, head| {
+        let is_short = head.contains("bearer short\r\n");
+        let answer = match (is_short, is_short && has_asked.swap(true, Ordering::Relaxed)) {
+            (true, true) => canned(200, "content-type: application/json\r\n"),
+            (true, false) => canned(429, "retry-after-ms: 300\r\n"),
+            (false, _) => canned(429, "retry-after: 60\r\n"),
+        };
+        // A client that has gone needs no answer.
+        let _ = stream.write_all(answer.as_bytes());
+    })
+}
+
+#[test]
+fn a_limit_of_the_tier_is_waited_out_whatever_failed_last() {
+    let (limiting, below) = (limiting(), Provider::openai());
+    let resetting = Provider::openai().resetting();
+    let entries = [
+        limiting.yaml("limiting", Dialect::OpenAi, &["models: [m]", "priority: 1", "api_key: short"]),
+        resetting.yaml_with("resetting", &["models: [m]", "priority: 2"]),
+        below.yaml_with("below", &["models: [m]", "priority: 3"]),
+    ];
+    // Both in one tier; whoever comes first, the other fails, too.
+    let gateway = with_retry("", &entries.concat().replace("priority: 2", "priority: 1"));
+    let start = Instant::now();
+    let answer = ask(&gateway).expect(200);
+    assert_eq!(answer.header("x-cliproxy-provider"), Some("limiting"));
+    assert_eq!(answer.header("x-cliproxy-attempts"), Some("3"));
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn the_key_that_is_free_first_is_asked_again() {
+    let limiting = limiting();
+    let lines = ["models: [m]", "api_keys: [short, long]"];
+    let gateway = with_retry("", &limiting.yaml("limiting", Dialect::OpenAi, &lines));
+    let answer = ask(&gateway).expect(200);
+    assert_eq!(answer.header("x-cliproxy-attempts"), Some("3"));
+    assert!(limiting.heads()[2].contains("bearer short"), "{:?}", limiting.heads());
 }

@@ -47,7 +47,7 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
         let ask = std::mem::take(&mut context.course.ask);
         let target = match &ask {
             Ask::Candidate => candidate(context, now),
-            Ask::Credential(target) | Ask::Again(target) => Some(target.clone()),
+            Ask::Credential(target) | Ask::Again(target, _) => Some(target.clone()),
         };
         let Some(target) = target else { break };
         let begun = begin(context, &target, &ask, now);
@@ -171,8 +171,7 @@ fn begin(
     let upstream = snapshot.upstreams.get(target.provider).ok_or("unavailable")?;
     let address = upstream.provider.addresses().next().ok_or(UNRESOLVED)?;
     let permit = upstream.provider.admit().ok_or(Unavailable::Busy.name())?;
-    let usable = |entry: &Entry| is_usable(context, target, ask, entry);
-    let credential = upstream.provider.credentials().pick(now, usable);
+    let credential = pick(context, upstream, target, ask, now);
     let credential = credential.ok_or(Unavailable::NoCredential.name())?;
     let (attempts, started) = (context.settlement.attempts, Instant::now());
     let budget = &snapshot.settings.retry.budget;
@@ -186,9 +185,24 @@ fn begin(
     Ok((attempt, address))
 }
 
-/// Whether there is any use in asking with this credential: none in one that the provider refused.
+/// The credential that was asked for, if it is still there, else the one whose turn it is.
+fn pick(
+    context: &Context,
+    upstream: &Upstream,
+    target: &Target,
+    ask: &Ask,
+    now: SystemTime,
+) -> Option<Arc<Entry>> {
+    let credentials = upstream.provider.credentials();
+    let wanted = if let Ask::Again(_, wanted) = ask { wanted.as_deref() } else { None };
+    let pinned = wanted.and_then(|wanted| credentials.pick(now, |entry| entry.is_same_secret(wanted)));
+    pinned.or_else(|| credentials.pick(now, |entry| is_usable(context, target, ask, entry)))
+}
+
+/// Whether there is any use in asking with this credential: none in one that the provider refused, or put off.
 fn is_usable(context: &Context, target: &Target, ask: &Ask, entry: &Entry) -> bool {
     let course = &context.course;
     let is_spent = matches!(ask, Ask::Credential(_)) && course.has_used(target, entry);
-    !is_spent && !course.was_refused(target, entry)
+    let is_put_off = || course.is_put_off(target, entry, Instant::now());
+    !is_spent && !course.was_refused(target, entry) && !is_put_off()
 }
