@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod attempts;
 mod balancing;
 mod bodies;
 mod cancellation;

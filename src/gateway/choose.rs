@@ -4,14 +4,18 @@
 
 use super::attempt::Attempt;
 use super::context::Context;
-use super::course::{Ask, Outcome, Tried};
+use super::course::{Ask, Course, Outcome, Tried};
 use super::routes::Endpoint;
-use crate::domain::{ErrorClass, wall_clock};
+use super::upstream::Upstream;
+use crate::domain::wall_clock;
+use crate::gateway::config::RetryBudget;
 use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
+use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -20,6 +24,9 @@ const SICK: f64 = 0.5;
 
 /// The word for a provider that further attempts would burden too much.
 const RETRY_BUDGET: &str = "retry_budget";
+
+/// The word for a provider whose name has never resolved.
+pub const UNRESOLVED: &str = "unresolved";
 
 /// Begins an attempt at whom the course of the request asks next, and says where to connect.
 ///
@@ -38,44 +45,31 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
     let now = wall_clock::now();
     loop {
         let ask = std::mem::take(&mut context.course.ask);
-        let is_candidate = matches!(ask, Ask::Candidate);
         let target = match &ask {
             Ask::Candidate => candidate(context, now),
-            Ask::Credential(target) | Ask::Again(target) => Some(target.clone()),
+            Ask::Credential(target) | Ask::Again(target, _) => Some(target.clone()),
         };
         let Some(target) = target else { break };
-        let begun = if is_candidate && !is_affordable(context, &target, Instant::now()) {
-            Err(RETRY_BUDGET)
-        } else {
-            begin(context, &target, &ask, now).ok_or("unavailable")
-        };
+        let begun = begin(context, &target, &ask, now);
         let (credential, outcome) = match &begun {
-            Ok(attempt) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
+            Ok((attempt, _)) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
             Err(word) => (None, Outcome::Passed(word)),
         };
         context.course.tried.push(Tried { target, credential, outcome, back_at: None });
-        let Ok(attempt) = begun else { continue };
-        if let Some(peer) = take(context, attempt) {
-            return Ok(peer);
+        if let Ok(attempt) = begun {
+            return Ok(take(context, attempt));
         }
     }
     Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is left")
 }
 
-/// Makes an attempt the request's own, and says where to connect, if the provider has an address.
-fn take(context: &mut Context, attempt: Attempt) -> Option<Box<HttpPeer>> {
+/// Makes an attempt the request's own, and says where to connect.
+fn take(context: &mut Context, (attempt, address): (Attempt, SocketAddr)) -> Box<HttpPeer> {
     context.settlement.attempts += 1;
     context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
     context.settlement.model = Arc::clone(&attempt.model);
-    let address = attempt.upstream.provider.addresses().next();
     let attempt = context.attempt.insert(attempt);
-    if let Some(address) = address {
-        return Some(Box::new(attempt.upstream.peer(address)));
-    }
-    attempt.fail(ErrorClass::Transport, None, "its name has never resolved");
-    context.settlement.attempt_failed(ErrorClass::Transport);
-    context.course.failed(ErrorClass::Transport, None);
-    None
+    Box::new(attempt.upstream.peer(address))
 }
 
 /// Where the same attempt connects once more, past all pooled connections.
@@ -118,6 +112,8 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
         provider.is_some_and(|provider| {
             context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
                 && provider.available(now).is_ok()
+                && provider.resolver().is_resolved()
+                && !course.was_silent(target.provider)
                 && course
                     .window_above
                     .is_none_or(|above| context_window(context, target).is_some_and(|window| window > above))
@@ -136,18 +132,20 @@ pub fn context_window(context: &Context, target: &Target) -> Option<u64> {
     provider.definition.context_window(target.upstream_model.as_ref().unwrap_or(&context.model))
 }
 
-/// Whether another attempt, at this target, may be made. The first attempt of a request always may, and its
-/// first failover if the provider seems well; what goes beyond is extra load, and comes out of a budget.
-fn is_affordable(context: &mut Context, target: &Target, now: Instant) -> bool {
-    let Some(upstream) = context.snapshot.upstreams.get(target.provider) else { return false };
-    if context.settlement.attempts == 0 {
+/// Pays for the choice of another candidate, if that can be paid. The first attempt of a request costs nothing,
+/// nor does its first failover to a provider that seems well; what goes beyond is extra load, and comes out of a
+/// budget.
+fn pay(course: &mut Course, attempts: u32, upstream: &Upstream, budget: &RetryBudget, now: Instant) -> bool {
+    if attempts == 0 {
         upstream.budget.requested(now);
         return true;
     }
-    let is_first_failover = !std::mem::replace(&mut context.course.has_failed_over, true);
     let is_well = || upstream.recent.error_ratio(now).is_none_or(|ratio| ratio < SICK);
-    let settings = &context.snapshot.settings.retry.budget;
-    (is_first_failover && is_well()) || upstream.budget.try_spend(settings, now)
+    if !course.has_failed_over && is_well() {
+        course.has_failed_over = true;
+        return true;
+    }
+    upstream.budget.try_spend(budget, now)
 }
 
 /// Whether the target may be asked with another credential than so far.
@@ -157,26 +155,54 @@ pub fn has_credential_left(context: &Context, target: &Target, now: SystemTime) 
     provider.credentials().any(now, is_fresh)
 }
 
-/// Takes a place at the provider, and one of the credentials that this request may use there.
-fn begin(context: &Context, target: &Target, ask: &Ask, now: SystemTime) -> Option<Attempt> {
-    let upstream = context.snapshot.upstreams.get(target.provider)?;
-    let permit = upstream.provider.admit()?;
-    let usable = |entry: &Entry| is_usable(context, target, ask, entry);
-    let credential = upstream.provider.credentials().pick(now, usable)?;
+/// Finds the provider's address, takes a place there, one of the credentials that this request may use, and last,
+/// when nothing else is in the way, what the attempt costs. What is asked again, or with another credential, was paid for when
+/// that was decided.
+///
+/// # Errors
+/// What is missing, in a word.
+fn begin(
+    context: &mut Context,
+    target: &Target,
+    ask: &Ask,
+    now: SystemTime,
+) -> Result<(Attempt, SocketAddr), &'static str> {
+    let snapshot = Arc::clone(&context.snapshot);
+    let upstream = snapshot.upstreams.get(target.provider).ok_or("unavailable")?;
+    let address = upstream.provider.addresses().next().ok_or(UNRESOLVED)?;
+    let permit = upstream.provider.admit().ok_or(Unavailable::Busy.name())?;
+    let credential = pick(context, upstream, target, ask, now);
+    let credential = credential.ok_or(Unavailable::NoCredential.name())?;
+    let (attempts, started) = (context.settlement.attempts, Instant::now());
+    let budget = &snapshot.settings.retry.budget;
+    if matches!(ask, Ask::Candidate) && !pay(&mut context.course, attempts, upstream, budget, started) {
+        return Err(RETRY_BUDGET);
+    }
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
-    Some(Attempt::begin(
-        Arc::clone(upstream),
-        credential,
-        Arc::clone(model),
-        permit,
-        context.request_id.clone(),
-        Instant::now(),
-    ))
+    let (upstream, model) = (Arc::clone(upstream), Arc::clone(model));
+    let attempt =
+        Attempt::begin(upstream, credential, model, permit, context.request_id.clone(), started);
+    Ok((attempt, address))
 }
 
-/// Whether there is any use in asking with this credential: none in one that the provider refused.
+/// The credential that was asked for, if it is still there, else the one whose turn it is.
+fn pick(
+    context: &Context,
+    upstream: &Upstream,
+    target: &Target,
+    ask: &Ask,
+    now: SystemTime,
+) -> Option<Arc<Entry>> {
+    let credentials = upstream.provider.credentials();
+    let wanted = if let Ask::Again(_, wanted) = ask { wanted.as_deref() } else { None };
+    let pinned = wanted.and_then(|wanted| credentials.pick(now, |entry| entry.is_same_secret(wanted)));
+    pinned.or_else(|| credentials.pick(now, |entry| is_usable(context, target, ask, entry)))
+}
+
+/// Whether there is any use in asking with this credential: none in one that the provider refused, or put off.
 fn is_usable(context: &Context, target: &Target, ask: &Ask, entry: &Entry) -> bool {
     let course = &context.course;
     let is_spent = matches!(ask, Ask::Credential(_)) && course.has_used(target, entry);
-    !is_spent && !course.was_refused(target, entry)
+    let is_put_off = || course.is_put_off(target, entry, Instant::now());
+    !is_spent && !course.was_refused(target, entry) && !is_put_off()
 }

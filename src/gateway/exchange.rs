@@ -9,7 +9,7 @@ use super::alarm::Alarm;
 use super::call::Call;
 use super::choose;
 use super::context::Context;
-use super::course::{Ask, Outcome};
+use super::course::{Ask, Outcome, Tried};
 use super::relay::recovery::Recovery;
 use super::relay::{self, Relayed, Way};
 use super::retry::backoff;
@@ -131,7 +131,7 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
             return None;
         }
         // It would not go on from a partial answer, but may repeat it.
-        context.course.ask = Ask::Again(target);
+        context.course.ask = Ask::Again(target, None);
         return Some(Duration::ZERO);
     }
     if failed.broken.class == ErrorClass::ContextLength {
@@ -153,9 +153,9 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
                 context.course.ask = Ask::Credential(target);
                 return Some(Duration::ZERO);
             }
-            Next::Again(wait) => match again(context, &target, standing.class, wait, now) {
+            Next::Again(wait) => match again(context, &target, wait, now) {
                 Some(wait) => return Some(wait),
-                // Too much extra load for this provider: as if it had had its retry.
+                // No time, or too much extra load for this provider: as if it had had its retry.
                 None => standing = Standing { has_retried: true, is_alone: false, ..standing },
             },
         }
@@ -182,7 +182,8 @@ fn standing(context: &Context, class: ErrorClass, target: &Target, now: Instant)
     let has_spare = usize::try_from(attempts_left).is_ok_and(|left| left > others);
     Standing {
         class,
-        hint: back_at(context, class, target).map(|(_, at)| at.saturating_duration_since(now)),
+        hint: back_at(context, target).map(|(_, at)| at.saturating_duration_since(now)),
+        says_when: context.course.tried.last().is_some_and(|tried| tried.back_at.is_some()),
         attempts_left,
         time_left: context.course.time_left(now),
         has_credential: has_spare && choose::has_credential_left(context, target, wall),
@@ -193,30 +194,18 @@ fn standing(context: &Context, class: ErrorClass, target: &Target, now: Instant)
     }
 }
 
-/// Whom to ask again in the tier of the target that failed, and when: of those that limit their rate the first
-/// to be free, else the target itself.
-fn back_at<'c>(context: &'c Context, class: ErrorClass, target: &'c Target) -> Option<(&'c Target, Instant)> {
-    if class == ErrorClass::RateLimit {
-        let registry = &context.snapshot.registry;
-        let tier = registry.tier(target);
-        return context.course.soonest_back(|other| registry.tier(other) == tier);
-    }
-    Some((target, context.course.tried.last()?.back_at?))
+/// Who in the tier of the target that failed wants to be asked again first, and when.
+fn back_at<'c>(context: &'c Context, target: &Target) -> Option<(&'c Tried, Instant)> {
+    let registry = &context.snapshot.registry;
+    let tier = registry.tier(target);
+    context.course.soonest_back(|other| registry.tier(other) == tier)
 }
 
-/// Has a provider asked again, if it can bear it, and says after how long.
-fn again(
-    context: &mut Context,
-    target: &Target,
-    class: ErrorClass,
-    wait: Wait,
-    now: Instant,
-) -> Option<Duration> {
-    let target = back_at(context, class, target).map_or(target, |(target, _)| target).clone();
-    let upstream = context.snapshot.upstreams.get(target.provider)?;
-    if !upstream.budget.try_spend(&context.snapshot.settings.retry.budget, now) {
-        return None;
-    }
+/// Has a provider asked again, if it can bear it and there is time, and says after how long.
+fn again(context: &mut Context, target: &Target, wait: Wait, now: Instant) -> Option<Duration> {
+    let back = back_at(context, target).filter(|_| matches!(wait, Wait::Hinted(_)));
+    let (target, credential) =
+        back.map_or((target.clone(), None), |(tried, _)| (tried.target.clone(), tried.credential.clone()));
     let retry = &context.snapshot.settings.retry;
     let before = context.course.tried.iter().filter(|tried| {
         tried.target.provider == target.provider && matches!(tried.outcome, Outcome::Failed(_))
@@ -228,9 +217,13 @@ fn again(
         // Not all at the same moment, when many were told the same time.
         Wait::Hinted(hint) => hint + jitter.min(hint / 10),
     };
+    let upstream = context.snapshot.upstreams.get(target.provider)?;
+    if wait >= context.course.time_left(now) || !upstream.budget.try_spend(&retry.budget, now) {
+        return None;
+    }
     context.course.retried_in = Some(context.snapshot.registry.tier(&target));
-    context.course.ask = Ask::Again(target);
-    Some(wait.min(context.course.time_left(now)))
+    context.course.ask = Ask::Again(target, credential);
+    Some(wait)
 }
 
 /// One attempt, from the request to the end of what the client gets of it.

@@ -221,6 +221,8 @@ fn reason(context: &Context, target: &Target) -> String {
         Outcome::Failed(class) => Some(class.name()),
         Outcome::UnderWay | Outcome::Passed(_) => None,
     });
+    let was_silent = context.course.was_silent(target.provider);
+    let failed = failed.or_else(|| was_silent.then(|| ErrorClass::Timeout.name()));
     let passed = outcomes.rev().find_map(|tried| match tried.outcome {
         Outcome::Passed(word) => Some(word),
         Outcome::UnderWay | Outcome::Failed(_) => None,
@@ -229,6 +231,7 @@ fn reason(context: &Context, target: &Target) -> String {
         (Some(class), ..) => class,
         (None, Err(unavailable), _) => unavailable.name(),
         (None, Ok(()), Some(word)) => word,
+        (None, Ok(()), None) if !provider.resolver().is_resolved() => choose::UNRESOLVED,
         (None, Ok(()), None) => "not tried",
     };
     format!("{}: {word}", provider.name())

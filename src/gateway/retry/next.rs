@@ -11,8 +11,10 @@ use std::time::Duration;
 pub struct Standing {
     /// What it met.
     pub class: ErrorClass,
-    /// When the provider wants to be asked again, from now, if it said.
+    /// When the first of the tier wants to be asked again, from now, if any said so.
     pub hint: Option<Duration>,
+    /// Whether the one that failed said so.
+    pub says_when: bool,
     /// Attempts that the request may still make.
     pub attempts_left: u32,
     /// Time that the request still has.
@@ -53,38 +55,40 @@ pub enum Wait {
 
 /// Decides. A hint longer than `wait_max` is not waited for.
 pub fn decide(standing: &Standing, wait_max: Duration) -> Next {
-    use ErrorClass::{Auth, ContextLength, Overloaded, RateLimit, ServerError, Transport, Truncated};
+    use ErrorClass::{Auth, ContextLength, RateLimit};
     if standing.attempts_left == 0 || standing.time_left.is_zero() {
         return Next::GiveUp;
     }
     let elsewhere = if standing.has_other { Next::Candidate } else { Next::GiveUp };
     match standing.class {
         Auth | RateLimit if standing.has_credential => Next::Credential,
-        RateLimit | Overloaded | ServerError if standing.has_equal => Next::Candidate,
-        RateLimit | Overloaded | ServerError => again(standing, wait_max).unwrap_or(elsewhere),
-        Transport | Truncated if standing.is_alone => again(standing, wait_max).unwrap_or(elsewhere),
         // Of the larger contexts that are left; the caller counts no others.
         ContextLength => elsewhere,
-        // One that was silent is not asked twice: who waited in vain once would wait again.
-        class if class.moves_on() => elsewhere,
-        _ => Next::GiveUp,
+        class if !class.moves_on() => Next::GiveUp,
+        _ if standing.has_equal => Next::Candidate,
+        _ => again(standing, wait_max).map_or(elsewhere, Next::Again),
     }
 }
 
-/// The same provider once more, if that is any use: once before a tier is left, as often as attempts allow
-/// where there is nobody else.
-fn again(standing: &Standing, wait_max: Duration) -> Option<Next> {
+/// How long until one of this tier is asked once more, if that is any use: once before a tier is left, as often as
+/// attempts allow where there is nobody else.
+fn again(standing: &Standing, wait_max: Duration) -> Option<Wait> {
+    use ErrorClass::{Overloaded, RateLimit, ServerError, Transport, Truncated};
     if standing.has_retried && !standing.is_alone {
         return None;
     }
-    let wait = match standing.hint {
-        Some(hint) if hint <= wait_max && hint < standing.time_left => Wait::Hinted(hint),
-        Some(_) => return None,
+    let is_short = |hint: &Duration| *hint <= wait_max && *hint < standing.time_left;
+    if let Some(hint) = standing.hint.filter(is_short) {
+        return Some(Wait::Hinted(hint));
+    }
+    match standing.class {
+        _ if standing.says_when => None,
+        Overloaded | ServerError => Some(Wait::Backoff),
         // A limit that names no end is better waited out elsewhere.
-        None if standing.class == ErrorClass::RateLimit && !standing.is_alone => return None,
-        None => Wait::Backoff,
-    };
-    Some(Next::Again(wait))
+        RateLimit | Transport | Truncated if standing.is_alone => Some(Wait::Backoff),
+        // One that was silent is not asked twice: who waited in vain once would wait again.
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +103,7 @@ mod tests {
         Standing {
             class,
             hint: None,
+            says_when: false,
             attempts_left: 3,
             time_left: Duration::from_secs(600),
             has_credential: false,
@@ -148,7 +153,8 @@ mod tests {
     fn a_hint_is_waited_out_before_a_tier_is_left_and_only_up_to_the_limit() {
         for class in [ErrorClass::RateLimit, ErrorClass::Overloaded] {
             for standing in [above(class), alone(class)] {
-                let hinted = |hint| decide(&Standing { hint: Some(hint), ..standing }, WAIT_MAX);
+                let hinted =
+                    |hint| decide(&Standing { hint: Some(hint), says_when: true, ..standing }, WAIT_MAX);
                 let elsewhere = if standing.has_other { Next::Candidate } else { Next::GiveUp };
                 assert_eq!(hinted(HINT), Next::Again(Wait::Hinted(HINT)));
                 assert_eq!(hinted(WAIT_MAX), Next::Again(Wait::Hinted(WAIT_MAX)));
@@ -157,6 +163,18 @@ mod tests {
             let equal = Standing { hint: Some(HINT), ..beside(class) };
             assert_eq!(decide(&equal, WAIT_MAX), Next::Candidate, "nobody waits while an equal is free");
         }
+    }
+
+    #[test]
+    fn whatever_failed_last_one_of_the_tier_that_will_be_back_is_waited_for() {
+        use ErrorClass::*;
+        let told = |class, hint| decide(&Standing { hint: Some(hint), ..above(class) }, WAIT_MAX);
+        for class in [Timeout, Transport, Truncated, Auth, ModelNotFound, ServerError] {
+            assert_eq!(told(class, HINT), Next::Again(Wait::Hinted(HINT)), "{class}");
+            let too_long = if class == ServerError { Next::Again(Wait::Backoff) } else { Next::Candidate };
+            assert_eq!(told(class, WAIT_MAX + HINT), too_long, "{class}: of another, which says nothing of it");
+        }
+        assert_eq!(told(InvalidRequest, HINT), Next::GiveUp);
     }
 
     #[test]
@@ -187,7 +205,7 @@ mod tests {
             assert_eq!(decide(&spent, WAIT_MAX), Next::GiveUp);
             assert_eq!(decide(&late, WAIT_MAX), Next::GiveUp);
             let hint = Some(HINT);
-            let short = Standing { time_left: HINT, hint, ..alone(class) };
+            let short = Standing { time_left: HINT, hint, says_when: true, ..alone(class) };
             assert!(!matches!(decide(&short, WAIT_MAX), Next::Again(_)), "{class}: no time for the wait");
         }
     }
