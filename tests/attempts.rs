@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 /// A gateway with these `retry` settings, before these providers.
 fn with_retry(retry: &str, providers: &str) -> Gateway {
-    let server =
-        format!("server: {{host: 127.0.0.1, port: {{port}}, operations: {{retry: {{{retry}}}}}}}\n");
+    let server = format!("server: {{host: 127.0.0.1, port: {{port}}, operations: {{retry: {{{retry}}}}}}}\n");
     Launch::new(&format!("{server}providers:\n{providers}")).start()
 }
 

@@ -180,8 +180,7 @@ fn begin(
     }
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
     let (upstream, model) = (Arc::clone(upstream), Arc::clone(model));
-    let attempt =
-        Attempt::begin(upstream, credential, model, permit, context.request_id.clone(), started);
+    let attempt = Attempt::begin(upstream, credential, model, permit, context.request_id.clone(), started);
     Ok((attempt, address))
 }
 
