@@ -105,6 +105,13 @@ impl Recovery {
         matches!(self.join, Join::Done)
     }
 
+    /// Something has gone by unread, so that what the client has is not known any more. Says whether that does no
+    /// harm: a successor that has yet to catch up must not speak unread.
+    pub fn give_up(&mut self) -> bool {
+        self.said = None;
+        self.has_caught_up()
+    }
+
     /// A provider's stream broke off after its commit. Says whether another can go on.
     pub fn broke_off(&mut self, provider: &Arc<str>) -> bool {
         if self.said.is_some() {

@@ -229,6 +229,12 @@ impl<'s, 'r> Stream<'s, 'r> {
                 }
             }
         });
+        if frames.has_unread()
+            && let Some(recovery) = recovery
+            && !recovery.give_up()
+        {
+            return (Bytes::new(), Some(End::Differs));
+        }
         if joined.is_empty() {
             return (out, end);
         }
@@ -319,11 +325,10 @@ impl<'s, 'r> Stream<'s, 'r> {
         Some((error_inside(&body)?, body))
     }
 
-    /// Whether the stream has said that the answer is complete, and the client has all of it. Of several answers
-    /// in one stream the first to finish speaks for itself only.
+    /// Whether the stream has said that the answer is complete, and the client has all of it.
     fn is_complete(&self) -> bool {
         let has_caught_up = self.recovery.as_ref().is_none_or(|recovery| recovery.has_caught_up());
-        has_caught_up && (self.signs.is_ended() || self.signs.is_finished() && !self.way.call.wants_several())
+        has_caught_up && (self.signs.is_ended() || self.signs.is_finished())
     }
 
     /// Whether all of the answer came, now that its message was ended: the stream has said so itself, where its
