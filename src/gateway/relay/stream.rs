@@ -325,10 +325,11 @@ impl<'s, 'r> Stream<'s, 'r> {
         Some((error_inside(&body)?, body))
     }
 
-    /// Whether the stream has said that the answer is complete, and the client has all of it.
+    /// Whether the stream has said that the answer is complete, and the client has all of it. Of several answers
+    /// that come one after the other, the first ends before the next is heard of: only the end marker ends these.
     fn is_complete(&self) -> bool {
         let has_caught_up = self.recovery.as_ref().is_none_or(|recovery| recovery.has_caught_up());
-        has_caught_up && (self.signs.is_ended() || self.signs.is_finished())
+        has_caught_up && (self.signs.is_ended() || self.signs.is_finished() && !self.way.call.wants_several())
     }
 
     /// Whether all of the answer came, now that its message was ended: the stream has said so itself, where its
