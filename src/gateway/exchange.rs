@@ -145,10 +145,11 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
         match decide(&standing, wait_max) {
             Next::GiveUp => return None,
             Next::Candidate => return Some(Duration::ZERO),
-            Next::Credential => {
+            Next::Credential if standing.class == ErrorClass::Auth || bears_more(context, &target, now) => {
                 context.course.ask = Ask::Credential(target);
                 return Some(Duration::ZERO);
             }
+            Next::Credential => standing = Standing { has_credential: false, ..standing },
             Next::Again(wait) => match again(context, &target, wait, now) {
                 Some(wait) => return Some(wait),
                 // No time, or too much extra load for this provider: as if it had had its retry.
@@ -213,13 +214,19 @@ fn again(context: &mut Context, target: &Target, wait: Wait, now: Instant) -> Op
         // Not all at the same moment, when many were told the same time.
         Wait::Hinted(hint) => hint + jitter.min(hint / 10),
     };
-    let upstream = context.snapshot.upstreams.get(target.provider)?;
-    if wait >= context.course.time_left(now) || !upstream.budget.try_spend(&retry.budget, now) {
+    if wait >= context.course.time_left(now) || !bears_more(context, &target, now) {
         return None;
     }
     context.course.retried_in = Some(context.snapshot.registry.tier(&target));
     context.course.ask = Ask::Again(target, credential);
     Some(wait)
+}
+
+/// Whether a provider can bear another attempt, which is then paid for.
+fn bears_more(context: &Context, target: &Target, now: Instant) -> bool {
+    let budget = &context.snapshot.settings.retry.budget;
+    let upstream = context.snapshot.upstreams.get(target.provider);
+    upstream.is_some_and(|upstream| upstream.budget.try_spend(budget, now))
 }
 
 /// One attempt, from the request to the end of what the client gets of it.
