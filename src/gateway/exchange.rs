@@ -113,16 +113,23 @@ fn settle_failed(context: &mut Context, failed: &Failed) {
     let hint = refusal
         .as_ref()
         .and_then(|refusal| retry_hint(&refusal.header.headers, Some(&refusal.body), wall_clock::now()));
-    let back_at = hint.and_then(|hint| Instant::now().checked_add(hint));
+    let now = Instant::now();
+    let back_at = hint.and_then(|hint| now.checked_add(hint));
     context.course.failed(broken.class, back_at);
     context.settlement.attempt_failed(broken.class);
+    // The time for all attempts was up, not the provider's own: no fault of it.
+    let is_cut_short = broken.class == ErrorClass::Timeout && context.course.time_left(now).is_zero();
     if let Some(attempt) = &mut context.attempt {
+        if is_cut_short {
+            attempt.fail(ErrorClass::Cancelled, None, "the time for all attempts is over");
+        }
         let status = refusal.as_ref().map(|refusal| refusal.header.status.as_u16());
         attempt.fail(broken.class, status, &broken.reason);
     }
 }
 
-/// Decides who is asked next and says how long that waits; `None` if nobody is.
+/// Decides who is asked next and says how long that waits; `None` if nobody is. A key that was refused costs its
+/// provider nothing worth counting, all else is extra load.
 fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> Option<Duration> {
     let target = context.course.tried.last()?.target.clone();
     if recovery.falls_back(failed.broken.class) {
