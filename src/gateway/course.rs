@@ -141,9 +141,12 @@ impl Course {
 
     /// Whether nobody with the same target and credential was asked since.
     fn is_last_word(&self, at: usize) -> bool {
-        let Some((tried, later)) = self.tried.get(at..).and_then(<[Tried]>::split_first) else { return false };
+        let Some((tried, later)) = self.tried.get(at..).and_then(<[Tried]>::split_first) else {
+            return false;
+        };
         let is_same = |other: &Tried| {
-            other.target == tried.target && tried.credential.as_ref().is_none_or(|entry| other.has_used(entry))
+            other.target == tried.target
+                && tried.credential.as_ref().is_none_or(|entry| other.has_used(entry))
         };
         !later.iter().any(is_same)
     }

@@ -172,7 +172,11 @@ mod tests {
         for class in [Timeout, Transport, Truncated, Auth, ModelNotFound, ServerError] {
             assert_eq!(told(class, HINT), Next::Again(Wait::Hinted(HINT)), "{class}");
             let too_long = if class == ServerError { Next::Again(Wait::Backoff) } else { Next::Candidate };
-            assert_eq!(told(class, WAIT_MAX + HINT), too_long, "{class}: of another, which says nothing of it");
+            assert_eq!(
+                told(class, WAIT_MAX + HINT),
+                too_long,
+                "{class}: of another, which says nothing of it"
+            );
         }
         assert_eq!(told(InvalidRequest, HINT), Next::GiveUp);
     }
