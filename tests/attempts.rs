@@ -1,8 +1,8 @@
 //! Who gets a request's further attempts, what they cost, and what is waited for.
 
-use crate::support::{Canned, Gateway, Launch, Provider, Question, Response, nowhere};
+use crate::support::{Canned, Gateway, Launch, Metrics, Provider, Question, Response, nowhere, status};
 use cliproxy::domain::Dialect;
-use cliproxy::simulator::ANSWER;
+use cliproxy::simulator::{ANSWER, Behaviour};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -124,4 +124,72 @@ fn the_key_that_is_free_first_is_asked_again() {
     let answer = ask(&gateway).expect(200);
     assert_eq!(answer.header("x-cliproxy-attempts"), Some("3"));
     assert!(limiting.heads()[2].contains("bearer short"), "{:?}", limiting.heads());
+}
+
+#[test]
+fn another_key_is_extra_load_unless_the_last_was_refused() {
+    let provider = Provider::openai();
+    let [own, keys] = [r#"api_key: "{}""#, r#"api_keys: [revoked, expired, "{}"]"#]
+        .map(|line| line.replace("{}", provider.key()));
+    let entry = provider.yaml_with("only", &["models: [m]"]).replace(&own, &keys);
+    let gateway = with_retry(NO_BUDGET, &entry);
+    expect_answer(&ask(&gateway), "only", "3");
+    provider.set_behaviour(Behaviour::Status(429));
+    let answer = ask(&gateway).expect(429);
+    assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"));
+    assert_eq!(provider.asked().len(), 3 + 1);
+}
+
+#[test]
+fn the_gateways_own_deadline_is_no_fault_of_a_provider() {
+    let (slow, well) = (Provider::openai(), Provider::openai());
+    let entries = [
+        slow.yaml_with("slow", &["models: [{name: slow-60s, alias: m}]", "priority: 1"]),
+        well.yaml_with("well", &["models: [m]", "priority: 2"]),
+    ];
+    let gateway = with_retry("total_timeout: 300ms", &entries.concat());
+    for question in Question::both_ways(Dialect::OpenAi, "m") {
+        let answer = question.to(&gateway.client()).send().expect(504);
+        assert_eq!(answer.header("x-cliproxy-error"), Some("timeout"));
+    }
+    let counted = Metrics::after(&gateway, 2);
+    assert_eq!(counted.of(r#"cliproxy_attempts_total{provider="slow",outcome="cancelled"}"#), 2.0);
+    assert_eq!(status(&gateway, "slow")["errors_last_minute"], 0);
+    assert!(well.asked().is_empty());
+}
+
+#[test]
+fn what_is_said_of_all_candidates_holds_for_all() {
+    let limited = [(); 2].map(|()| Provider::openai().failing_with(429));
+    let entries = [
+        limited[0].yaml_with("first", &["models: [m]", "priority: 1"]),
+        limited[1].yaml_with("second", &["models: [m]", "priority: 2"]),
+    ];
+    let gateway = with_retry(NO_BUDGET, &entries.concat());
+    assert_eq!(ask(&gateway).expect(429).header("x-cliproxy-error"), Some("rate_limited"));
+    // Now both seem sick, and another attempt is extra load.
+    let answer = ask(&gateway).expect(503);
+    assert!(answer.header("retry-after").is_some());
+    assert!(answer.text().contains("first: rate_limit; second: retry_budget"), "{}", answer.text());
+}
+
+#[test]
+fn a_model_that_nobody_has_any_more_stays_not_found() {
+    let providers = [(); 2].map(|()| Provider::openai());
+    let models = "models: [{name: fault-404-model, alias: m}]";
+    let entries = [
+        providers[0].yaml_with("first", &[models, "priority: 1"]),
+        providers[1].yaml_with("second", &[models, "priority: 2"]),
+    ];
+    let gateway = with_retry("", &entries.concat());
+    for attempts in ["2", "1"] {
+        let answer = ask(&gateway).expect(404);
+        assert_eq!(
+            answer.header("x-cliproxy-attempts"),
+            Some(attempts),
+            "who is known to lack it is not asked"
+        );
+    }
+    let once = with_retry("max_attempts: 1", &entries.concat());
+    assert!(ask(&once).expect(503).text().contains("second: not tried"), "nobody knows of the second");
 }

@@ -94,12 +94,14 @@ fn candidate(context: &Context, now: SystemTime) -> Option<Target> {
 
 /// The targets that were not tried, could take the request now, and are not known to lack the model.
 pub fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + Clone {
-    let lacks = |target: &Target| {
-        let provider = context.snapshot.registry.provider(target.provider);
-        let model = target.upstream_model.as_ref().unwrap_or(&context.model);
-        provider.is_some_and(|provider| provider.skips().is_skipped(model, Instant::now()))
-    };
-    able(context, now).filter(move |target| !lacks(target))
+    able(context, now).filter(|target| !lacks_model(context, target))
+}
+
+/// Whether the target's provider said not long ago that it doesn't have the model.
+pub fn lacks_model(context: &Context, target: &Target) -> bool {
+    let provider = context.snapshot.registry.provider(target.provider);
+    let model = target.upstream_model.as_ref().unwrap_or(&context.model);
+    provider.is_some_and(|provider| provider.skips().is_skipped(model, Instant::now()))
 }
 
 /// The targets that were not tried and could take the request now.

@@ -151,6 +151,11 @@ impl Course {
         !later.iter().any(is_same)
     }
 
+    /// The client has the beginning of an answer: the time for all attempts is no limit any more.
+    pub fn committed(&mut self) {
+        self.deadline = None;
+    }
+
     /// The time that is left until a commit.
     pub fn time_left(&self, now: Instant) -> Duration {
         self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
@@ -185,6 +190,16 @@ mod tests {
             course.failed(*class, *back_at);
         }
         course
+    }
+
+    #[test]
+    fn the_time_is_limited_until_a_commit() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut course = Course { deadline: Some(start + second), ..Course::default() };
+        assert_eq!(course.time_left(start), second);
+        assert_eq!(course.time_left(start + 2 * second), Duration::ZERO);
+        course.committed();
+        assert_eq!(course.time_left(start + 2 * second), Duration::MAX);
     }
 
     #[test]

@@ -113,16 +113,23 @@ fn settle_failed(context: &mut Context, failed: &Failed) {
     let hint = refusal
         .as_ref()
         .and_then(|refusal| retry_hint(&refusal.header.headers, Some(&refusal.body), wall_clock::now()));
-    let back_at = hint.and_then(|hint| Instant::now().checked_add(hint));
+    let now = Instant::now();
+    let back_at = hint.and_then(|hint| now.checked_add(hint));
     context.course.failed(broken.class, back_at);
     context.settlement.attempt_failed(broken.class);
+    // The time for all attempts was up, not the provider's own: no fault of it.
+    let is_cut_short = broken.class == ErrorClass::Timeout && context.course.time_left(now).is_zero();
     if let Some(attempt) = &mut context.attempt {
+        if is_cut_short {
+            attempt.fail(ErrorClass::Cancelled, None, "the time for all attempts is over");
+        }
         let status = refusal.as_ref().map(|refusal| refusal.header.status.as_u16());
         attempt.fail(broken.class, status, &broken.reason);
     }
 }
 
-/// Decides who is asked next and says how long that waits; `None` if nobody is.
+/// Decides who is asked next and says how long that waits; `None` if nobody is. A key that was refused costs its
+/// provider nothing worth counting, all else is extra load.
 fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> Option<Duration> {
     let target = context.course.tried.last()?.target.clone();
     if recovery.falls_back(failed.broken.class) {
@@ -149,10 +156,11 @@ fn move_on(context: &mut Context, failed: &Failed, recovery: &mut Recovery) -> O
         match decide(&standing, wait_max) {
             Next::GiveUp => return None,
             Next::Candidate => return Some(Duration::ZERO),
-            Next::Credential => {
+            Next::Credential if standing.class == ErrorClass::Auth || bears_more(context, &target, now) => {
                 context.course.ask = Ask::Credential(target);
                 return Some(Duration::ZERO);
             }
+            Next::Credential => standing = Standing { has_credential: false, ..standing },
             Next::Again(wait) => match again(context, &target, wait, now) {
                 Some(wait) => return Some(wait),
                 // No time, or too much extra load for this provider: as if it had had its retry.
@@ -217,13 +225,19 @@ fn again(context: &mut Context, target: &Target, wait: Wait, now: Instant) -> Op
         // Not all at the same moment, when many were told the same time.
         Wait::Hinted(hint) => hint + jitter.min(hint / 10),
     };
-    let upstream = context.snapshot.upstreams.get(target.provider)?;
-    if wait >= context.course.time_left(now) || !upstream.budget.try_spend(&retry.budget, now) {
+    if wait >= context.course.time_left(now) || !bears_more(context, &target, now) {
         return None;
     }
     context.course.retried_in = Some(context.snapshot.registry.tier(&target));
     context.course.ask = Ask::Again(target, credential);
     Some(wait)
+}
+
+/// Whether a provider can bear another attempt, which is then paid for.
+fn bears_more(context: &Context, target: &Target, now: Instant) -> bool {
+    let budget = &context.snapshot.settings.retry.budget;
+    let upstream = context.snapshot.upstreams.get(target.provider);
+    upstream.is_some_and(|upstream| upstream.budget.try_spend(budget, now))
 }
 
 /// One attempt, from the request to the end of what the client gets of it.

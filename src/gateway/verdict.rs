@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::choose;
 use super::context::Context;
-use super::course::Outcome;
+use super::course::{Outcome, Tried};
 use super::wire::Broken;
 use crate::domain::{Dialect, ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::provider::Unavailable;
@@ -83,7 +83,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     if class.is_client_fault() {
         return Verdict::TheirWords(class);
     }
-    if context.course.classes().all(|class| class == ErrorClass::Auth) {
+    if all_failed(context, ErrorClass::Auth) {
         return Verdict::OurWords(credentials_exhausted(context, call));
     }
     let was_the_only_one = candidates(context).count() == 1;
@@ -99,15 +99,14 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     Verdict::OurWords(exhausted(context, call))
 }
 
-/// Every candidate was tried.
+/// Nobody is left to ask, or no attempt.
 fn exhausted(context: &Context, call: &Call) -> Failure {
-    let all = |class| context.course.classes().all(|met| met == class);
     let why = reasons(context);
-    if all(ErrorClass::ModelNotFound) {
+    if all_failed(context, ErrorClass::ModelNotFound) {
         let message = format!("no provider has the model `{}` any more: {why}", call.model);
         return Failure::new(ErrorCode::ModelNotFound, message);
     }
-    if all(ErrorClass::RateLimit) {
+    if all_failed(context, ErrorClass::RateLimit) {
         let message = format!("every provider of model `{}` limits its rate: {why}", call.model);
         return Failure::new(ErrorCode::RateLimited, message).retry_after(come_back(context));
     }
@@ -117,8 +116,8 @@ fn exhausted(context: &Context, call: &Call) -> Failure {
 
 /// When the first provider that said so wants to be asked again.
 fn come_back(context: &Context) -> Duration {
-    let soonest = context.course.tried.iter().filter_map(|tried| tried.back_at).min();
-    soonest.map_or(COME_BACK, |at| at.saturating_duration_since(Instant::now()))
+    let soonest = context.course.soonest_back(|_| true);
+    soonest.map_or(COME_BACK, |(_, at)| at.saturating_duration_since(Instant::now()))
 }
 
 /// A provider's error answer as the client gets it: under a status that its dialect has, in that dialect's shape, and
@@ -175,7 +174,8 @@ fn has_shape_of(dialect: Dialect, body: &[u8]) -> bool {
 pub fn unavailable(context: &Context, call: &Call) -> Failure {
     let why = reasons(context);
     let message = format!("no provider of model `{}` is available: {why}; try again later", call.model);
-    if why.split("; ").all(|reason| reason.ends_with(Unavailable::NoCredential.name())) {
+    let is_keyless = |why| why == Why::Unavailable(Unavailable::NoCredential);
+    if candidates(context).all(|target| is_keyless(Why::of(context, target))) {
         let message = format!("no provider of model `{}` has a usable key: {why}", call.model);
         let internal = "set the provider's key in the configuration, its variable, or auth_dir";
         return Failure::new(ErrorCode::UpstreamCredentialsExhausted, message).because(internal);
@@ -196,7 +196,9 @@ fn credentials_exhausted(context: &Context, call: &Call) -> Failure {
 fn reasons(context: &Context) -> String {
     let mut reasons: Vec<String> = Vec::new();
     for target in candidates(context) {
-        let reason = reason(context, target);
+        let provider = context.snapshot.registry.provider(target.provider);
+        let name = provider.map_or("", |provider| provider.name());
+        let reason = format!("{name}: {}", Why::of(context, target).name());
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
@@ -214,25 +216,69 @@ pub fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
     })
 }
 
-fn reason(context: &Context, target: &Target) -> String {
-    let Some(provider) = context.snapshot.registry.provider(target.provider) else { return String::new() };
-    let outcomes = context.course.tried.iter().filter(|tried| tried.target == *target);
-    let failed = outcomes.clone().rev().find_map(|tried| match tried.outcome {
-        Outcome::Failed(class) => Some(class.name()),
-        Outcome::UnderWay | Outcome::Passed(_) => None,
-    });
-    let was_silent = context.course.was_silent(target.provider);
-    let failed = failed.or_else(|| was_silent.then(|| ErrorClass::Timeout.name()));
-    let passed = outcomes.rev().find_map(|tried| match tried.outcome {
-        Outcome::Passed(word) => Some(word),
-        Outcome::UnderWay | Outcome::Failed(_) => None,
-    });
-    let word = match (failed, provider.available(wall_clock::now()), passed) {
-        (Some(class), ..) => class,
-        (None, Err(unavailable), _) => unavailable.name(),
-        (None, Ok(()), Some(word)) => word,
-        (None, Ok(()), None) if !provider.resolver().is_resolved() => choose::UNRESOLVED,
-        (None, Ok(()), None) => "not tried",
+/// Whether each candidate failed with this, and nothing else was met: one that was not asked, or not again, may
+/// have answered. To have no key is as good as to have it refused.
+fn all_failed(context: &Context, class: ErrorClass) -> bool {
+    let is_so = |why| match why {
+        Why::Failed(met) => met == class,
+        Why::Unavailable(unavailable) => {
+            class == ErrorClass::Auth && unavailable == Unavailable::NoCredential
+        }
+        Why::Passed(_) | Why::NotTried => false,
     };
-    format!("{}: {word}", provider.name())
+    context.course.classes().all(|met| met == class)
+        && candidates(context).all(|target| is_so(Why::of(context, target)))
+}
+
+/// Why a candidate did not answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It failed, last with this, or is known to.
+    Failed(ErrorClass),
+    /// It can take no request.
+    Unavailable(Unavailable),
+    /// It was to be asked, and then wasn't.
+    Passed(&'static str),
+    /// Its turn never came.
+    NotTried,
+}
+
+impl Why {
+    fn of(context: &Context, target: &Target) -> Why {
+        let course = &context.course;
+        let failed = course.tried.iter().rev().filter(|tried| tried.target == *target).find_map(Why::failed);
+        if let Some(class) = failed {
+            return Why::Failed(class);
+        }
+        if course.was_silent(target.provider) {
+            return Why::Failed(ErrorClass::Timeout);
+        }
+        let Some(provider) = context.snapshot.registry.provider(target.provider) else {
+            return Why::NotTried;
+        };
+        if let Err(unavailable) = provider.available(wall_clock::now()) {
+            return Why::Unavailable(unavailable);
+        }
+        let outcome = course.tried.iter().rev().find(|tried| tried.target == *target);
+        match outcome.map(|tried| tried.outcome) {
+            Some(Outcome::Passed(word)) => Why::Passed(word),
+            _ if choose::lacks_model(context, target) => Why::Failed(ErrorClass::ModelNotFound),
+            _ if !provider.resolver().is_resolved() => Why::Passed(choose::UNRESOLVED),
+            _ => Why::NotTried,
+        }
+    }
+
+    fn failed(tried: &Tried) -> Option<ErrorClass> {
+        if let Outcome::Failed(class) = tried.outcome { Some(class) } else { None }
+    }
+
+    /// The word in error bodies.
+    fn name(self) -> &'static str {
+        match self {
+            Why::Failed(class) => class.name(),
+            Why::Unavailable(unavailable) => unavailable.name(),
+            Why::Passed(word) => word,
+            Why::NotTried => "not tried",
+        }
+    }
 }
