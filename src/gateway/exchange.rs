@@ -253,8 +253,8 @@ async fn attempt_once(
     let (started, timeouts) = (attempt.started, &upstream.provider.definition.timeouts);
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
     let total = started + timeouts.total.get();
-    let of_stream = deadline(context, recovery, true, total);
-    let of_plain = deadline(context, recovery, false, total);
+    let of_stream = deadline(context, true, total);
+    let of_plain = deadline(context, false, total);
     let by = if call.wants_stream() { of_stream } else { of_plain };
     let mut alarm = Alarm::at(by.min(started + timeouts.connect.get() + header_timeout.get()));
     let mut retries = 0;
@@ -305,11 +305,10 @@ fn outgoing(
     call.outgoing(attempt, &session.req_header().headers).map_err(|error| unmade(&error))
 }
 
-/// When an attempt must have committed. The time for all attempts is over with the first commit.
-///
-/// What limits the whole of a plain answer is no limit for a stream.
-fn deadline(context: &Context, recovery: &Recovery, streams: bool, total: Instant) -> Instant {
-    let overall = context.course.deadline.filter(|_| !recovery.has_begun());
+/// When an attempt must have committed. What limits the whole of a plain answer is no limit for a stream, unless
+/// the time for all attempts, which ends with the first commit, is none either.
+fn deadline(context: &Context, streams: bool, total: Instant) -> Instant {
+    let overall = context.course.deadline;
     overall.map_or(total, |overall| if streams { overall } else { overall.min(total) })
 }
 

@@ -256,6 +256,7 @@ impl<'s, 'r> Stream<'s, 'r> {
         reply::write_header(session, context, header).await?;
         context.settlement.header_sent(answer.header().status.as_u16());
         self.is_committed = true;
+        context.course.committed();
         self.is_blocked = self.way.call.dialect() == Dialect::Gemini
             && self.held.iter().any(|held| is_blocked(self.way.call, &frames::data(held)));
         for held in std::mem::take(&mut self.held) {
