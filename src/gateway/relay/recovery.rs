@@ -206,7 +206,7 @@ impl Recovery {
             // An answer that ends before it has caught up is another one.
             Join::Repeating(seen) => {
                 let ahead = &said[*seen..];
-                if text == ahead && !is_finished {
+                if !text.is_empty() && text == ahead && !is_finished {
                     *seen = said.len();
                     return Joined::Swallowed;
                 } else if let Some(new) = text.strip_prefix(ahead) {
