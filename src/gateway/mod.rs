@@ -1,10 +1,10 @@
 //! The data plane: what clients call, carried by Pingora.
 //!
 //! [`Gateway`] is the `ProxyHttp` of the house, behind its [`door`]. Its phases stay thin and name the next room,
-//! in the order in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`], [`exchange`]
-//! (with [`choose`], [`attempt`], [`wire`], [`relay`], `onward`, [`retry`] and [`verdict`]), [`settle`]. Pass-through requests leave for
-//! Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and the operations API are
-//! other rooms'.
+//! in the order in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`],
+//! [`exchange`] (with [`choose`], [`attempt`], [`wire`], [`relay`], `onward`, [`retry`] and [`verdict`]), [`settle`].
+//! Pass-through requests leave for Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and
+//! the operations API are other rooms'.
 
 pub mod admit;
 pub mod alarm;
