@@ -1,8 +1,8 @@
 //! Who may call what: client keys, anonymous callers, web pages, and the operations API beside them.
 
 use crate::support::{
-    Client, Gateway, House, Launch, Provider, Response, ask, eventually, expect_error, model_of, path_of,
-    provider_of,
+    Client, Gateway, House, Launch, Metrics, Provider, Response, ask, eventually, expect_error, model_of,
+    path_of, provider_of,
 };
 use cliproxy::domain::Dialect;
 use serde_json::{Value, json};
@@ -358,6 +358,8 @@ fn every_curl_of_the_guide_works_as_it_is_printed() {
     let house = House::open();
     let (gateway, operations) = (house.gateway.client(), house.gateway.operations());
     ask(&gateway, Dialect::OpenAi, "gpt-4o").send().expect(200);
+    // A request is settled a moment after its client has the answer.
+    Metrics::after(&house.gateway, 1);
     for (client, port, path, words) in [
         (&gateway, 8317, STATUS, "\"requests_last_minute\":1"),
         (&gateway, 8317, "/health", "\"status\":\"healthy\""),

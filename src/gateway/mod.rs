@@ -2,7 +2,7 @@
 //!
 //! [`Gateway`] is the `ProxyHttp` of the house, behind its [`door`]. Its phases stay thin and name the next room,
 //! in the order in which a request passes them: `serve` (what was called), [`admit`], [`body`], [`call`],
-//! [`exchange`] (with [`choose`], [`attempt`], [`wire`], [`relay`], `onward`, [`retry`] and [`verdict`]), [`settle`].
+//! [`exchange`] (with [`choose`], [`attempt`], [`wire`], [`relay`], [`onward`], [`retry`] and [`verdict`]), [`settle`].
 //! Pass-through requests leave for Pingora's stock loop after `admit` ([`passthrough`]). Cooldown, translation and
 //! the operations API are other rooms'.
 
@@ -24,7 +24,7 @@ pub mod life;
 pub mod limits;
 pub mod mask;
 mod models;
-mod onward;
+pub mod onward;
 pub mod passthrough;
 pub mod relay;
 pub mod reply;
