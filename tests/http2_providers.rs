@@ -1,8 +1,8 @@
 //! Providers that speak HTTP/2 over TLS: one connection for all, and what becomes of the streams on it.
 
 use crate::support::{
-    Asked, Authority, BodyEnd, Gateway, H2Provider, H2Settings, Provider, Question, Response, eventually,
-    status,
+    Asked, Authority, BodyEnd, Gateway, H2Provider, H2Settings, Provider, Question, Response, assert_whole,
+    eventually, serve, status,
 };
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::ANSWER;
@@ -12,11 +12,6 @@ use h2::Reason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-
-/// Serves whatever comes.
-fn serve(asked: Asked) -> BoxFuture<'static, ()> {
-    asked.answer().boxed()
-}
 
 /// A gateway before that provider alone, called `only`.
 fn before(provider: &H2Provider, authority: &Authority, lines: &[&str]) -> Gateway {
@@ -39,12 +34,6 @@ fn question() -> Question {
 
 fn ask(gateway: &Gateway, question: &Question) -> Response {
     question.to(&gateway.client()).send()
-}
-
-#[track_caller]
-fn assert_whole(question: &Question, answer: &Response) {
-    assert_eq!((answer.status, answer.end), (200, BodyEnd::Clean), "{}", answer.text());
-    assert_eq!(question.words(answer), ANSWER);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Streams that share a connection to a provider: what one of them does is no other's business.
 
 use crate::support::{
-    Authority, BodyEnd, Gateway, H2Provider, H2Settings, Incoming, Metrics, Question, Response, eventually,
-    status,
+    Authority, BodyEnd, Gateway, H2Provider, H2Settings, Incoming, Metrics, Question, Response, assert_whole,
+    eventually, status,
 };
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::ANSWER;
@@ -26,12 +26,6 @@ fn question() -> Question {
 
 fn ask(gateway: &Gateway, question: &Question) -> Response {
     question.to(&gateway.client()).send()
-}
-
-#[track_caller]
-fn assert_whole(question: &Question, answer: &Response) {
-    assert_eq!((answer.status, answer.end), (200, BodyEnd::Clean), "{}", answer.text());
-    assert_eq!(question.words(answer), ANSWER);
 }
 
 /// The rest of a stream, and how it ended.

@@ -1,18 +1,10 @@
 //! Providers over TLS: who is trusted, under which name, and who we are to them.
 
 use crate::support::{
-    Asked, Authority, BodyEnd, Gateway, H2Provider, H2Settings, Provider, Question, Response, expect_error,
-    status,
+    Authority, Gateway, H2Provider, H2Settings, Provider, Question, Response, assert_whole, expect_error,
+    serve, status,
 };
 use cliproxy::domain::Dialect;
-use cliproxy::simulator::ANSWER;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-
-/// Serves whatever comes.
-fn serve(asked: Asked) -> BoxFuture<'static, ()> {
-    asked.answer().boxed()
-}
 
 const MODELS: &[&str] = &["models: [m]", "priority: 1"];
 
@@ -22,12 +14,6 @@ fn question() -> Question {
 
 fn ask(gateway: &Gateway, question: &Question) -> Response {
     question.to(&gateway.client()).send()
-}
-
-#[track_caller]
-fn assert_whole(question: &Question, answer: &Response) {
-    assert_eq!((answer.status, answer.end), (200, BodyEnd::Clean), "{}", answer.text());
-    assert_eq!(question.words(answer), ANSWER);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::certificates::Authority;
 use bytes::Bytes;
 use cliproxy::simulator::ANSWER;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
@@ -405,4 +406,9 @@ fn whole_answer() -> String {
         {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 60, "total_tokens": 61}})
     .to_string()
+}
+
+/// Serves whatever comes.
+pub fn serve(asked: Asked) -> BoxFuture<'static, ()> {
+    asked.answer().boxed()
 }

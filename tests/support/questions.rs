@@ -1,8 +1,9 @@
 //! The question that tests ask in each dialect, and the words that came back.
 
 use super::client::{Client, Request};
-use super::incoming::{Event, Response};
+use super::incoming::{BodyEnd, Event, Response};
 use cliproxy::domain::Dialect;
+use cliproxy::simulator::ANSWER;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -161,4 +162,11 @@ pub fn is_error(dialect: Dialect, error: &Value) -> bool {
         Dialect::Gemini => error["error"]["code"].is_u64() && error["error"]["status"].is_string(),
     };
     is_in_shape && error["error"]["message"].is_string()
+}
+
+/// Fails unless the answer is all of the sixty words, cleanly ended.
+#[track_caller]
+pub fn assert_whole(question: &Question, answer: &Response) {
+    assert_eq!((answer.status, answer.end), (200, BodyEnd::Clean), "{}", answer.text());
+    assert_eq!(question.words(answer), ANSWER);
 }
