@@ -1,4 +1,4 @@
-//! What goes on beside requests: names are resolved, credential files re-read.
+//! What goes on beside requests: names are resolved, credential files re-read, idle connections looked after.
 //!
 //! One service, since each costs a runtime and a thread.
 
@@ -21,6 +21,9 @@ use tokio::time::{interval, timeout};
 
 /// How often the folder of credentials is looked at.
 const LOOK_AT_AUTHS: Duration = Duration::from_secs(5);
+
+/// How often idle connections are looked at: one that a provider has closed takes up a socket for so long.
+const LOOK_AT_IDLE: Duration = Duration::from_secs(1);
 
 /// How long the start waits for names.
 const FIRST_LOOKUP: Duration = Duration::from_secs(3);
@@ -68,6 +71,16 @@ impl Housekeeping {
             }
         }
     }
+
+    async fn sweep_idle(&self) {
+        let mut ticks = interval(LOOK_AT_IDLE);
+        loop {
+            let now = ticks.tick().await.into_std();
+            for upstream in &self.snapshot.load().upstreams {
+                upstream.idle.sweep(now);
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -76,6 +89,7 @@ impl BackgroundService for Housekeeping {
         tokio::select! {
             () = self.resolve_names() => {}
             () = self.watch_auths() => {}
+            () = self.sweep_idle() => {}
             _ = shutdown.changed() => {}
         }
     }

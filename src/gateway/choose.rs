@@ -13,8 +13,6 @@ use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -28,16 +26,9 @@ const RETRY_BUDGET: &str = "retry_budget";
 /// The word for a provider whose name has never resolved.
 pub const UNRESOLVED: &str = "unresolved";
 
-/// Begins an attempt at whom the course of the request asks next, and says where to connect.
-///
-/// # Errors
-/// When nobody is left who could take the request now.
-pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
-    if std::mem::take(&mut context.retries_dead)
-        && let Some(peer) = context.attempt.as_ref().and_then(fresh_peer)
-    {
-        return Ok(peer);
-    }
+/// Begins an attempt at whom the course of the request asks next, and says where to connect; `None` when nobody is
+/// left who could take the request now.
+pub fn next(context: &mut Context) -> Option<SocketAddr> {
     // The attempt before this one is over; what it holds is given back before anybody is chosen.
     if let Some(before) = context.attempt.take() {
         context.settlement.upstream_time += before.took();
@@ -49,34 +40,21 @@ pub fn next(context: &mut Context) -> pingora::Result<Box<HttpPeer>> {
             Ask::Candidate => candidate(context, now),
             Ask::Credential(target) | Ask::Again(target, _) => Some(target.clone()),
         };
-        let Some(target) = target else { break };
+        let target = target?;
         let begun = begin(context, &target, &ask, now);
         let (credential, outcome) = match &begun {
             Ok((attempt, _)) => (Some(Arc::clone(&attempt.credential)), Outcome::UnderWay),
             Err(word) => (None, Outcome::Passed(word)),
         };
         context.course.tried.push(Tried { target, credential, outcome, back_at: None });
-        if let Ok(attempt) = begun {
-            return Ok(take(context, attempt));
+        if let Ok((attempt, address)) = begun {
+            context.settlement.attempts += 1;
+            context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
+            context.settlement.model = Arc::clone(&attempt.model);
+            context.attempt = Some(attempt);
+            return Some(address);
         }
     }
-    Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is left")
-}
-
-/// Makes an attempt the request's own, and says where to connect.
-fn take(context: &mut Context, (attempt, address): (Attempt, SocketAddr)) -> Box<HttpPeer> {
-    context.settlement.attempts += 1;
-    context.settlement.upstream = Some(Arc::clone(&attempt.upstream));
-    context.settlement.model = Arc::clone(&attempt.model);
-    let attempt = context.attempt.insert(attempt);
-    Box::new(attempt.upstream.peer(address))
-}
-
-/// Where the same attempt connects once more, past all pooled connections.
-fn fresh_peer(attempt: &Attempt) -> Option<Box<HttpPeer>> {
-    let mut peer = attempt.upstream.peer(attempt.upstream.provider.addresses().next()?);
-    peer.group_key = fastrand::u64(..);
-    Some(Box::new(peer))
 }
 
 /// The strategy's choice among the targets that could take the request. One that names a target which was

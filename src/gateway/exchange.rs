@@ -1,12 +1,12 @@
 //! One client request, one attempt after another, until a provider's answer is committed.
 //!
-//! Who is asked next is decided in [`super::onward`] and chosen in `upstream_peer`, the same for this loop and
-//! Pingora's own. After a commit nothing is asked again, unless the operator turned stream recovery on: then
+//! Who is asked next is decided in [`super::onward`] and chosen in [`super::choose`], for this loop as for Pingora's
+//! own, whose `upstream_peer` asks there. After a commit nothing is asked again, unless the operator turned stream recovery on: then
 //! another provider may go on exactly where a broken stream ended.
 
-use super::Gateway;
 use super::alarm::Alarm;
 use super::call::Call;
+use super::choose;
 use super::context::Context;
 use super::onward;
 use super::relay::recovery::Recovery;
@@ -17,9 +17,9 @@ use crate::domain::{ErrorClass, Failure};
 use crate::providers::classify::classify;
 use crate::translate::frames::Framing;
 use bytes::Bytes;
-use pingora::upstreams::peer::HttpPeer;
-use pingora_proxy::{ProxyHttp, Session};
+use pingora_proxy::Session;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,19 +56,13 @@ impl Ended {
 ///
 /// # Errors
 /// When no candidate could answer: what the client is to be told.
-pub async fn run(
-    gateway: &Gateway,
-    session: &mut Session,
-    context: &mut Context,
-    call: &Call,
-) -> Result<Delivery, Failure> {
+pub async fn run(session: &mut Session, context: &mut Context, call: &Call) -> Result<Delivery, Failure> {
     let retry = &context.snapshot.settings.retry;
     context.course.deadline = context.settlement.started().checked_add(retry.total_timeout.get());
     let mut recovery = Recovery::new(retry.stream_recovery, call);
     let mut last: Option<Refusal> = None;
-    loop {
-        let Ok(peer) = gateway.upstream_peer(session, context).await else { break };
-        match attempt_once(session, context, call, &mut recovery, peer).await {
+    while let Some(address) = choose::next(context) {
+        match attempt_once(session, context, call, &mut recovery, address).await {
             Ended::Answered(delivery) => return Ok(delivery),
             Ended::ClientGone => return Ok(cancelled(context)),
             Ended::Failed(failed) => {
@@ -105,7 +99,7 @@ async fn attempt_once(
     context: &mut Context,
     call: &Call,
     recovery: &mut Recovery,
-    mut peer: Box<HttpPeer>,
+    mut address: SocketAddr,
 ) -> Ended {
     let Some(attempt) = &context.attempt else { return Ended::broken(unmade(&"no attempt was begun")) };
     let upstream = Arc::clone(&attempt.upstream);
@@ -124,13 +118,13 @@ async fn attempt_once(
         };
         let sent = tokio::select! {
             biased;
-            sent = wire::send(&upstream, peer, outgoing, retries) => sent,
+            sent = wire::send(&upstream, address, outgoing, retries) => sent,
             () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
             () = alarm.rings() => return Ended::timeout("no header in time"),
         };
         match sent {
             Ok(answer) => break answer,
-            Err(Unanswered::Unsent(elsewhere)) => peer = elsewhere,
+            Err(Unanswered::Unsent(elsewhere)) => address = elsewhere,
             Err(Unanswered::Broken(broken)) => return Ended::broken(broken),
         }
         retries += 1;

@@ -106,8 +106,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         context: &mut Context,
     ) -> pingora::Result<Box<HttpPeer>> {
-        let peer = choose::next(context)?;
-        Ok(passthrough::equip(context, session, peer))
+        passthrough::peer(context, session)
     }
 
     async fn upstream_request_filter(

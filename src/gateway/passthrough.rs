@@ -4,6 +4,7 @@
 //! must be allowed the provider by name, since nothing here is metered.
 
 use super::call;
+use super::choose;
 use super::clients::Client;
 use super::context::Context;
 use super::headers;
@@ -17,7 +18,7 @@ use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource};
+use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -73,12 +74,25 @@ fn rest(request: &RequestHeader) -> Cow<'_, str> {
     }
 }
 
-/// Gives the stock loop's own connector what the provider's has; the exchange's peers stay as they are.
-pub fn equip(context: &Context, session: &Session, mut peer: Box<HttpPeer>) -> Box<HttpPeer> {
-    if let Some(attempt) = context.attempt.as_ref().filter(|_| context.passthrough) {
-        attempt.upstream.for_stock_loop(&mut peer, session.is_upgrade_req());
+/// Where the stock loop connects, with what its own connector has to know of the provider.
+///
+/// # Errors
+/// When nobody can take the request now.
+pub fn peer(context: &mut Context, session: &Session) -> pingora::Result<Box<HttpPeer>> {
+    let retries_dead = std::mem::take(&mut context.retries_dead);
+    let again = context.attempt.as_ref().filter(|_| retries_dead);
+    let again = again.and_then(|attempt| attempt.upstream.provider.addresses().next());
+    let address = again.or_else(|| choose::next(context));
+    let (Some(address), Some(attempt)) = (address, &context.attempt) else {
+        return Error::e_explain(ErrorType::HTTPStatus(503), "nobody can take the request now");
+    };
+    let mut peer = attempt.upstream.peer(address);
+    if again.is_some() {
+        // Past all pooled connections.
+        peer.group_key = fastrand::u64(..);
     }
-    peer
+    attempt.upstream.for_stock_loop(&mut peer, session.is_upgrade_req());
+    Ok(Box::new(peer))
 }
 
 /// Makes the client's header the provider's.

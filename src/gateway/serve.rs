@@ -109,7 +109,7 @@ async fn infer(
         return Err(Failure::new(ErrorCode::ModelForbidden, message));
     }
     context.route = Some(route(&context.snapshot.registry, &client, &call)?);
-    Ok(match exchange::run(gateway, session, context, &call).await? {
+    Ok(match exchange::run(session, context, &call).await? {
         Delivery::Whole => Next::Answered,
         Delivery::CutOff => Next::CutOff,
     })

@@ -2,6 +2,7 @@
 
 use super::retry::budget::Budget;
 use super::unhurried::Unhurried;
+use super::wire::idle::Idle;
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
 use crate::providers::config::Pool;
@@ -37,8 +38,10 @@ const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Upstream {
     /// The provider.
     pub provider: Arc<Provider>,
-    /// Its connections: a connector of its own, so that the cap on idle ones is per host and exact.
+    /// What makes its connections, and keeps those of HTTP/2.
     pub connector: Arc<Connector>,
+    /// Its connections of HTTP/1.1 that nobody uses.
+    pub idle: Idle,
     /// Its series.
     pub meters: ProviderMeters,
     /// What it did in the last minute.
@@ -89,6 +92,8 @@ impl Upstream {
         share: u32,
         now: Instant,
     ) -> Upstream {
+        let max_idle = pool.max_idle_conns_per_host.min(share) as usize;
+        let idle_timeout = pool.idle_conn_timeout.get();
         let options = ConnectorOptions {
             ca_file: provider.definition.ca_file.as_ref().map(|path| path.display().to_string()),
             cert_key_file: provider
@@ -97,7 +102,7 @@ impl Upstream {
                 .as_ref()
                 .map(|(certificate, key)| (certificate.display().to_string(), key.display().to_string())),
             debug_ssl_keylog: false,
-            keepalive_pool_size: pool.max_idle_conns_per_host.min(share) as usize,
+            keepalive_pool_size: max_idle,
             offload_threadpool: None,
             bind_to_v4: Vec::new(),
             bind_to_v6: Vec::new(),
@@ -107,13 +112,14 @@ impl Upstream {
             identity: Identity::read(&provider.definition),
             provider,
             connector: Arc::new(Connector::new(Some(options))),
+            idle: Idle::new(max_idle, idle_timeout),
             meters,
             minute: Minute::new(now),
             last_error: ArcSwapOption::empty(),
             budget: Budget::new(now),
             recent: Outcomes::new(now),
             consecutive_failures: AtomicU64::new(0),
-            idle_timeout: pool.idle_conn_timeout.get(),
+            idle_timeout,
         }
     }
 
@@ -124,7 +130,7 @@ impl Upstream {
         let mut peer = HttpPeer::new(address, base.tls, base.host.clone());
         let connect = self.provider.definition.timeouts.connect.get();
         // Two providers on one address must not share connections: one may have its own CA or account.
-        peer.group_key = self.pool_key();
+        peer.group_key = self.provider.index as u64 + 1;
         peer.options.total_connection_timeout = Some(connect);
         peer.options.connection_timeout = Some(connect);
         peer.options.idle_timeout = Some(self.idle_timeout);
@@ -151,11 +157,6 @@ impl Upstream {
             // A connection of its own: those in the pool are not like that.
             peer.group_key = fastrand::u64(..);
         }
-    }
-
-    /// What its pooled connections are found by.
-    pub fn pool_key(&self) -> u64 {
-        self.provider.index as u64 + 1
     }
 
     /// How long an idle connection is kept.

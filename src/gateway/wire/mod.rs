@@ -4,7 +4,10 @@
 //! past a dead pooled connection, answers that come early, informational ones. Decides nothing about other
 //! candidates, and nothing about what an answer means.
 
+mod gathering;
 mod h2;
+pub mod idle;
+mod link;
 
 use super::upstream::Upstream;
 use crate::domain::ErrorClass;
@@ -13,13 +16,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
 use http::header::CONTENT_ENCODING;
-use pingora::connectors::http::Connector;
+use link::Link;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, RetryType};
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 /// Informational answers (1xx) that are read over before an upstream is given up.
 const MAX_INFORMATIONAL: usize = 8;
@@ -33,9 +35,6 @@ const SLICE: usize = 64 << 10;
 /// How often a request may meet a shared HTTP/2 connection that has just gone bad. Such a one leaves the pool, so
 /// that the next try is on another; all of a pool rarely go bad unnoticed.
 const MAX_STALE: usize = 3;
-/// Further addresses of a provider that an attempt connects to when the first doesn't answer.
-const MAX_ADDRESSES: usize = 3;
-
 /// What goes to a provider.
 pub struct Outgoing {
     /// The header, ready to be written.
@@ -66,7 +65,7 @@ impl Answer {
         // There is always one: an answer is made when its header has been read.
         static NONE: LazyLock<ResponseHeader> =
             LazyLock::new(|| http::Response::new(()).into_parts().0.into());
-        self.link.session.as_deref().and_then(HttpSession::response_header).unwrap_or(&NONE)
+        self.link.response_header().unwrap_or(&NONE)
     }
 
     /// The header without the coding that [`Answer::read`] undoes, for keeping beside the body.
@@ -130,54 +129,6 @@ impl Answer {
     }
 }
 
-/// A connection in use, or a stream on one.
-///
-/// An HTTP/2 connection is shared, and goes back to the pool however its stream ends: dropping this resets
-/// the stream, which tells the provider at once, and has the connection known as idle. Pingora would keep one
-/// whose stream is just dropped in use for ever.
-struct Link {
-    /// None once it was given back.
-    session: Option<Box<HttpSession>>,
-    peer: Box<HttpPeer>,
-    connector: Arc<Connector>,
-    idle_timeout: Duration,
-}
-
-impl Link {
-    fn session(&mut self) -> pingora::Result<&mut HttpSession> {
-        let gone = || Error::explain(ErrorType::InternalError, "the connection was given back");
-        self.session.as_deref_mut().ok_or_else(gone)
-    }
-
-    fn is_h2(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.as_http1().is_none())
-    }
-
-    async fn release(&mut self, is_over: bool) {
-        let may_return = is_over || self.is_h2();
-        if let Some(session) = self.session.take().filter(|_| may_return) {
-            let idle = Some(self.idle_timeout);
-            self.connector.release_http_session(*session, &*self.peer, idle).await;
-        }
-    }
-
-    /// Takes a shared connection out of the pool: what is on it may go on, and nothing new begins there.
-    fn retire(&self) {
-        if let Some(session) = self.session.as_deref().and_then(HttpSession::as_http2) {
-            session.conn.mark_shutdown();
-        }
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if self.is_h2() {
-            // Nothing is waited for with HTTP/2.
-            let _ = self.release(false).now_or_never();
-        }
-    }
-}
-
 /// The content codings of an answer, in one list.
 fn codings(header: &ResponseHeader) -> Option<String> {
     let lines: Vec<&str> =
@@ -224,8 +175,8 @@ impl From<decoding::Broken> for Broken {
 /// Why there is no answer yet.
 pub enum Unanswered {
     /// The connection was no good, for which the provider can't be blamed: the request is to be sent once more,
-    /// there.
-    Unsent(Box<HttpPeer>),
+    /// to this address.
+    Unsent(SocketAddr),
     /// There will be none.
     Broken(Broken),
 }
@@ -237,45 +188,33 @@ pub enum Unanswered {
 /// answer costs nothing: the request is to be sent once more, on a fresh connection. So it is where an HTTP/2
 /// provider says that it didn't look at it. `retries` counts these.
 pub async fn send(
-    upstream: &Upstream,
-    mut peer: Box<HttpPeer>,
+    upstream: &Arc<Upstream>,
+    address: SocketAddr,
     outgoing: Outgoing,
     retries: usize,
 ) -> Result<Answer, Unanswered> {
-    let (mut session, reused) = connect(upstream, &mut peer).await.map_err(Unanswered::Broken)?;
-    session.set_read_timeout(None);
-    let (connector, idle_timeout) = (Arc::clone(&upstream.connector), upstream.idle_timeout());
-    let mut link = Link { session: Some(session), peer, connector, idle_timeout };
+    // Behind a dead pooled connection the next may be dead as well.
+    let pooled = if retries == 0 { Link::pooled(upstream, address) } else { None };
+    let mut link = match pooled {
+        Some(link) => link,
+        // Boxed, since it is large, and rare.
+        None => Box::pin(Link::connect(upstream, address)).await.map_err(Unanswered::Broken)?,
+    };
     let error = match converse(&mut link, outgoing).await {
-        Ok(is_early) => {
-            // The pool has known an HTTP/2 connection by the key that it was made with from its beginning.
-            if !link.is_h2() {
-                link.peer.group_key = upstream.pool_key();
-            }
-            return Ok(Answer::new(link, is_early));
-        }
+        Ok(is_early) => return Ok(Answer::new(link, is_early)),
         Err(error) => error,
     };
-    if retries >= free_retries(&link, &error, reused) {
+    if retries >= free_retries(&link, &error) {
         return Err(Unanswered::Broken(Broken::from_pingora(&error)));
     }
-    let mut peer = link.peer.clone();
-    if link.is_h2() {
-        link.retire();
-        if prefers_h1(&error) {
-            upstream.connector.prefer_h1(&*peer);
-        }
-    } else {
-        // The next pooled connection may be dead as well; a key that nobody else has makes it a fresh one.
-        peer.group_key = fastrand::u64(..);
-    }
-    Err(Unanswered::Unsent(peer))
+    link.retire(prefers_h1(&error));
+    Err(Unanswered::Unsent(link.address()))
 }
 
 /// How many tries the provider can't be blamed for, and hasn't begun to answer, a request may have that
 /// failed like this.
-fn free_retries(link: &Link, error: &Error, reused: bool) -> usize {
-    match (link.is_h2(), reused) {
+fn free_retries(link: &Link, error: &Error) -> usize {
+    match (link.is_h2(), link.is_reused()) {
         (true, true) if is_dead_connection(error) => MAX_STALE,
         (false, true) if is_dead_connection(error) => 1,
         // Refused unseen, or not in this version.
@@ -287,39 +226,6 @@ fn free_retries(link: &Link, error: &Error, reused: bool) -> usize {
 /// Whether the provider can't go on with HTTP/2, though it agreed on it.
 fn prefers_h1(error: &Error) -> bool {
     matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2)
-}
-
-/// Connects, trying the provider's other addresses where one doesn't answer.
-async fn connect(upstream: &Upstream, peer: &mut HttpPeer) -> Result<(Box<HttpSession>, bool), Broken> {
-    let mut last = match open(&upstream.connector, peer).await {
-        Ok(connected) => return Ok(connected),
-        Err(error) => error,
-    };
-    // Asked for only now: each asking moves the provider's rotation of addresses on.
-    let first = peer._address.as_inet().copied();
-    let others = upstream.provider.addresses().filter(|address| Some(*address) != first);
-    for address in others.take(MAX_ADDRESSES) {
-        peer._address = address.into();
-        match open(&upstream.connector, peer).await {
-            Ok(connected) => return Ok(connected),
-            Err(error) => last = error,
-        }
-    }
-    Err(Broken::from_pingora(&last))
-}
-
-/// Takes a connection from the pool or makes one. An HTTP/2 connection that no longer takes streams leaves
-/// the pool with the error that says so.
-async fn open(connector: &Connector, peer: &HttpPeer) -> pingora::Result<(Box<HttpSession>, bool)> {
-    let mut stale = 0;
-    loop {
-        // Boxed, since it is large, most of it for connecting anew, and long over while an answer is relayed.
-        match Box::pin(connector.get_http_session(peer)).await {
-            Ok((session, reused)) => return Ok((Box::new(session), reused)),
-            Err(error) if stale < MAX_STALE && *error.etype() == ErrorType::H2Error => stale += 1,
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 /// Whether the connection was already gone, so that the provider hasn't answered, and can't have read all of
