@@ -24,6 +24,7 @@ mod headers;
 mod http2_clients;
 mod http2_providers;
 mod http2_sharing;
+mod idle_connections;
 mod life;
 mod logging;
 mod malformed;
