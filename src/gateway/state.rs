@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use super::config::{Cors, Limits, Retry, Streaming};
-use super::upstream::Upstream;
+use super::upstream::{Connectors, Upstream};
 use crate::observe::Metrics;
 use crate::providers::config::Pool;
 use crate::providers::registry::Registry;
@@ -48,6 +48,7 @@ impl Snapshot {
         // So that all together keep no more than `max_idle_conns`, as long as each may keep one.
         let providers = u32::try_from(registry.providers().len()).unwrap_or(u32::MAX);
         let share = (settings.pool.max_idle_conns / providers.max(1)).max(1);
+        let mut connectors = Connectors::new(settings.pool.max_idle_conns as usize);
         let upstreams = registry
             .providers()
             .iter()
@@ -55,7 +56,8 @@ impl Snapshot {
                 let known = provider.definition.known_models.iter().copied();
                 let models = registry.upstream_names(provider.index).into_iter().chain(known);
                 let meters = metrics.provider(provider.name(), models);
-                Arc::new(Upstream::new(Arc::clone(provider), meters, &settings.pool, share, now))
+                let connector = connectors.of(&provider.definition);
+                Arc::new(Upstream::new(Arc::clone(provider), connector, meters, &settings.pool, share, now))
             })
             .collect();
         Snapshot { clients, registry, upstreams, settings }
