@@ -4,20 +4,20 @@
 //! when the connection is taken, which costs a tenth of a small request. Here a connection is looked at when it is
 //! taken, and [`Idle::sweep`] closes in the background what has ended or is too old.
 //!
-//! The one that was used last is taken first, so that what a quiet hour has no use for grows old. The lock is held
-//! for a push or a pop, and by each sweep for a look at all.
+//! The lowest place is filled and emptied first, so that what a quiet hour has no use for grows old in the places
+//! above. Nobody waits for a place: each has a lock of its own, and one that is held is passed over.
 
 use super::gathering::Gathering;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The pool.
 pub struct Idle {
-    /// In the order in which they came.
-    kept: Mutex<VecDeque<Kept>>,
-    limit: usize,
+    places: Box<[Mutex<Option<Kept>>]>,
+    /// How many places are taken, or about to be: with none there is nothing to look for.
+    taken: AtomicUsize,
     timeout: Duration,
 }
 
@@ -36,41 +36,47 @@ impl Kept {
 impl Idle {
     /// Room for `limit` connections, each for so long.
     pub fn new(limit: usize, timeout: Duration) -> Idle {
-        Idle { kept: Mutex::new(VecDeque::new()), limit, timeout }
+        let places = (0..limit).map(|_| Mutex::new(None)).collect();
+        Idle { places, taken: AtomicUsize::new(0), timeout }
     }
 
     /// One to this address that can be used, if there is any. A provider's addresses are separate machines, each with
     /// its share.
     pub fn take(&self, address: SocketAddr, now: Instant) -> Option<Box<Gathering>> {
-        loop {
-            let mut kept = {
-                let mut kept = self.lock();
-                let last = kept.iter().rposition(|kept| kept.address == address)?;
-                kept.remove(last)?
-            };
-            if kept.is_good(self.timeout, now) {
-                return Some(kept.connection);
+        if self.taken.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut found =
+            self.places.iter().filter_map(|place| self.empty(place, |kept| kept.address == address));
+        found.find_map(|mut kept| kept.is_good(self.timeout, now).then_some(kept.connection))
+    }
+
+    /// Keeps one that was used to the end of an answer, as long as there is room.
+    pub fn put(&self, connection: Box<Gathering>, address: SocketAddr, now: Instant) {
+        let mut kept = Some(Kept { connection, address, since: now });
+        for place in &self.places {
+            if let Ok(mut place) = place.try_lock()
+                && place.is_none()
+            {
+                *place = kept.take();
+                self.taken.fetch_add(1, Ordering::Relaxed);
+                return;
             }
         }
     }
 
-    /// Keeps one that was used to the end of an answer; where all places are taken, instead of the oldest.
-    pub fn put(&self, connection: Box<Gathering>, address: SocketAddr, now: Instant) {
-        let mut kept = self.lock();
-        kept.push_back(Kept { connection, address, since: now });
-        let surplus = if kept.len() > self.limit { kept.pop_front() } else { None };
-        drop(kept);
-        // Closing takes a while.
-        drop(surplus);
-    }
-
     /// Closes what the provider has closed, and what has not been used for too long.
     pub fn sweep(&self, now: Instant) {
-        self.lock().retain_mut(|kept| kept.is_good(self.timeout, now));
+        for place in &self.places {
+            drop(self.empty(place, |kept| !kept.is_good(self.timeout, now)));
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes out what is in a place, if it is what is looked for.
+    fn empty(&self, place: &Mutex<Option<Kept>>, wanted: impl FnOnce(&mut Kept) -> bool) -> Option<Kept> {
+        let kept = place.try_lock().ok()?.take_if(wanted)?;
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+        Some(kept)
     }
 }
 
@@ -79,7 +85,7 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
     use std::net::{IpAddr, Ipv4Addr};
-    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
     const TIMEOUT: Duration = Duration::from_secs(90);
@@ -91,11 +97,13 @@ mod tests {
     }
 
     fn count(idle: &Idle) -> usize {
-        idle.lock().len()
+        let there = idle.places.iter().filter(|place| place.lock().expect("no panic").is_some()).count();
+        assert_eq!(idle.taken.load(Ordering::Relaxed), there);
+        there
     }
 
     #[test]
-    fn the_last_used_is_taken_first_and_the_oldest_makes_room() {
+    fn the_lowest_place_is_used_again_and_what_finds_no_room_is_closed() {
         let (idle, now) = (Idle::new(2, TIMEOUT), Instant::now());
         let mut theirs: Vec<DuplexStream> = (0..3)
             .map(|_| {
@@ -105,13 +113,17 @@ mod tests {
             })
             .collect();
         assert_eq!(count(&idle), 2);
-        for end in [2, 1] {
-            let mut taken = idle.take(HERE, now).expect("one is left");
+        let surplus =
+            theirs.pop().map(|mut end| end.read_u8().now_or_never().is_some_and(|read| read.is_err()));
+        assert_eq!(surplus, Some(true), "closed");
+        for _ in 0..3 {
+            let mut taken = idle.take(HERE, now).expect("there is one");
             assert!(taken.is_quiet());
-            theirs.remove(end);
-            assert!(!taken.is_quiet(), "it was the end of this one");
+            idle.put(taken, HERE, now + Duration::from_secs(1));
         }
-        assert!(idle.take(HERE, now).is_none());
+        // The one above was never used.
+        idle.sweep(now + TIMEOUT);
+        assert_eq!(count(&idle), 1);
     }
 
     #[test]
