@@ -243,6 +243,23 @@ fn the_configured_limit_holds_in_each_dialect_and_harms_no_later_request() {
 }
 
 #[test]
+fn the_body_behind_an_open_stream_takes_no_room() {
+    for dialect in Dialect::ALL {
+        let provider = Provider::of(dialect);
+        let gateway = Gateway::start(&format!(
+            "server: {{host: 127.0.0.1, port: {{port}}, limits: {{max_buffered_bytes: 1536K}}}}\nproviders:\n{}",
+            provider.yaml_with("p", &["models: [m, fault-s09]"])
+        ));
+        let client = gateway.client();
+        let mut open = Question::new(dialect, "fault-s09").streamed().of_size(MIB).to(&client).open();
+        assert!(open.next_event().is_some());
+        // The first is in the middle of its answer for half a minute.
+        Question::new(dialect, "m").of_size(MIB).to(&gateway.client()).send().expect(200);
+        open.vanish();
+    }
+}
+
+#[test]
 fn a_large_plain_answer_arrives_whole() {
     for dialect in Dialect::ALL {
         let provider = Provider::of(dialect);

@@ -41,7 +41,9 @@ pub struct Call {
     pub model: Arc<str>,
     /// Path and query as the client sent them; where the path has the model, its version and query.
     path: Path,
+    /// Empty once it was let go of.
     body: Bytes,
+    body_length: usize,
     naming: Naming,
 }
 
@@ -89,7 +91,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model: model.into(), path, body, naming })
+        Ok(Call { endpoint, model: model.into(), path, body_length: body.len(), body, naming })
     }
 
     /// The dialect of client and, for now, provider.
@@ -104,7 +106,12 @@ impl Call {
 
     /// Bytes of the request's body.
     pub fn body_length(&self) -> usize {
-        self.body.len()
+        self.body_length
+    }
+
+    /// Gives up the body, which nobody will be sent again.
+    pub fn let_go(&mut self) {
+        self.body = Bytes::new();
     }
 
     /// Whether the client asked for a stream.
@@ -131,7 +138,7 @@ impl Call {
             Naming::Form(_) => return None,
         };
         let (model, path) = (Arc::clone(&self.model), self.path.clone());
-        Some(Call { endpoint: self.endpoint, model, path, body, naming })
+        Some(Call { endpoint: self.endpoint, model, path, body_length: body.len(), body, naming })
     }
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.

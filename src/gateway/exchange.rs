@@ -56,7 +56,7 @@ impl Ended {
 ///
 /// # Errors
 /// When no candidate could answer: what the client is to be told.
-pub async fn run(session: &mut Session, context: &mut Context, call: &Call) -> Result<Delivery, Failure> {
+pub async fn run(session: &mut Session, context: &mut Context, call: &mut Call) -> Result<Delivery, Failure> {
     let retry = &context.snapshot.settings.retry;
     context.course.deadline = context.settlement.started().checked_add(retry.total_timeout.get());
     let mut recovery = Recovery::new(retry.stream_recovery, call);
@@ -97,7 +97,7 @@ fn cancelled(context: &mut Context) -> Delivery {
 async fn attempt_once(
     session: &mut Session,
     context: &mut Context,
-    call: &Call,
+    call: &mut Call,
     recovery: &mut Recovery,
     mut address: SocketAddr,
 ) -> Ended {

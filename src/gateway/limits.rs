@@ -48,6 +48,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Gives back what was taken so far.
+    pub fn give_back(&mut self) {
+        self.room.used.fetch_sub(std::mem::take(&mut self.units), Ordering::AcqRel);
+    }
+
     /// Takes more units into this permit, waiting briefly for room.
     ///
     /// # Errors
@@ -104,6 +109,9 @@ mod tests {
         drop(held);
         growing.grow(10).await.expect("room again");
         assert_eq!(room.used(), 10);
+        growing.give_back();
+        assert_eq!(room.used(), 0);
+        growing.grow(1).await.expect("room once more");
         drop(growing);
         assert_eq!(room.used(), 0);
     }

@@ -101,7 +101,7 @@ async fn infer(
             return Err(unread.failure);
         }
     };
-    let call = Call::read(endpoint, path_model, session.req_header(), body)?;
+    let mut call = Call::read(endpoint, path_model, session.req_header(), body)?;
     context.model = Arc::clone(&call.model);
     context.settlement.model = Arc::clone(&call.model);
     if !client.may_use(&call.model) {
@@ -109,7 +109,7 @@ async fn infer(
         return Err(Failure::new(ErrorCode::ModelForbidden, message));
     }
     context.route = Some(route(&context.snapshot.registry, &client, &call)?);
-    Ok(match exchange::run(session, context, &call).await? {
+    Ok(match exchange::run(session, context, &mut call).await? {
         Delivery::Whole => Next::Answered,
         Delivery::CutOff => Next::CutOff,
     })

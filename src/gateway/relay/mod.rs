@@ -39,7 +39,7 @@ pub struct Way<'r> {
     /// The request.
     pub context: &'r mut Context,
     /// What was asked.
-    pub call: &'r Call,
+    pub call: &'r mut Call,
     /// Who answers.
     pub upstream: &'r Upstream,
     /// When the answer must be committed.

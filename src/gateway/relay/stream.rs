@@ -257,12 +257,24 @@ impl<'s, 'r> Stream<'s, 'r> {
         context.settlement.header_sent(answer.header().status.as_u16());
         self.is_committed = true;
         context.course.committed();
+        self.let_go_of_the_question();
         self.is_blocked = self.way.call.dialect() == Dialect::Gemini
             && self.held.iter().any(|held| is_blocked(self.way.call, &frames::data(held)));
         for held in std::mem::take(&mut self.held) {
             self.send(held).await?;
         }
         Ok(())
+    }
+
+    /// A long prompt is most of what an open stream takes. Only whoever is to go on with a broken one needs it.
+    fn let_go_of_the_question(&mut self) {
+        if self.recovery.as_ref().is_some_and(|recovery| recovery.is_on()) {
+            return;
+        }
+        self.way.call.let_go();
+        if let Some(held) = &mut self.way.context.held {
+            held.body.give_back();
+        }
     }
 
     async fn send(&mut self, out: Bytes) -> pingora::Result<()> {
