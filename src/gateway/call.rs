@@ -70,7 +70,7 @@ impl Call {
         let (naming, in_body) = match (endpoint.model_in, form) {
             (ModelIn::Body, Some(content_type)) => {
                 let (model, at) = multipart::model(content_type, &body).map_err(bad)?;
-                (Naming::Form(at), Some(model))
+                (Naming::Form(at), Some(model.into()))
             }
             (ModelIn::Body, None) => {
                 let mut peek = Peek::read(&body).map_err(bad)?;
@@ -79,7 +79,7 @@ impl Call {
             }
             (ModelIn::Path, _) => (Naming::Path(Peek::read(&body).map_err(bad)?), None),
         };
-        let model = path_model.map(str::to_owned).or(in_body).filter(|model| !model.is_empty());
+        let model = path_model.map(Arc::from).or(in_body).filter(|model| !model.is_empty());
         let Some(model) = model else {
             return Err(bad(BadBody("`model` is missing; say which model is to answer".to_owned())));
         };
@@ -89,7 +89,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model: model.into(), path, body, naming })
+        Ok(Call { endpoint, model, path, body, naming })
     }
 
     /// The dialect of client and, for now, provider.
