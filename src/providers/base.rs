@@ -100,11 +100,17 @@ impl Base {
     /// The path of these parts, with the client's query (but for its key and what the base sets) and the
     /// base's.
     fn with_queries(&self, parts: [&str; 4], clients: &str) -> String {
+        let has_query = !clients.is_empty() || !self.query.is_empty();
+        let query_bytes = if has_query { "?&".len() + clients.len() + self.query.len() } else { 0 };
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
-        let mut path = String::with_capacity(length + clients.len() + self.query.len() + 2);
+        // Exact where there is no query, so that what it becomes needs no more memory.
+        let mut path = String::with_capacity(length + query_bytes);
         path.extend(parts);
         if path.is_empty() {
             path.push('/');
+        }
+        if !has_query {
+            return path;
         }
         let base_has = |name| parameters(&self.query).any(|own| parameter_name(own) == name);
         let kept = parameters(clients).filter(|parameter| {
