@@ -5,7 +5,7 @@ use super::headers;
 use super::routes::{Endpoint, ModelIn, Streams};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure};
-use crate::providers::base::{Base, is_confined};
+use crate::providers::base::is_confined;
 use crate::providers::credential;
 use crate::translate::edit::{self, Edit};
 use crate::translate::frames::Framing;
@@ -169,7 +169,7 @@ impl Call {
         header.uri = PathAndQuery::try_from(path).or_err(InvalidHTTPHeader, "the path")?.into();
         let headers = &mut header.headers;
         headers.reserve(HEADERS);
-        headers.insert(HOST, host(&provider.base)?);
+        headers.insert(HOST, provider.base.host_header.clone());
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT_ENCODING, IDENTITY);
         headers::copy_upstream(provider.dialect, from_client, headers);
@@ -252,14 +252,6 @@ fn escaped(model: &str) -> String {
         }
     }
     out
-}
-
-/// What says to a provider who it is that it serves.
-///
-/// # Errors
-/// None in practice: a base's authority was read from a URL.
-pub fn host(base: &Base) -> pingora::Result<HeaderValue> {
-    HeaderValue::from_str(&base.authority).or_err(InvalidHTTPHeader, "the provider's authority")
 }
 
 /// The credential of an attempt, as headers for the request that is otherwise complete.

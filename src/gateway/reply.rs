@@ -165,15 +165,14 @@ pub fn provenance(context: &Context, headers: &mut HeaderMap) {
     let waited = settlement.upstream_time + last;
     let overhead = settlement.started().elapsed().saturating_sub(waited);
     // A name can have characters that a header can't, and pass-through has no model.
-    let mut name = |header: HeaderName, name: &str| {
-        if let Ok(value) = HeaderValue::from_str(name)
-            && !value.is_empty()
-        {
-            headers.insert(header, value);
-        }
-    };
-    name(PROVIDER, upstream.provider.name());
-    name(MODEL, &settlement.model);
+    if let Some(provider) = &upstream.provider.definition.name_header {
+        headers.insert(PROVIDER, provider.clone());
+    }
+    if let Ok(model) = HeaderValue::from_str(&settlement.model)
+        && !model.is_empty()
+    {
+        headers.insert(MODEL, model);
+    }
     headers.insert(ATTEMPTS, number(settlement.attempts));
     headers.insert(CACHE, HeaderValue::from_static(CACHE_BYPASS));
     let mut timing = Vec::with_capacity(TIMING_LENGTH);

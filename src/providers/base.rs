@@ -8,6 +8,7 @@
 
 use crate::domain::Dialect;
 use crate::settings::Url;
+use http::HeaderValue;
 
 /// The query parameter in which Gemini clients send their key to us.
 const CLIENT_KEY: &str = "key";
@@ -23,6 +24,8 @@ pub struct Base {
     pub port: u16,
     /// The `Host` header: the host, with the port where it isn't the scheme's own.
     pub authority: String,
+    /// The same, ready to be sent.
+    pub host_header: HeaderValue,
     /// The path as written, without a slash at its end; empty for the root.
     path: String,
     /// What is put between this path and the client's.
@@ -46,11 +49,15 @@ impl Base {
     /// The base at this address, for a provider of this dialect.
     pub fn new(url: &Url, dialect: Dialect) -> Base {
         let path = url.path.trim_end_matches('/');
+        let authority = url.authority().to_ascii_lowercase();
+        // What a URL has as authority, a header may have: visible ASCII.
+        let host_header = HeaderValue::from_str(&authority).unwrap_or_else(|_| HeaderValue::from_static(""));
         Base {
             tls: url.is_tls(),
             host: url.host.to_ascii_lowercase(),
             port: url.port,
-            authority: url.authority().to_ascii_lowercase(),
+            authority,
+            host_header,
             path: path.to_owned(),
             version: version_for(path, dialect),
             query: url.query.clone().unwrap_or_default(),
@@ -269,7 +276,11 @@ mod tests {
         for (url, tls, host, port, authority) in cases {
             let read = base(url, OpenAi);
             assert_eq!((read.tls, read.host.as_str(), read.port), (tls, host, port), "{url}");
-            assert_eq!(read.authority, authority, "{url}");
+            assert_eq!(
+                (&*read.authority, read.host_header.as_bytes()),
+                (authority, authority.as_bytes()),
+                "{url}"
+            );
         }
     }
 
