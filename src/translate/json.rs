@@ -67,10 +67,10 @@ pub fn members<const N: usize>(
 }
 
 /// The same of the members from the one on whose name stands at `at`, without a look at what is before them; `None`
-/// unless they are the root's.
+/// unless they are the root's, or one of these names is there twice.
 ///
-/// In a text that is JSON, a quote behind a brace or comma can't end a string that begins elsewhere, since the next
-/// letter would make no sense there; and the object that ends with the text is the root.
+/// If the whole is JSON, that is proof enough. A quote behind a brace or comma is no escape, and if it ended a string,
+/// what follows would be read inside out and end within one. And the object that ends with the text is the root.
 pub fn last_members<const N: usize>(
     text: &[u8],
     at: usize,
@@ -79,13 +79,14 @@ pub fn last_members<const N: usize>(
     text.get(..at)?.trim_ascii_end().last().filter(|before| b"{,".contains(before))?;
     let mut scan = Scan { text, at };
     let mut found = [const { None }; N];
+    let mut is_twice = false;
     let looked = scan.members(1, |scan, name, value| {
         if let Some(index) = scan.position(&names, name)? {
-            found[index] = Some(value);
+            is_twice |= found[index].replace(value).is_some();
         }
         Ok(())
     });
-    (looked.is_ok() && scan.next().is_none()).then_some(found)
+    (looked.is_ok() && !is_twice && scan.next().is_none()).then_some(found)
 }
 
 /// The text of a value that was found, if it is a string.
@@ -125,7 +126,7 @@ impl Scan<'_> {
     /// Passes over the whole text, and says whether it is an object.
     fn root(
         &mut self,
-        member: impl FnMut(&mut Self, Name, Range<usize>) -> Result<(), Expected>,
+        member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
     ) -> Result<bool, Expected> {
         let is_object = self.next() == Some(b'{');
         if is_object {
@@ -154,7 +155,7 @@ impl Scan<'_> {
     fn object(
         &mut self,
         depth: usize,
-        member: impl FnMut(&mut Self, Name, Range<usize>) -> Result<(), Expected>,
+        member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
     ) -> Result<(), Expected> {
         self.open(depth)?;
         if self.next() == Some(b'}') {
@@ -168,7 +169,7 @@ impl Scan<'_> {
     fn members(
         &mut self,
         depth: usize,
-        mut member: impl FnMut(&mut Self, Name, Range<usize>) -> Result<(), Expected>,
+        mut member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
     ) -> Result<(), Expected> {
         loop {
             if self.next() != Some(b'"') {
@@ -184,7 +185,7 @@ impl Scan<'_> {
             self.next();
             let value = self.at;
             self.value(depth)?;
-            member(self, name, value..self.at)?;
+            member(self, &name, value..self.at)?;
             match self.next() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
@@ -308,7 +309,7 @@ impl Scan<'_> {
     }
 
     /// Which of the names it is.
-    fn position(&mut self, names: &[&str], name: Name) -> Result<Option<usize>, Expected> {
+    fn position(&mut self, names: &[&str], name: &Name) -> Result<Option<usize>, Expected> {
         let quoted = &self.text[name.at.clone()];
         if name.is_plain {
             let plain = &quoted[1..quoted.len() - 1];
@@ -479,6 +480,8 @@ mod tests {
         assert_eq!(last(text, 6), None, "a nested one");
         assert_eq!(last(r#"["n"]"#, 1), None, "no name");
         assert_eq!(last(r#"{"a":",\"n\":1"}"#, 8), None, "in a string");
+        assert_eq!(last(r#"{"n":1,"\u006e":2}"#, 1), None, "twice");
+        assert_eq!(last(r#"{"{":":" , ",":1}"#, 3), None, "read inside out");
         assert_eq!(last(r#"{"n":1} {}"#, 1), None, "something behind");
         assert_eq!(last(r#""n":1}"#, 0), None, "nothing before");
         assert_eq!(last("{", 2), None, "outside");
