@@ -5,7 +5,7 @@ use super::headers;
 use super::routes::{Endpoint, ModelIn, Streams};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure};
-use crate::providers::base::{Base, is_confined};
+use crate::providers::base::is_confined;
 use crate::providers::credential;
 use crate::translate::edit::{self, Edit};
 use crate::translate::frames::Framing;
@@ -72,7 +72,7 @@ impl Call {
         let (naming, in_body) = match (endpoint.model_in, form) {
             (ModelIn::Body, Some(content_type)) => {
                 let (model, at) = multipart::model(content_type, &body).map_err(bad)?;
-                (Naming::Form(at), Some(model))
+                (Naming::Form(at), Some(model.into()))
             }
             (ModelIn::Body, None) => {
                 let mut peek = Peek::read(&body).map_err(bad)?;
@@ -81,7 +81,7 @@ impl Call {
             }
             (ModelIn::Path, _) => (Naming::Path(Peek::read(&body).map_err(bad)?), None),
         };
-        let model = path_model.map(str::to_owned).or(in_body).filter(|model| !model.is_empty());
+        let model = path_model.map(Arc::from).or(in_body).filter(|model| !model.is_empty());
         let Some(model) = model else {
             return Err(bad(BadBody("`model` is missing; say which model is to answer".to_owned())));
         };
@@ -91,7 +91,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model: model.into(), path, body_length: body.len(), body, naming })
+        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming })
     }
 
     /// The dialect of client and, for now, provider.
@@ -176,7 +176,7 @@ impl Call {
         header.uri = PathAndQuery::try_from(path).or_err(InvalidHTTPHeader, "the path")?.into();
         let headers = &mut header.headers;
         headers.reserve(HEADERS);
-        headers.insert(HOST, host(&provider.base)?);
+        headers.insert(HOST, provider.base.host_header.clone());
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT_ENCODING, IDENTITY);
         headers::copy_upstream(provider.dialect, from_client, headers);
@@ -259,14 +259,6 @@ fn escaped(model: &str) -> String {
         }
     }
     out
-}
-
-/// What says to a provider who it is that it serves.
-///
-/// # Errors
-/// None in practice: a base's authority was read from a URL.
-pub fn host(base: &Base) -> pingora::Result<HeaderValue> {
-    HeaderValue::from_str(&base.authority).or_err(InvalidHTTPHeader, "the provider's authority")
 }
 
 /// The credential of an attempt, as headers for the request that is otherwise complete.

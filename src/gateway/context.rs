@@ -21,6 +21,7 @@ use std::time::Instant;
 
 /// Ids of clients are taken over up to this length.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// One request.
 pub struct Context {
@@ -109,8 +110,14 @@ pub fn request_id(from_client: Option<&HeaderValue>) -> HeaderValue {
     if let Some(id) = from_client.filter(is_sane) {
         return id.clone();
     }
-    let id = format!("req-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..));
-    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("req-0"))
+    let mut id = *b"req-012345678901234567890123";
+    // By hand: every request needs one, and formatted it costs five times as much.
+    let (pairs, _) = id["req-".len()..].as_chunks_mut();
+    for ([high, low], byte) in pairs.iter_mut().zip(fastrand::u128(..).to_le_bytes()) {
+        *high = HEX_DIGITS[usize::from(byte >> 4)];
+        *low = HEX_DIGITS[usize::from(byte & 0xf)];
+    }
+    HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("req-0"))
 }
 
 #[cfg(test)]
@@ -127,7 +134,9 @@ mod tests {
         for bad in
             [Some(too_long), Some(HeaderValue::from_static("a b")), Some(HeaderValue::from_static("")), None]
         {
-            assert!(request_id(bad.as_ref()).as_bytes().starts_with(b"req-"));
+            let id = request_id(bad.as_ref());
+            let digits = id.to_str().ok().and_then(|id| id.strip_prefix("req-")).expect("our form");
+            assert!(digits.len() == 24 && digits.bytes().all(|it| HEX_DIGITS.contains(&it)), "{digits}");
         }
         assert_ne!(request_id(None), request_id(None));
     }

@@ -30,28 +30,28 @@ static UPSTREAM: [(HeaderName, Option<Dialect>); 13] = [
 
 /// What of a provider's answer stays here: hop-by-hop headers (RFC 9110, section 7.6.1), framing that we
 /// write ourselves, and what speaks of our account or of the provider's own edge.
-static NOT_DOWNSTREAM: [HeaderName; 21] = [
-    header::CONNECTION,
-    name("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    name("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::CONTENT_LENGTH,
-    header::SET_COOKIE,
-    header::ALT_SVC,
-    header::STRICT_TRANSPORT_SECURITY,
-    header::SERVER,
-    header::VIA,
-    name("x-request-id"),
-    name("openai-organization"),
-    name("openai-project"),
-    name("anthropic-organization-id"),
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+static NOT_DOWNSTREAM: [&str; 21] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "set-cookie",
+    "alt-svc",
+    "strict-transport-security",
+    "server",
+    "via",
+    "x-request-id",
+    "openai-organization",
+    "openai-project",
+    "anthropic-organization-id",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
 ];
 
 /// What begins so speaks for us: a provider can't say it.
@@ -91,11 +91,11 @@ static NOT_UPSTREAM_PREFIXES: [&str; 2] = ["x-forwarded", OURS];
 
 /// Copies what may go on of a client's headers into those for a provider.
 pub fn copy_upstream(dialect: Dialect, client: &HeaderMap, request: &mut HeaderMap) {
-    let nominated = client.get_all(header::CONNECTION);
+    let nominated = nominated(client);
     for (name, value) in client {
         let row = UPSTREAM.iter().find(|(allowed, _)| allowed == name);
         let is_for_dialect = row.is_some_and(|(_, owner)| owner.is_none_or(|owner| owner == dialect));
-        if is_for_dialect && !is_nominated(name, &nominated) {
+        if is_for_dialect && !is_nominated(name, nominated.as_ref()) {
             request.append(name, value.clone());
         }
     }
@@ -119,9 +119,9 @@ pub fn downstream(upstream: &ResponseHeader, room: usize) -> Parts {
     let (mut header, ()) = http::Response::new(()).into_parts();
     header.status = upstream.status;
     header.headers.reserve(upstream.headers.len() + room);
-    let nominated = upstream.headers.get_all(header::CONNECTION);
+    let nominated = nominated(&upstream.headers);
     for (name, value) in &upstream.headers {
-        if goes_downstream(name, &nominated) {
+        if goes_downstream(name, nominated.as_ref()) {
             header.headers.append(name, value.clone());
         }
     }
@@ -132,20 +132,27 @@ pub fn downstream(upstream: &ResponseHeader, room: usize) -> Parts {
 pub fn strip_downstream(response: &mut ResponseHeader) {
     static FRAMING: [HeaderName; 4] =
         [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::CONTENT_LENGTH];
-    let nominated = response.headers.get_all(header::CONNECTION);
-    let stays = |name: &&HeaderName| !FRAMING.contains(name) && !goes_downstream(name, &nominated);
+    let nominated = nominated(&response.headers);
+    let stays = |name: &&HeaderName| !FRAMING.contains(name) && !goes_downstream(name, nominated.as_ref());
     let stay: Vec<HeaderName> = response.headers.keys().filter(stays).cloned().collect();
     for name in &stay {
         response.remove_header(name);
     }
 }
 
-fn goes_downstream(name: &HeaderName, nominated: &GetAll<'_, HeaderValue>) -> bool {
-    !NOT_DOWNSTREAM.contains(name) && !name.as_str().starts_with(OURS) && !is_nominated(name, nominated)
+fn goes_downstream(name: &HeaderName, nominated: Option<&GetAll<'_, HeaderValue>>) -> bool {
+    let text = name.as_str();
+    !NOT_DOWNSTREAM.contains(&text) && !text.starts_with(OURS) && !is_nominated(name, nominated)
+}
+
+/// What `Connection` names, if it is there, which it seldom is.
+fn nominated(headers: &HeaderMap) -> Option<GetAll<'_, HeaderValue>> {
+    headers.contains_key(header::CONNECTION).then(|| headers.get_all(header::CONNECTION))
 }
 
 /// Whether `Connection` names this header as meant for one hop only.
-fn is_nominated(name: &HeaderName, connection: &GetAll<'_, HeaderValue>) -> bool {
+fn is_nominated(name: &HeaderName, connection: Option<&GetAll<'_, HeaderValue>>) -> bool {
+    let Some(connection) = connection else { return false };
     connection
         .iter()
         .filter_map(|value| value.to_str().ok())

@@ -105,7 +105,7 @@ pub fn rewrite(context: &Context, request: &mut RequestHeader) -> pingora::Resul
     let path = base.passthrough_path(&rest(request)).unwrap_or_else(|| "/".to_owned());
     request.set_raw_path(path.as_bytes())?;
     headers::strip_passthrough(request);
-    request.insert_header(HOST, call::host(base)?)?;
+    request.insert_header(HOST, base.host_header.clone())?;
     for (name, value) in &attempt.upstream.provider.definition.headers {
         request.insert_header(name.clone(), value.clone())?;
     }

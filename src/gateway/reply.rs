@@ -75,7 +75,7 @@ pub async fn refuse(
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if context.settlement.attempts > 0 {
-        headers.insert(ATTEMPTS, context.settlement.attempts.into());
+        headers.insert(ATTEMPTS, number(context.settlement.attempts));
     }
     if let Some(allow) = context.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -165,16 +165,15 @@ pub fn provenance(context: &Context, headers: &mut HeaderMap) {
     let waited = settlement.upstream_time + last;
     let overhead = settlement.started().elapsed().saturating_sub(waited);
     // A name can have characters that a header can't, and pass-through has no model.
-    let mut name = |header: HeaderName, name: &str| {
-        if let Ok(value) = HeaderValue::from_str(name)
-            && !value.is_empty()
-        {
-            headers.insert(header, value);
-        }
-    };
-    name(PROVIDER, upstream.provider.name());
-    name(MODEL, &settlement.model);
-    headers.insert(ATTEMPTS, settlement.attempts.into());
+    if let Some(provider) = &upstream.provider.definition.name_header {
+        headers.insert(PROVIDER, provider.clone());
+    }
+    if let Ok(model) = HeaderValue::from_str(&settlement.model)
+        && !model.is_empty()
+    {
+        headers.insert(MODEL, model);
+    }
+    headers.insert(ATTEMPTS, number(settlement.attempts));
     headers.insert(CACHE, HeaderValue::from_static(CACHE_BYPASS));
     let mut timing = Vec::with_capacity(TIMING_LENGTH);
     put_millis(&mut timing, b"upstream;dur=", waited);
@@ -182,6 +181,11 @@ pub fn provenance(context: &Context, headers: &mut HeaderMap) {
     if let Ok(timing) = HeaderValue::from_maybe_shared(Bytes::from(timing)) {
         headers.insert(SERVER_TIMING, timing);
     }
+}
+
+/// A number that is nearly always 1, which takes no memory.
+fn number(number: u32) -> HeaderValue {
+    if number == 1 { HeaderValue::from_static("1") } else { number.into() }
 }
 
 /// Milliseconds with one decimal behind their name, by hand: this is on the way of every answer, and formatted

@@ -71,7 +71,7 @@ const fn is_plain_byte(byte: u8) -> bool {
 }
 
 /// Whether nothing in it needs an escape.
-fn is_plain(text: &[u8]) -> bool {
+pub(super) fn is_plain(text: &[u8]) -> bool {
     // What is left after the last whole word is looked at together with what is before it.
     if let Some(last) = text.last_chunk() {
         let (words, _) = text.as_chunks();

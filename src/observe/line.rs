@@ -2,7 +2,7 @@
 //!
 //! It writes straight into the buffer that it is given, allocating nothing else, and knows no event: fields
 //! come as key-values, in order, and a key with a dot (`tokens.input`) opens a nested object in JSON. No line
-//! has a line end but its own, which the queue counts on. Budget: 5,500 instructions for a request's line.
+//! has a line end but its own, which the queue counts on. Budget: 4,800 instructions for a request's line.
 
 use std::fmt::{self, Display};
 use std::io::Write;
@@ -56,11 +56,12 @@ fn write_json(out: &mut Vec<u8>, record: &Record<'_>, at: SystemTime) {
         Some(message) => json::string(out, message),
         None => json::display(out, record.args()),
     }
-    if let Some(target) = foreign_target(record) {
+    let foreign_target = foreign_target(record);
+    if let Some(target) = foreign_target {
         out.extend_from_slice(b",\"target\":");
         json::string(out, target);
     }
-    let mut fields = JsonFields { out, group: None };
+    let mut fields = JsonFields { out, group: None, keys_are_ours: foreign_target.is_none() };
     // Ours refuses nothing; a source that gives up has its line end there.
     let _ = record.key_values().visit(&mut fields);
     let end: &[u8] = if fields.group.is_some() { b"}}\n" } else { b"}\n" };
@@ -124,6 +125,8 @@ struct JsonFields<'a, 'kvs> {
     out: &'a mut Vec<u8>,
     /// The nested object that is open: a key that names it, and the length of its name in there.
     group: Option<(Key<'kvs>, usize)>,
+    /// Whether the keys are in this crate's source, where none needs an escape.
+    keys_are_ours: bool,
 }
 
 impl<'kvs> VisitSource<'kvs> for JsonFields<'_, 'kvs> {
@@ -146,11 +149,20 @@ impl JsonFields<'_, '_> {
         }
         self.out.extend_from_slice(b",\"");
         if let Some(group) = group.filter(|_| open != group) {
-            json::escaped(self.out, group);
+            self.key(group);
             self.out.extend_from_slice(b"\":{\"");
         }
-        json::escaped(self.out, dot.map_or(key, |dot| &key[dot + 1..]));
+        self.key(dot.map_or(key, |dot| &key[dot + 1..]));
         self.out.extend_from_slice(b"\":");
+    }
+
+    fn key(&mut self, key: &str) {
+        if self.keys_are_ours {
+            debug_assert!(json::is_plain(key.as_bytes()), "{key:?} needs an escape");
+            self.out.extend_from_slice(key.as_bytes());
+        } else {
+            json::escaped(self.out, key);
+        }
     }
 }
 
@@ -365,6 +377,15 @@ mod tests {
             "timestamp=2026-02-19T23:00:00Z level=warn msg=\"Bye now\" target=pingora_core::server \
              ratio=0.5 nan=null nested.deep.er=-1 nothing=null\n"
         );
+    }
+
+    #[test]
+    fn a_key_of_another_crate_cannot_break_out_of_its_line() {
+        let key = "a\":1,\n\"b.c\\";
+        let line = write(Format::Json, "elsewhere", Level::Warn, "m", &[(key, 1)]);
+        assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
+        let parsed: Json = serde_json::from_str(&line).unwrap();
+        assert_eq!(parsed["a\":1,\n\"b"]["c\\"], 1, "{line}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use crate::domain::Dialect;
 use crate::settings::Url;
+use http::HeaderValue;
 
 /// The query parameter in which Gemini clients send their key to us.
 const CLIENT_KEY: &str = "key";
@@ -23,6 +24,8 @@ pub struct Base {
     pub port: u16,
     /// The `Host` header: the host, with the port where it isn't the scheme's own.
     pub authority: String,
+    /// The same, ready to be sent.
+    pub host_header: HeaderValue,
     /// The path as written, without a slash at its end; empty for the root.
     path: String,
     /// What is put between this path and the client's.
@@ -46,11 +49,15 @@ impl Base {
     /// The base at this address, for a provider of this dialect.
     pub fn new(url: &Url, dialect: Dialect) -> Base {
         let path = url.path.trim_end_matches('/');
+        let authority = url.authority().to_ascii_lowercase();
+        // What a URL has as authority, a header may have: visible ASCII.
+        let host_header = HeaderValue::from_str(&authority).unwrap_or_else(|_| HeaderValue::from_static(""));
         Base {
             tls: url.is_tls(),
             host: url.host.to_ascii_lowercase(),
             port: url.port,
-            authority: url.authority().to_ascii_lowercase(),
+            authority,
+            host_header,
             path: path.to_owned(),
             version: version_for(path, dialect),
             query: url.query.clone().unwrap_or_default(),
@@ -100,11 +107,17 @@ impl Base {
     /// The path of these parts, with the client's query (but for its key and what the base sets) and the
     /// base's.
     fn with_queries(&self, parts: [&str; 4], clients: &str) -> String {
+        let has_query = !clients.is_empty() || !self.query.is_empty();
+        let query_bytes = if has_query { "?&".len() + clients.len() + self.query.len() } else { 0 };
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
-        let mut path = String::with_capacity(length + clients.len() + self.query.len() + 2);
+        // Exact where there is no query, so that what it becomes needs no more memory.
+        let mut path = String::with_capacity(length + query_bytes);
         path.extend(parts);
         if path.is_empty() {
             path.push('/');
+        }
+        if !has_query {
+            return path;
         }
         let base_has = |name| parameters(&self.query).any(|own| parameter_name(own) == name);
         let kept = parameters(clients).filter(|parameter| {
@@ -263,7 +276,11 @@ mod tests {
         for (url, tls, host, port, authority) in cases {
             let read = base(url, OpenAi);
             assert_eq!((read.tls, read.host.as_str(), read.port), (tls, host, port), "{url}");
-            assert_eq!(read.authority, authority, "{url}");
+            assert_eq!(
+                (&*read.authority, read.host_header.as_bytes()),
+                (authority, authority.as_bytes()),
+                "{url}"
+            );
         }
     }
 

@@ -22,6 +22,8 @@ const AZURE_PATH: &str = "/openai";
 pub struct Definition {
     /// The name under `providers:`.
     pub name: Arc<str>,
+    /// The name as a header has it, if one can.
+    pub name_header: Option<HeaderValue>,
     /// Whether it may serve.
     pub enabled: bool,
     /// What it speaks.
@@ -100,6 +102,7 @@ impl Definition {
         let keys = settings.keys().cloned().collect();
         let definition = Definition {
             name: name.into(),
+            name_header: HeaderValue::from_str(name).ok(),
             enabled: settings.enabled,
             dialect,
             base,

@@ -6,6 +6,7 @@
 //!
 //! Budget: 1 to 2 instructions per byte of text, 20 per escape; `cargo bench --bench parts peek` shows the time.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The deepest nesting that is passed on. Far beyond any tool schema, far below what breaks a parser's stack.
@@ -65,6 +66,45 @@ pub fn members<const N: usize>(
     }
 }
 
+/// The same of the members from the one on whose name stands at `at`, without a look at what is before them; `None`
+/// unless they are the root's, or one of these names is there twice.
+///
+/// If the whole is JSON, that is proof enough. A quote behind a brace or comma is no escape, and if it ended a string,
+/// what follows would be read inside out and end within one. And the object that ends with the text is the root.
+pub fn last_members<const N: usize>(
+    text: &[u8],
+    at: usize,
+    names: [&'static str; N],
+) -> Option<[Option<Range<usize>>; N]> {
+    text.get(..at)?.trim_ascii_end().last().filter(|before| b"{,".contains(before))?;
+    let mut scan = Scan { text, at };
+    let mut found = [const { None }; N];
+    let mut is_twice = false;
+    let looked = scan.members(1, |scan, name, value| {
+        if let Some(index) = scan.position(&names, name)? {
+            is_twice |= found[index].replace(value).is_some();
+        }
+        Ok(())
+    });
+    (looked.is_ok() && !is_twice && scan.next().is_none()).then_some(found)
+}
+
+/// The text of a value that was found, if it is a string.
+pub fn text(value: &[u8]) -> Option<Cow<'_, str>> {
+    let plain = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', plain).is_none() {
+        return std::str::from_utf8(plain).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice(value).ok().map(Cow::Owned)
+}
+
+/// A member's name: a string, quotes and all.
+struct Name {
+    at: Range<usize>,
+    /// Whether it stands there as it is, without an escape.
+    is_plain: bool,
+}
+
 /// A look through a text, from its beginning to its end.
 struct Scan<'t> {
     text: &'t [u8],
@@ -86,7 +126,7 @@ impl Scan<'_> {
     /// Passes over the whole text, and says whether it is an object.
     fn root(
         &mut self,
-        member: impl FnMut(&mut Self, Range<usize>, Range<usize>) -> Result<(), Expected>,
+        member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
     ) -> Result<bool, Expected> {
         let is_object = self.next() == Some(b'{');
         if is_object {
@@ -100,7 +140,7 @@ impl Scan<'_> {
     /// Passes over a value inside so many others.
     fn value(&mut self, depth: usize) -> Result<(), Expected> {
         match self.next() {
-            Some(b'"') => self.string(),
+            Some(b'"') => self.string().map(|_| ()),
             Some(b'{') => self.object(depth + 1, |_, _, _| Ok(())),
             Some(b'[') => self.array(depth + 1),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -115,20 +155,29 @@ impl Scan<'_> {
     fn object(
         &mut self,
         depth: usize,
-        mut member: impl FnMut(&mut Self, Range<usize>, Range<usize>) -> Result<(), Expected>,
+        member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
     ) -> Result<(), Expected> {
         self.open(depth)?;
         if self.next() == Some(b'}') {
             self.at += 1;
             return Ok(());
         }
+        self.members(depth, member)
+    }
+
+    /// The same from a member on, of which the next byte should be the first.
+    fn members(
+        &mut self,
+        depth: usize,
+        mut member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
+    ) -> Result<(), Expected> {
         loop {
             if self.next() != Some(b'"') {
                 return Err(Expected::Name);
             }
             let name = self.at;
-            self.string()?;
-            let name = name..self.at;
+            let is_plain = self.string()?;
+            let name = Name { at: name..self.at, is_plain };
             if self.next() != Some(b':') {
                 return Err(Expected::Colon);
             }
@@ -136,7 +185,7 @@ impl Scan<'_> {
             self.next();
             let value = self.at;
             self.value(depth)?;
-            member(self, name, value..self.at)?;
+            member(self, &name, value..self.at)?;
             match self.next() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
@@ -170,30 +219,55 @@ impl Scan<'_> {
         if depth > MAX_DEPTH { Err(Expected::Flatness) } else { Ok(()) }
     }
 
-    /// Passes over a string, from quote to quote.
-    fn string(&mut self) -> Result<(), Expected> {
-        let mut at = self.at + 1;
+    /// Passes over a string, from quote to quote, and says whether it is plain: without an escape.
+    fn string(&mut self) -> Result<bool, Expected> {
+        self.at += 1;
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        // Most strings are a word, and over before a block is worth its price.
+        if let Some(length) = rest.first_chunk().and_then(length_of_short) {
+            self.at += length + 1;
+            return Ok(true);
+        }
+        self.rest_of_string()
+    }
+
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Result<bool, Expected> {
+        let mut is_plain = true;
         loop {
-            let rest = self.text.get(at..).unwrap_or_default();
-            let mut marks = marks(rest);
-            let mut done = BLOCK;
+            let block = self.at;
+            let rest = self.text.get(block..).unwrap_or_default();
+            let mut marks = rest.first_chunk().map_or_else(|| marks_at_end(rest), marks);
             while marks != 0 {
                 let offset = marks.trailing_zeros() as usize;
-                let mark = rest.get(offset..).unwrap_or_default();
-                if let [b'"', ..] = mark {
-                    self.at = at + offset + 1;
-                    return Ok(());
-                }
-                let Some(length) = escape(mark) else {
-                    self.at = at + offset;
-                    return Err(if mark.is_empty() { Expected::Quote } else { Expected::Escape });
+                self.at += offset;
+                let length = match self.text.get(self.at) {
+                    Some(b'"') => {
+                        self.at += 1;
+                        return Ok(is_plain);
+                    }
+                    Some(b'\\') => self.escape().ok_or(Expected::Escape)?,
+                    Some(_) => return Err(Expected::Escape),
+                    None => return Err(Expected::Quote),
                 };
                 // What is escaped marks nothing, and may lie behind the block.
-                marks &= u64::MAX << (offset + length);
-                done = done.max(offset + length);
+                is_plain = false;
+                self.at += length;
+                marks >>= offset + length;
             }
-            at += done;
+            self.at = self.at.max(block + BLOCK);
         }
+    }
+
+    /// The length of the escape that stands there, if it is one.
+    fn escape(&self) -> Option<usize> {
+        let letter = *self.text.get(self.at + 1)?;
+        if IS_SHORT_ESCAPE[usize::from(letter)] {
+            return Some(r"\n".len());
+        }
+        let digits = self.text.get(self.at + 2..)?.first_chunk::<4>()?;
+        let is_code = letter == b'u' && digits.iter().all(u8::is_ascii_hexdigit);
+        is_code.then_some(r"\uXXXX".len())
     }
 
     fn number(&mut self) -> Result<(), Expected> {
@@ -234,18 +308,18 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Which of the names stands there, quotes and all.
-    fn position(&mut self, names: &[&str], at: Range<usize>) -> Result<Option<usize>, Expected> {
-        let quoted = &self.text[at.clone()];
-        let plain = &quoted[1..quoted.len() - 1];
-        if !plain.contains(&b'\\') {
-            return Ok(names.iter().position(|name| name.as_bytes() == plain));
+    /// Which of the names it is.
+    fn position(&mut self, names: &[&str], name: &Name) -> Result<Option<usize>, Expected> {
+        let quoted = &self.text[name.at.clone()];
+        if name.is_plain {
+            let plain = &quoted[1..quoted.len() - 1];
+            return Ok(names.iter().position(|known| known.as_bytes() == plain));
         }
-        let Ok(name) = serde_json::from_slice::<String>(quoted) else {
-            self.at = at.start;
+        let Some(text) = text(quoted) else {
+            self.at = name.at.start;
             return Err(Expected::Unicode);
         };
-        Ok(names.iter().position(|known| *known == name))
+        Ok(names.iter().position(|known| *known == text))
     }
 
     /// What is wrong, where the scan stands.
@@ -295,34 +369,49 @@ impl Expected {
     }
 }
 
-/// The length of the escape that a text begins with.
-fn escape(text: &[u8]) -> Option<usize> {
-    let [b'\\', letter, digits @ ..] = text else { return None };
-    if matches!(letter, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
-        return Some(r"\n".len());
+/// Which letters are an escape by themselves.
+static IS_SHORT_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut letters: &[u8] = b"\"\\/bfnrt";
+    while let [letter, rest @ ..] = letters {
+        table[*letter as usize] = true;
+        letters = rest;
     }
-    let is_code = *letter == b'u' && digits.first_chunk::<4>()?.iter().all(u8::is_ascii_hexdigit);
-    is_code.then_some(r"\uXXXX".len())
+    table
+};
+
+/// The length of a string that ends within a word, behind which its quote stands, and has no escape.
+fn length_of_short(word: &[u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let text = u64::from_le_bytes(*word);
+    // The borrow of a byte that is below may mark the next ones too, but only the first mark counts.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
+    let equal = |byte: u8| below(text ^ (ONES * u64::from(byte)), 1);
+    let marks = below(text, b' ') | equal(b'"') | equal(b'\\');
+    let first = (marks.trailing_zeros() / u8::BITS) as usize;
+    (word.get(first) == Some(&b'"')).then_some(first)
 }
 
-/// Which of the next bytes end a string or can't just stand in one, the lowest bit being the first byte; what is
-/// behind the text is such.
-fn marks(text: &[u8]) -> u64 {
-    let block = text.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; BLOCK];
-        padded[..text.len()].copy_from_slice(text);
-        padded
-    });
+/// Which bytes end a string or can't just stand in one, the lowest bit being the first byte.
+fn marks(block: &[u8; BLOCK]) -> u64 {
     // Plain enough for the compiler to make a few vector instructions of it.
     let mut marked = [0_u8; BLOCK];
     for (mark, byte) in marked.iter_mut().zip(block) {
-        *mark = if byte < b' ' || byte == b'"' || byte == b'\\' { u8::MAX } else { 0 };
+        *mark = if *byte < b' ' || *byte == b'"' || *byte == b'\\' { u8::MAX } else { 0 };
     }
     let words = marked.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
     if words.clone().fold(0, |any, word| any | word) == 0 {
         return 0;
     }
     words.rev().fold(0, |bits, word| bits << 8 | one_bit_each(word))
+}
+
+/// The same of less than a block; what is behind the text is marked.
+#[cold]
+fn marks_at_end(text: &[u8]) -> u64 {
+    let mut padded = [0; BLOCK];
+    padded[..text.len()].copy_from_slice(text);
+    marks(&padded)
 }
 
 /// Of eight bytes that are all ones or all zeros, one bit each: the product's highest byte adds up a different bit
@@ -381,6 +470,21 @@ mod tests {
         assert_eq!(model.map(|at| &text[at]), Some(r#""x\"}""#));
         assert_eq!(n.map(|at| &text[at]), Some("-0.5e+1"));
         assert_eq!(members(b"{}", NAMES), Ok([None, None]));
+    }
+
+    #[test]
+    fn the_last_members_are_the_roots() {
+        let last = |text: &str, at| last_members(text.as_bytes(), at, NAMES);
+        let text = r#"{"a":{"n":1},"n":2,"model":[{}]}"#;
+        assert_eq!(last(text, 13), Some([Some(27..31), Some(17..18)]));
+        assert_eq!(last(text, 6), None, "a nested one");
+        assert_eq!(last(r#"["n"]"#, 1), None, "no name");
+        assert_eq!(last(r#"{"a":",\"n\":1"}"#, 8), None, "in a string");
+        assert_eq!(last(r#"{"n":1,"\u006e":2}"#, 1), None, "twice");
+        assert_eq!(last(r#"{"{":":" , ",":1}"#, 3), None, "read inside out");
+        assert_eq!(last(r#"{"n":1} {}"#, 1), None, "something behind");
+        assert_eq!(last(r#""n":1}"#, 0), None, "nothing before");
+        assert_eq!(last("{", 2), None, "outside");
     }
 
     #[test]
@@ -480,8 +584,19 @@ mod tests {
         }
 
         #[test]
+        fn what_is_found_from_a_name_on_is_found_from_the_beginning(text in object()) {
+            let Ok(all) = members(text.as_bytes(), NAMES) else { return Ok(()) };
+            for (at, _) in text.match_indices('"') {
+                for (last, all) in last_members(text.as_bytes(), at, NAMES).iter().flatten().zip(&all) {
+                    prop_assert!(last.is_none() || last == all, "{}, from {}", text, at);
+                }
+            }
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(text in vec(any::<u8>(), 0..100)) {
             let _ = members(&text, NAMES);
+            let _ = last_members(&text, text.len() / 2, NAMES);
             let _ = members(&[b"{\"model\":\"", &text[..]].concat(), NAMES);
         }
     }

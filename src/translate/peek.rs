@@ -7,6 +7,7 @@ use super::json;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What is read. Gemini takes either name of its configuration.
 const MEMBERS: [&str; 7] =
@@ -16,7 +17,7 @@ const MEMBERS: [&str; 7] =
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peek {
     /// The model asked for; `None` where the body has none (Gemini has it in the path).
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// Whether the client asked for a stream in the body.
     pub stream: bool,
     /// Whether the client asked for more than one answer: by OpenAI's `n`, several prompts in a list, or Gemini's
@@ -81,9 +82,9 @@ fn check_utf8(body: &[u8]) -> Result<(), BadBody> {
     })
 }
 
-fn model_name(raw: &[u8]) -> Result<String, BadBody> {
-    match serde_json::from_slice::<String>(raw) {
-        Ok(name) if !name.trim().is_empty() => Ok(name),
+fn model_name(raw: &[u8]) -> Result<Arc<str>, BadBody> {
+    match json::text(raw) {
+        Some(name) if !name.trim().is_empty() => Ok(name.into()),
         _ => Err(BadBody("`model` must be a non-empty string".to_owned())),
     }
 }

@@ -7,74 +7,50 @@ use super::frames::{self, Framing};
 use super::json;
 use crate::domain::{Dialect, TokenUsage};
 use memchr::memmem::Finder;
-use serde::Deserialize;
+use std::ops::Range;
 use std::sync::LazyLock;
-
-/// Every vendor's usage fields in one struct; what a vendor doesn't send stays `None`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Wire {
-    // OpenAI: Chat Completions and Embeddings
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<Details>,
-    completion_tokens_details: Option<Details>,
-    // OpenAI Responses and Anthropic
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    input_tokens_details: Option<Details>,
-    output_tokens_details: Option<Details>,
-    cache_read_input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    // Gemini
-    #[serde(rename = "promptTokenCount")]
-    prompt_token_count: Option<u64>,
-    #[serde(rename = "toolUsePromptTokenCount")]
-    tool_use_prompt_token_count: Option<u64>,
-    #[serde(rename = "cachedContentTokenCount")]
-    cached_content_token_count: Option<u64>,
-    #[serde(rename = "candidatesTokenCount")]
-    candidates_token_count: Option<u64>,
-    #[serde(rename = "thoughtsTokenCount")]
-    thoughts_token_count: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Details {
-    cached_tokens: Option<u64>,
-    reasoning_tokens: Option<u64>,
-}
 
 /// Finds usage, if there is any; nearly every frame has none.
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage"));
 
 /// What an answer, or a frame of a stream, says of usage.
 struct Report {
-    wire: Wire,
+    usage: TokenUsage,
     /// Whether it says nothing else: the list of choices is empty.
     is_alone: bool,
 }
 
 impl Report {
+    /// Reads the usage of a whole answer from its end, where it nearly always is, `at` being where one is named.
+    fn at_end(dialect: Dialect, json: &[u8], at: usize) -> Option<Report> {
+        let [usage, metadata] = json::last_members(json, at, ["usage", "usageMetadata"])?;
+        let usage = reported(dialect, &json[usage.or(metadata)?])?;
+        Some(Report { usage, is_alone: false })
+    }
+
     /// Reads the usage where it may stand: at the root, in Anthropic's `message`, in the Responses API's
     /// `response`.
-    fn read(json: &[u8]) -> Option<Report> {
+    fn read(dialect: Dialect, json: &[u8]) -> Option<Report> {
         let [usage, metadata, message, response, choices] =
             json::members(json, ["usage", "usageMetadata", "message", "response", "choices"]).ok()?;
-        if let Some(wire) = usage.or(metadata).and_then(|at| wire(&json[at])) {
+        if let Some(usage) = usage.or(metadata).and_then(|at| reported(dialect, &json[at])) {
             let is_alone = choices.is_some_and(|at| is_empty_list(&json[at]));
-            return Some(Report { wire, is_alone });
+            return Some(Report { usage, is_alone });
         }
         let inner = &json[message.or(response)?];
         let [usage] = json::members(inner, ["usage"]).ok()?;
-        Some(Report { wire: wire(&inner[usage?])?, is_alone: false })
+        Some(Report { usage: reported(dialect, &inner[usage?])?, is_alone: false })
     }
 }
 
-/// Usage that isn't `null`.
-fn wire(json: &[u8]) -> Option<Wire> {
-    serde_json::from_slice::<Option<Wire>>(json).ok().flatten()
+/// Usage that isn't `null` and has numbers where numbers belong, in one form.
+fn reported(dialect: Dialect, usage: &[u8]) -> Option<TokenUsage> {
+    match dialect {
+        Dialect::OpenAi => openai(usage),
+        Dialect::Anthropic => anthropic(usage),
+        Dialect::Gemini => gemini(usage),
+    }
+    .ok()
 }
 
 fn is_empty_list(json: &[u8]) -> bool {
@@ -115,20 +91,18 @@ impl Meter {
     /// Costs one substring search where there is no usage, which is nearly every frame.
     pub fn see(&mut self, frame: &[u8]) -> Frame {
         self.frames += 1;
-        if USAGE.find(frame).is_none() {
-            return Frame::Content;
-        }
-        let data = match self.framing {
-            Some(Framing::Events) => frames::event_data(frame),
+        let Some(at) = USAGE.find(frame) else { return Frame::Content };
+        let report = match self.framing {
+            Some(Framing::Events) => Report::read(self.dialect, &frames::event_data(frame)),
             // An element after the first carries the comma that parts it from the one before.
             Some(Framing::Elements) => {
-                frame[frame.iter().position(|byte| *byte == b'{').unwrap_or(0)..].into()
+                let start = frame.iter().position(|byte| *byte == b'{').unwrap_or_default();
+                Report::read(self.dialect, &frame[start..])
             }
-            None => frame.into(),
+            None => Report::at_end(self.dialect, frame, at).or_else(|| Report::read(self.dialect, frame)),
         };
-        let Some(report) = Report::read(&data) else { return Frame::Content };
-        let reported = normalise(self.dialect, &report.wire);
-        self.usage = Some(merge(self.usage.unwrap_or_default(), reported));
+        let Some(report) = report else { return Frame::Content };
+        self.usage = Some(merge(self.usage.unwrap_or_default(), report.usage));
         if report.is_alone { Frame::UsageOnly } else { Frame::Content }
     }
 
@@ -154,46 +128,98 @@ fn merge(before: TokenUsage, now: TokenUsage) -> TokenUsage {
     }
 }
 
-fn normalise(dialect: Dialect, wire: &Wire) -> TokenUsage {
-    let or_zero = Option::unwrap_or_default;
-    match dialect {
-        Dialect::OpenAi => {
-            let cached =
-                |details: &Option<Details>| details.as_ref().and_then(|details| details.cached_tokens);
-            let thought =
-                |details: &Option<Details>| details.as_ref().and_then(|details| details.reasoning_tokens);
-            let input = or_zero(wire.prompt_tokens.or(wire.input_tokens));
-            let read = or_zero(cached(&wire.prompt_tokens_details).or(cached(&wire.input_tokens_details)));
-            TokenUsage {
-                input: input.saturating_sub(read),
-                cache_read: read,
-                cache_write: 0,
-                output: or_zero(wire.completion_tokens.or(wire.output_tokens)),
-                reasoning: or_zero(
-                    thought(&wire.completion_tokens_details).or(thought(&wire.output_tokens_details)),
-                ),
-            }
-        }
-        Dialect::Anthropic => TokenUsage {
-            input: or_zero(wire.input_tokens),
-            cache_read: or_zero(wire.cache_read_input_tokens),
-            cache_write: or_zero(wire.cache_creation_input_tokens),
-            output: or_zero(wire.output_tokens),
-            reasoning: 0,
-        },
-        Dialect::Gemini => {
-            let read = or_zero(wire.cached_content_token_count);
-            let thoughts = or_zero(wire.thoughts_token_count);
-            let prompt = or_zero(wire.prompt_token_count) + or_zero(wire.tool_use_prompt_token_count);
-            TokenUsage {
-                input: prompt.saturating_sub(read),
-                cache_read: read,
-                cache_write: 0,
-                output: or_zero(wire.candidates_token_count) + thoughts,
-                reasoning: thoughts,
-            }
-        }
+/// Chat Completions and Embeddings tell prompt and completion, Responses input and output.
+fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
+    let [prompt, input, completion, output, prompt_parts, input_parts, completion_parts, output_parts] =
+        json::members(
+            usage,
+            [
+                "prompt_tokens",
+                "input_tokens",
+                "completion_tokens",
+                "output_tokens",
+                "prompt_tokens_details",
+                "input_tokens_details",
+                "completion_tokens_details",
+                "output_tokens_details",
+            ],
+        )?;
+    let input = count(usage, prompt)?.or(count(usage, input)?).unwrap_or_default();
+    let output = count(usage, completion)?.or(count(usage, output)?).unwrap_or_default();
+    let part = |parts, name| part(usage, parts, name);
+    let cached = part(prompt_parts, "cached_tokens")?.or(part(input_parts, "cached_tokens")?);
+    let thought = part(completion_parts, "reasoning_tokens")?.or(part(output_parts, "reasoning_tokens")?);
+    let cache_read = cached.unwrap_or_default();
+    Ok(TokenUsage {
+        input: input.saturating_sub(cache_read),
+        cache_read,
+        cache_write: 0,
+        output,
+        reasoning: thought.unwrap_or_default(),
+    })
+}
+
+fn anthropic(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
+    let [input, cache_read, cache_write, output] = counts(
+        usage,
+        ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"],
+    )?;
+    Ok(TokenUsage { input, cache_read, cache_write, output, reasoning: 0 })
+}
+
+fn gemini(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
+    let [prompt, tools, cache_read, answers, reasoning] = counts(
+        usage,
+        [
+            "promptTokenCount",
+            "toolUsePromptTokenCount",
+            "cachedContentTokenCount",
+            "candidatesTokenCount",
+            "thoughtsTokenCount",
+        ],
+    )?;
+    Ok(TokenUsage {
+        input: prompt.saturating_add(tools).saturating_sub(cache_read),
+        cache_read,
+        cache_write: 0,
+        output: answers.saturating_add(reasoning),
+        reasoning,
+    })
+}
+
+/// Usage that is no object, or has something else where a number of tokens belongs: nothing of it is believed.
+struct Unreadable;
+
+impl From<json::Fault> for Unreadable {
+    fn from(_: json::Fault) -> Unreadable {
+        Unreadable
     }
+}
+
+/// The members of these names, each a number of tokens; 0 for those that aren't there.
+fn counts<const N: usize>(object: &[u8], names: [&'static str; N]) -> Result<[u64; N], Unreadable> {
+    let mut counts = [0; N];
+    for (number, at) in counts.iter_mut().zip(json::members(object, names)?) {
+        *number = count(object, at)?.unwrap_or_default();
+    }
+    Ok(counts)
+}
+
+/// One of the numbers that a number of tokens is made of.
+fn part(object: &[u8], parts: Option<Range<usize>>, name: &'static str) -> Result<Option<u64>, Unreadable> {
+    let Some(parts) = parts.map(|at| &object[at]).filter(|parts| *parts != b"null") else { return Ok(None) };
+    let [at] = json::members(parts, [name])?;
+    count(parts, at)
+}
+
+/// A number of tokens, unless it is missing or `null`.
+fn count(object: &[u8], at: Option<Range<usize>>) -> Result<Option<u64>, Unreadable> {
+    let Some(number) = at.map(|at| &object[at]).filter(|number| *number != b"null") else { return Ok(None) };
+    let add = |sum: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        sum.checked_mul(10)?.checked_add(digit.into())
+    };
+    number.iter().try_fold(0, add).map(Some).ok_or(Unreadable)
 }
 
 #[cfg(test)]
@@ -279,10 +305,55 @@ mod tests {
             (Dialect::Anthropic, r#"{"content":[{"input":{"usage":{"input_tokens":9}}}],"usage":null}"#),
             (Dialect::OpenAi, r#"{"choices":[{"message":{"content":"{\"usage\":{\"prompt_tokens\":9}}"}}]}"#),
             (Dialect::OpenAi, r#"{"message":"about \"usage\"","response":null}"#),
+            // At the end, as the usage would be.
+            (Dialect::OpenAi, r#"{"choices":[{"usage":{"prompt_tokens":9}}]}"#),
+            (Dialect::Anthropic, r#"{"content":{"usage":{"input_tokens":9}}}"#),
+            (Dialect::OpenAi, r#"{"text":",\"usage\":{\"prompt_tokens\":9}"}"#),
         ] {
             let mut meter = Meter::plain(dialect);
             meter.see(body.as_bytes());
             assert_eq!(meter.reported(), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_answers_own_usage_is_found_behind_what_a_model_calls_so() {
+        let own = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
+        for body in [
+            format!(r#"{{{own}}}"#),
+            format!(r#"{{{own},"service_tier":"default","usage_notes":{{"usage":9}}}}"#),
+            format!(r#"{{"choices":[{{"usage":{{"prompt_tokens":9}}}}],{own}}}"#),
+            format!(r#"{{"choices":[{{"text":"about \"usage\""}}], {own} }}"#),
+            format!(r#"{{"usage_notes":"usage",{own}}}"#),
+            format!(r#"{{"note":"usage",{own}}}"#),
+        ] {
+            let mut meter = Meter::plain(Dialect::OpenAi);
+            meter.see(body.as_bytes());
+            assert_eq!(meter.reported(), Some(usage(3, 0, 0, 4, 0)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_tokens_is_a_whole_one_and_usage_with_another_is_not_believed() {
+        for (number, tokens) in [
+            ("0", Some(0)),
+            ("null", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("1.5", None),
+            ("1e3", None),
+            ("\"7\"", None),
+            ("{}", None),
+        ] {
+            for body in [
+                format!(r#"{{"usage":{{"input_tokens":{number},"output_tokens":0}}}}"#),
+                format!(r#"{{"usage":{{"output_tokens":0,"input_tokens":{number}}},"id":1}}"#),
+            ] {
+                let mut meter = Meter::plain(Dialect::Anthropic);
+                meter.see(body.as_bytes());
+                assert_eq!(meter.reported().map(|usage| usage.input), tokens, "{body}");
+            }
         }
     }
 
