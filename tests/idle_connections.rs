@@ -8,15 +8,17 @@ use std::time::Duration;
 
 /// How long a provider waits for what must come, so that no test hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it looks whether something is so at this moment.
+const SHORT: Duration = Duration::from_millis(50);
 
 /// A provider whose connections the test accepts, one after the other.
-struct Slow {
+struct ByHand {
     listener: TcpListener,
 }
 
-impl Slow {
-    fn new() -> Slow {
-        Slow { listener: TcpListener::bind("127.0.0.1:0").expect("a free port") }
+impl ByHand {
+    fn new() -> ByHand {
+        ByHand { listener: TcpListener::bind("127.0.0.1:0").expect("a free port") }
     }
 
     fn gateway(&self, pool: &str) -> Gateway {
@@ -56,9 +58,9 @@ fn is_closed_within(mut stream: &TcpStream, limit: Duration) -> bool {
 
 #[test]
 fn a_request_and_its_body_come_together_on_new_connections_and_on_used_ones() {
-    let slow = Slow::new();
-    let gateway = slow.gateway("{}");
-    let (stream, first) = served(&gateway, || slow.accept());
+    let provider = ByHand::new();
+    let gateway = provider.gateway("{}");
+    let (stream, first) = served(&gateway, || provider.accept());
     let (_, second) = served(&gateway, || stream);
     for request in [first, second] {
         let (head, body) = request.split_once("\r\n\r\n").expect("a whole head");
@@ -71,25 +73,27 @@ fn a_request_and_its_body_come_together_on_new_connections_and_on_used_ones() {
 
 #[test]
 fn what_the_provider_closes_is_closed_here_too() {
-    let slow = Slow::new();
-    let gateway = slow.gateway("{}");
-    let (stream, _) = served(&gateway, || slow.accept());
+    let provider = ByHand::new();
+    let gateway = provider.gateway("{}");
+    let (stream, _) = served(&gateway, || provider.accept());
+    assert!(!is_closed_within(&stream, SHORT), "it is kept first");
     stream.shutdown(Shutdown::Write).expect("closed on one side");
     assert!(is_closed_within(&stream, TIMEOUT));
 }
 
 #[test]
 fn what_is_not_used_for_long_is_closed() {
-    let slow = Slow::new();
-    let gateway = slow.gateway("{idle_conn_timeout: 1s}");
-    let (stream, _) = served(&gateway, || slow.accept());
+    let provider = ByHand::new();
+    let gateway = provider.gateway("{idle_conn_timeout: 1s}");
+    let (stream, _) = served(&gateway, || provider.accept());
+    assert!(!is_closed_within(&stream, SHORT), "it is kept first");
     assert!(is_closed_within(&stream, TIMEOUT));
 }
 
 #[test]
 fn no_more_are_kept_than_the_operator_wants() {
-    let slow = Slow::new();
-    let gateway = slow.gateway("{max_idle_conns_per_host: 1}");
+    let provider = ByHand::new();
+    let gateway = provider.gateway("{max_idle_conns_per_host: 1}");
     // Both are asked for before either is answered.
     let streams: Vec<TcpStream> = std::thread::scope(|scope| {
         let asking: Vec<_> = (0..2)
@@ -98,7 +102,7 @@ fn no_more_are_kept_than_the_operator_wants() {
                 scope.spawn(move || Question::new(Dialect::OpenAi, "m").to(&client).send().expect(200))
             })
             .collect();
-        let mut streams = [slow.accept(), slow.accept()];
+        let mut streams = [provider.accept(), provider.accept()];
         for stream in &mut streams {
             let _ = stream.read(&mut vec![0; 64 << 10]).expect("a request");
         }
@@ -108,10 +112,7 @@ fn no_more_are_kept_than_the_operator_wants() {
         asking.into_iter().for_each(|asked| drop(asked.join().expect("an answer")));
         streams.into()
     });
-    // One is closed at once, the other kept.
-    eventually("one is closed", || {
-        let closed =
-            streams.iter().filter(|stream| is_closed_within(stream, Duration::from_millis(50))).count();
-        (closed > 0).then(|| assert_eq!(closed, 1, "the other one is kept"))
-    });
+    let closed = || streams.iter().filter(|stream| is_closed_within(stream, SHORT)).count();
+    eventually("one is closed", || (closed() > 0).then_some(()));
+    assert_eq!(closed(), 1, "the other one is kept");
 }

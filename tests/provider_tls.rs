@@ -1,10 +1,14 @@
 //! Providers over TLS: who is trusted, under which name, and who we are to them.
 
 use crate::support::{
-    Authority, Gateway, H2Provider, H2Settings, Provider, Question, Response, assert_whole, expect_error,
-    serve, status,
+    Authority, Gateway, H2Provider, H2Settings, Metrics, Provider, Question, Response, assert_whole,
+    expect_error, serve, status,
 };
 use cliproxy::domain::Dialect;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 const MODELS: &[&str] = &["models: [m]", "priority: 1"];
 
@@ -44,6 +48,54 @@ fn certificates_that_are_not_good_for_the_provider_move_on_to_the_next() {
         assert!(said.contains("ertificate") || said.contains("TLS"), "{what}: operators are told: {said}");
         assert_eq!((provider.connections(), provider.requests()), (0, 0));
     }
+}
+
+/// A connection of HTTP/1.1 over TLS.
+fn handshake(listener: &TcpListener, tls: &Arc<ServerConfig>) -> StreamOwned<ServerConnection, TcpStream> {
+    let (stream, _) = listener.accept().expect("a connection");
+    StreamOwned::new(ServerConnection::new(Arc::clone(tls)).expect("a session"), stream)
+}
+
+/// Reads one whole request of this file's.
+fn read_request(stream: &mut impl Read) {
+    let mut request = Vec::new();
+    while !request.ends_with(br#""model":"m"}"#) {
+        let mut bytes = [0; 4096];
+        let read = stream.read(&mut bytes).expect("a request");
+        assert!(read > 0, "a whole request");
+        request.extend_from_slice(&bytes[..read]);
+    }
+}
+
+#[test]
+fn a_pooled_connection_that_ends_without_a_good_bye_costs_nothing() {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let authority = Authority::new();
+    let tls = Arc::new(authority.server(&authority.issue(&["127.0.0.1"]), &["http/1.1"]));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let gateway = Gateway::start(&format!(
+        "providers:\n  only: {{format: openai, base_url: \"https://{address}\", ca_file: {}, models: [m]}}\n",
+        authority.ca_file().display()
+    ));
+    let serving = std::thread::spawn(move || {
+        let mut first = handshake(&listener, &tls);
+        read_request(&mut first);
+        first.write_all(ANSWER).expect("answered");
+        // All of the second request is read, so that this is no reset.
+        read_request(&mut first);
+        drop(first);
+        let mut second = handshake(&listener, &tls);
+        read_request(&mut second);
+        second.write_all(ANSWER).expect("answered");
+    });
+    for requests in 1..=2 {
+        let answer = ask(&gateway, &question()).expect(200);
+        assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"));
+        // Once it is counted, its connection is back in the pool.
+        Metrics::after(&gateway, requests);
+    }
+    serving.join().expect("both requests came as they should");
 }
 
 #[test]

@@ -86,12 +86,15 @@ impl Housekeeping {
 #[async_trait]
 impl BackgroundService for Housekeeping {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        tokio::select! {
-            () = self.resolve_names() => {}
-            () = self.watch_auths() => {}
-            () = self.sweep_idle() => {}
-            _ = shutdown.changed() => {}
-        }
+        let until_told = async {
+            tokio::select! {
+                () = self.resolve_names() => {}
+                () = self.watch_auths() => {}
+                _ = shutdown.changed() => {}
+            }
+        };
+        // Connections are given back for as long as there are answers on their way.
+        tokio::join!(until_told, self.sweep_idle());
     }
 }
 

@@ -1,8 +1,8 @@
 //! One client request, one attempt after another, until a provider's answer is committed.
 //!
 //! Who is asked next is decided in [`super::onward`] and chosen in [`super::choose`], for this loop as for Pingora's
-//! own, whose `upstream_peer` asks there. After a commit nothing is asked again, unless the operator turned stream recovery on: then
-//! another provider may go on exactly where a broken stream ended.
+//! own, whose `upstream_peer` asks there. After a commit nothing is asked again, unless the operator turned stream
+//! recovery on: then another provider may go on exactly where a broken stream ended.
 
 use super::alarm::Alarm;
 use super::call::Call;

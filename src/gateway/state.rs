@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use super::config::{Cors, Limits, Retry, Streaming};
-use super::upstream::{Connectors, Upstream};
+use super::upstream::{Upstream, connectors};
 use crate::observe::Metrics;
 use crate::providers::config::Pool;
 use crate::providers::registry::Registry;
@@ -48,16 +48,19 @@ impl Snapshot {
         // So that all together keep no more than `max_idle_conns`, as long as each may keep one.
         let providers = u32::try_from(registry.providers().len()).unwrap_or(u32::MAX);
         let share = (settings.pool.max_idle_conns / providers.max(1)).max(1);
-        let mut connectors = Connectors::new(settings.pool.max_idle_conns as usize);
+        let max_idle = settings.pool.max_idle_conns_per_host.min(share) as usize;
+        let idle_timeout = settings.pool.idle_conn_timeout.get();
+        let definitions = registry.providers().iter().map(|provider| &*provider.definition);
         let upstreams = registry
             .providers()
             .iter()
-            .map(|provider| {
+            .zip(connectors(definitions, max_idle))
+            .map(|(provider, connector)| {
                 let known = provider.definition.known_models.iter().copied();
                 let models = registry.upstream_names(provider.index).into_iter().chain(known);
                 let meters = metrics.provider(provider.name(), models);
-                let connector = connectors.of(&provider.definition);
-                Arc::new(Upstream::new(Arc::clone(provider), connector, meters, &settings.pool, share, now))
+                let provider = Arc::clone(provider);
+                Arc::new(Upstream::new(provider, connector, meters, max_idle, idle_timeout, now))
             })
             .collect();
         Snapshot { clients, registry, upstreams, settings }

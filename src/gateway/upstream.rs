@@ -5,7 +5,6 @@ use super::unhurried::Unhurried;
 use super::wire::idle::Idle;
 use crate::domain::ErrorClass;
 use crate::observe::ProviderMeters;
-use crate::providers::config::Pool;
 use crate::providers::definition::Definition;
 use crate::providers::provider::Provider;
 use crate::stats::{Minute, Outcomes};
@@ -84,53 +83,56 @@ impl Identity {
     }
 }
 
-/// The connectors of all providers. Those that trust the same certificates and show the same have one in common: each
-/// reads its files, and the system's, which takes 10 ms and 330 KB.
-pub struct Connectors {
-    max_idle: usize,
-    made: HashMap<TlsFiles, Arc<Connector>>,
-}
-
 /// Whom to trust, and the certificate and key to show.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct TlsFiles {
-    ca: Option<PathBuf>,
-    ours: Option<(PathBuf, PathBuf)>,
+#[derive(PartialEq, Eq, Hash)]
+struct TlsFiles<'d> {
+    ca: Option<&'d Path>,
+    ours: Option<&'d (PathBuf, PathBuf)>,
 }
 
-impl Connectors {
-    /// Connectors that keep so many idle connections of HTTP/2 each.
-    pub fn new(max_idle: usize) -> Connectors {
-        Connectors { max_idle, made: HashMap::new() }
+impl TlsFiles<'_> {
+    fn connector(&self, max_idle: usize) -> Connector {
+        let shown = |path: &Path| path.display().to_string();
+        let mut options = ConnectorOptions::new(max_idle);
+        options.ca_file = self.ca.map(shown);
+        options.cert_key_file = self.ours.map(|(certificate, key)| (shown(certificate), shown(key)));
+        Connector::new(Some(options))
     }
+}
 
-    /// The one for a provider.
-    pub fn of(&mut self, definition: &Definition) -> Arc<Connector> {
-        let files = TlsFiles { ca: definition.ca_file.clone(), ours: definition.client_cert_and_key.clone() };
-        let connector = self.made.entry(files.clone()).or_insert_with(|| {
-            let shown = |path: &PathBuf| path.display().to_string();
-            let mut options = ConnectorOptions::new(self.max_idle);
-            options.ca_file = files.ca.as_ref().map(shown);
-            options.cert_key_file =
-                files.ours.as_ref().map(|(certificate, key)| (shown(certificate), shown(key)));
-            Arc::new(Connector::new(Some(options)))
+/// A connector for each provider, which may keep so many idle connections of HTTP/2. Those that trust the same
+/// certificates and show the same have one in common, which keeps as many as all of them may: each reads its files, and
+/// the system's, which takes 10 ms and 330 KB.
+pub fn connectors<'d>(
+    definitions: impl Iterator<Item = &'d Definition>,
+    max_idle: usize,
+) -> Vec<Arc<Connector>> {
+    let files = |definition: &'d Definition| TlsFiles {
+        ca: definition.ca_file.as_deref(),
+        ours: definition.client_cert_and_key.as_ref(),
+    };
+    let all: Vec<TlsFiles<'d>> = definitions.map(files).collect();
+    let mut made: HashMap<&TlsFiles<'d>, Arc<Connector>> = HashMap::new();
+    let connector = |files| {
+        let connector = made.entry(files).or_insert_with(|| {
+            let sharing = all.iter().filter(|other| *other == files).count();
+            Arc::new(files.connector(max_idle.saturating_mul(sharing)))
         });
         Arc::clone(connector)
-    }
+    };
+    all.iter().map(connector).collect()
 }
 
 impl Upstream {
-    /// The upstream side of a provider, which may keep `share` of all idle connections.
+    /// The upstream side of a provider, which may keep so many idle connections.
     pub fn new(
         provider: Arc<Provider>,
         connector: Arc<Connector>,
         meters: ProviderMeters,
-        pool: &Pool,
-        share: u32,
+        max_idle: usize,
+        idle_timeout: Duration,
         now: Instant,
     ) -> Upstream {
-        let max_idle = pool.max_idle_conns_per_host.min(share) as usize;
-        let idle_timeout = pool.idle_conn_timeout.get();
         Upstream {
             identity: Identity::read(&provider.definition),
             provider,

@@ -194,9 +194,9 @@ settings! {
     #[derive(Eq)]
     pub struct Pool {
         /// Idle connections in all; default 100.
-        max_idle_conns: u32 = 100,
-        /// Idle connections per host; default 10.
-        max_idle_conns_per_host: u32 = 10,
+        max_idle_conns: u32 = 100 => 1..=100_000,
+        /// Idle connections per host; default 10. Of HTTP/1.1: one of HTTP/2 serves up to a hundred requests at once.
+        max_idle_conns_per_host: u32 = 10 => 0..=10_000,
         /// How long a connection may stay idle; default 90s.
         idle_conn_timeout: Period = Period::from_secs(90),
     }

@@ -26,10 +26,8 @@ const MAX_HELD: usize = 16 << 10;
 enum Phase {
     /// Nothing of it was written.
     Fresh,
-    /// Its header is held, and the flush behind it still to come.
-    Header,
-    /// Its header is held, and was flushed as far as the writer knows.
-    Flushed,
+    /// Its header is held, whatever the writer flushes.
+    Held,
     /// It passes through as it is written.
     Open,
 }
@@ -63,34 +61,27 @@ impl Gathering {
         unconstrained(self.stream.read(&mut byte)).now_or_never().is_none()
     }
 
-    /// Writes what is held, and as much of `more` with it as goes; says how much of `more` went.
+    /// Writes what is held, and as much of `more` with it as goes; says how much of `more` went. A failure ends the
+    /// holding too: there may be an answer to read, which says why.
     fn poll_release(&mut self, context: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
-        while self.sent < self.held.len() {
+        let released = loop {
             let rest = &self.held[self.sent..];
+            if rest.is_empty() {
+                break Ok(0);
+            }
             let both = [IoSlice::new(rest), IoSlice::new(more)];
-            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &both))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            let of_held = rest.len();
+            match ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &both)) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) if written > of_held => break Ok(written - of_held),
+                Ok(written) => self.sent += written,
+                Err(error) => break Err(error),
             }
-            let of_held = written.min(rest.len());
-            self.sent += of_held;
-            if written > of_held {
-                self.open();
-                return Poll::Ready(Ok(written - of_held));
-            }
-        }
-        self.open();
-        Poll::Ready(Ok(0))
-    }
-
-    fn open(&mut self) {
+        };
         self.held.clear();
         self.sent = 0;
         self.phase = Phase::Open;
-    }
-
-    fn is_holding(&self) -> bool {
-        matches!(self.phase, Phase::Header | Phase::Flushed)
+        Poll::Ready(released)
     }
 }
 
@@ -102,10 +93,10 @@ impl AsyncWrite for Gathering {
     ) -> Poll<io::Result<usize>> {
         if self.phase == Phase::Fresh && bytes.len() <= MAX_HELD {
             self.held.extend_from_slice(bytes);
-            self.phase = Phase::Header;
+            self.phase = Phase::Held;
             return Poll::Ready(Ok(bytes.len()));
         }
-        if self.is_holding() {
+        if self.phase == Phase::Held {
             let written = ready!(self.poll_release(context, bytes))?;
             if written > 0 {
                 return Poll::Ready(Ok(written));
@@ -116,12 +107,8 @@ impl AsyncWrite for Gathering {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.phase == Phase::Header {
-            self.phase = Phase::Flushed;
+        if self.phase == Phase::Held {
             return Poll::Ready(Ok(()));
-        }
-        if self.is_holding() {
-            ready!(self.poll_release(context, &[]))?;
         }
         Pin::new(&mut self.stream).poll_flush(context)
     }
@@ -138,7 +125,7 @@ impl AsyncRead for Gathering {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_holding() {
+        if self.phase == Phase::Held {
             ready!(self.poll_release(context, &[]))?;
             ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         }
@@ -221,15 +208,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_header_without_a_body_leaves_with_the_second_flush() {
-        let (mut ours, mut theirs) = pair();
-        ours.write_all(b"header").await.expect("written");
-        ours.flush().await.expect("flushed");
-        ours.flush().await.expect("flushed");
-        assert_eq!(arrived(&mut theirs), "header");
-    }
-
-    #[tokio::test]
     async fn whoever_waits_for_an_answer_has_asked() {
         let (mut ours, mut theirs) = pair();
         ours.write_all(b"header").await.expect("written");
@@ -244,6 +222,20 @@ mod tests {
             ours.write_all(&vec![b'h'; length]).await.expect("written");
             assert_eq!(!arrived(&mut theirs).is_empty(), goes_alone, "{length}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_can_be_read_although_the_request_could_not_be_written() {
+        let (ours, mut theirs) = duplex(64);
+        // An end that takes nothing more, and has spoken.
+        theirs.write_all(b"busy").await.expect("written");
+        drop(theirs);
+        let mut ours = Gathering::new(Box::new(ours));
+        ours.write_all(b"header").await.expect("held");
+        ours.write_all(b"body").await.expect_err("nobody is there");
+        let mut answer = String::new();
+        ours.read_to_string(&mut answer).await.expect("read");
+        assert_eq!(answer, "busy");
     }
 
     #[tokio::test]

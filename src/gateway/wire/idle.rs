@@ -9,8 +9,8 @@
 
 use super::gathering::Gathering;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 /// The pool.
@@ -47,36 +47,46 @@ impl Idle {
             return None;
         }
         let mut found =
-            self.places.iter().filter_map(|place| self.empty(place, |kept| kept.address == address));
+            self.places.iter().filter_map(|place| self.take_from(place, |kept| kept.address == address));
         found.find_map(|mut kept| kept.is_good(self.timeout, now).then_some(kept.connection))
     }
 
-    /// Keeps one that was used to the end of an answer, as long as there is room.
+    /// Keeps one that was used to the end of an answer, if there is room, or one that leads elsewhere: a name may have
+    /// got other addresses.
     pub fn put(&self, connection: Box<Gathering>, address: SocketAddr, now: Instant) {
-        let mut kept = Some(Kept { connection, address, since: now });
-        for place in &self.places {
-            if let Ok(mut place) = place.try_lock()
-                && place.is_none()
-            {
-                *place = kept.take();
-                self.taken.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
+        let free = self.places.iter().filter_map(open).find(|place| place.is_none());
+        let leads_elsewhere = |place: &Place<'_>| place.as_ref().is_some_and(|kept| kept.address != address);
+        let place = free.or_else(|| self.places.iter().filter_map(open).find(leads_elsewhere));
+        if let Some(mut place) = place
+            && place.replace(Kept { connection, address, since: now }).is_none()
+        {
+            self.taken.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Closes what the provider has closed, and what has not been used for too long.
     pub fn sweep(&self, now: Instant) {
         for place in &self.places {
-            drop(self.empty(place, |kept| !kept.is_good(self.timeout, now)));
+            drop(self.take_from(place, |kept| !kept.is_good(self.timeout, now)));
         }
     }
 
     /// Takes out what is in a place, if it is what is looked for.
-    fn empty(&self, place: &Mutex<Option<Kept>>, wanted: impl FnOnce(&mut Kept) -> bool) -> Option<Kept> {
-        let kept = place.try_lock().ok()?.take_if(wanted)?;
+    fn take_from(&self, place: &Mutex<Option<Kept>>, wanted: impl FnOnce(&mut Kept) -> bool) -> Option<Kept> {
+        let kept = open(place)?.take_if(wanted)?;
         self.taken.fetch_sub(1, Ordering::Relaxed);
         Some(kept)
+    }
+}
+
+/// A place that nobody else looks at.
+type Place<'p> = MutexGuard<'p, Option<Kept>>;
+
+fn open(place: &Mutex<Option<Kept>>) -> Option<Place<'_>> {
+    match place.try_lock() {
+        Ok(place) => Some(place),
+        Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
@@ -135,6 +145,17 @@ mod tests {
         idle.put(other, elsewhere, now);
         assert!(idle.take(HERE, now).is_some());
         assert!(idle.take(HERE, now).is_none());
+        assert!(idle.take(elsewhere, now).is_some());
+    }
+
+    #[test]
+    fn one_that_leads_elsewhere_makes_room() {
+        let (idle, now) = (Idle::new(1, TIMEOUT), Instant::now());
+        let elsewhere = SocketAddr::new(HERE.ip(), 2);
+        let ((ours, _theirs), (other, _others)) = (connection(), connection());
+        idle.put(ours, HERE, now);
+        idle.put(other, elsewhere, now);
+        assert_eq!(count(&idle), 1);
         assert!(idle.take(elsewhere, now).is_some());
     }
 

@@ -1,7 +1,7 @@
 //! A connection in use: taken from the pool or made, and given back.
 
-use super::Broken;
 use super::gathering::Gathering;
+use super::{Broken, MAX_STALE};
 use crate::gateway::upstream::Upstream;
 use futures_util::FutureExt;
 use pingora::http::ResponseHeader;
@@ -13,9 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How often a new stream may meet a shared HTTP/2 connection that takes none any more. Such a one leaves the pool,
-/// so that the next try is on another; all of a pool rarely go bad unnoticed.
-pub(super) const MAX_STALE: usize = 3;
 /// Further addresses of a provider that an attempt connects to when the first doesn't answer.
 const MAX_ADDRESSES: usize = 3;
 
@@ -138,6 +135,7 @@ async fn open(upstream: &Arc<Upstream>, address: SocketAddr) -> pingora::Result<
     let (mut session, is_reused) = loop {
         match upstream.connector.get_http_session(&peer).await {
             Ok(opened) => break opened,
+            // It takes no streams any more.
             Err(error) if stale < MAX_STALE && *error.etype() == ErrorType::H2Error => stale += 1,
             Err(error) => return Err(error),
         }

@@ -20,6 +20,7 @@ use link::Link;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::{Error, ErrorType, RetryType};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
@@ -35,6 +36,7 @@ const SLICE: usize = 64 << 10;
 /// How often a request may meet a shared HTTP/2 connection that has just gone bad. Such a one leaves the pool, so
 /// that the next try is on another; all of a pool rarely go bad unnoticed.
 const MAX_STALE: usize = 3;
+
 /// What goes to a provider.
 pub struct Outgoing {
     /// The header, ready to be written.
@@ -237,11 +239,17 @@ pub fn is_dead_connection(error: &Error) -> bool {
         // Over TLS, it can't tell a connection of HTTP/2 that was just closed from one that breaks the protocol.
         RetryType::Decided(is_safe) => match error.etype() {
             ErrorType::WriteError => true,
-            ErrorType::ReadError => is_safe || says(NO_H2_HEADER),
+            ErrorType::ReadError => is_safe || says(NO_H2_HEADER) || is_end(error) && says(NO_BYTES_READ),
             _ => is_safe,
         },
         RetryType::ReusedOnly => !says(BYTES_READ) || says(NO_BYTES_READ),
     }
+}
+
+/// Whether a connection of TLS ended without its good-bye, as one does that is only closed.
+fn is_end(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 /// Writes the request and reads the header of the answer; says whether that came early.
