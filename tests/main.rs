@@ -27,6 +27,7 @@ mod http2_sharing;
 mod life;
 mod logging;
 mod malformed;
+mod memory;
 mod metering;
 mod odd_upstreams;
 mod operations_port;
