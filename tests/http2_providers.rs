@@ -1,8 +1,8 @@
 //! Providers that speak HTTP/2 over TLS: one connection for all, and what becomes of the streams on it.
 
 use crate::support::{
-    Asked, Authority, BodyEnd, Gateway, H2Provider, H2Settings, Provider, Question, Response, assert_whole,
-    eventually, serve, status,
+    Asked, Authority, BodyEnd, Gateway, H2Provider, H2Settings, Provider, Question, assert_whole, eventually,
+    serve, status,
 };
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::ANSWER;
@@ -12,11 +12,6 @@ use h2::Reason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-
-/// A gateway before that provider alone, called `only`.
-fn before(provider: &H2Provider, authority: &Authority, lines: &[&str]) -> Gateway {
-    Gateway::start(&format!("providers:\n{}", provider.yaml("only", authority, lines)))
-}
 
 /// A gateway before that provider, and another for when it fails.
 fn with_second(entry: &str, second: &Provider) -> Gateway {
@@ -30,10 +25,6 @@ const MODELS: &[&str] = &["models: [m]", "priority: 1"];
 
 fn question() -> Question {
     Question::new(Dialect::OpenAi, "m")
-}
-
-fn ask(gateway: &Gateway, question: &Question) -> Response {
-    question.to(&gateway.client()).send()
 }
 
 #[test]
@@ -55,10 +46,10 @@ fn both_kinds_of_answer_come_over_one_connection_with_the_authority_of_the_provi
         }
         .boxed()
     });
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     for _ in 0..3 {
-        assert_whole(&question().streamed(), &ask(&gateway, &question().streamed()));
-        assert_eq!(question().words(&ask(&gateway, &question())), "hi");
+        assert_whole(&question().streamed(), &question().streamed().ask(&gateway));
+        assert_eq!(question().words(&question().ask(&gateway)), "hi");
     }
     assert_eq!((provider.connections(), provider.requests()), (1, 6));
 }
@@ -82,13 +73,13 @@ fn a_provider_that_says_goodbye_ends_what_it_has_and_gets_a_new_connection() {
         }
         .boxed()
     });
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     let question = question().streamed();
     let client = gateway.client();
     let mut first = question.to(&client).open();
     let mut events = vec![first.next_event().expect("the first word")];
     eventually("a new connection", || {
-        assert_whole(&question, &ask(&gateway, &question));
+        assert_whole(&question, &question.ask(&gateway));
         (provider.connections() == 2).then_some(())
     });
     go.add_permits(1);
@@ -113,9 +104,9 @@ fn a_stream_that_was_refused_unseen_is_asked_again_for_free_on_a_fresh_connectio
     for number in [1, 2] {
         let provider =
             treating(&authority, number, |asked| async { asked.reset(Reason::REFUSED_STREAM) }.boxed());
-        let gateway = before(&provider, &authority, MODELS);
+        let gateway = provider.gateway(&authority);
         for _ in 0..number {
-            let answer = ask(&gateway, &question());
+            let answer = question().ask(&gateway);
             assert_whole(&question(), &answer);
             assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"));
         }
@@ -160,7 +151,7 @@ fn a_provider_that_refuses_every_stream_is_given_up() {
     let provider =
         H2Provider::start(&authority, |asked| async { asked.reset(Reason::REFUSED_STREAM) }.boxed());
     let gateway = with_second(&provider.yaml("only", &authority, MODELS), &second);
-    let answer = ask(&gateway, &question());
+    let answer = question().ask(&gateway);
     assert_whole(&question(), &answer);
     assert_eq!(answer.header("x-cliproxy-provider"), Some("second"));
     assert_eq!(provider.requests(), 2, "one of them for free");
@@ -178,7 +169,7 @@ fn a_stream_that_breaks_before_its_header_moves_on_to_the_next_provider() {
         let provider = H2Provider::start(&authority, move |asked| async move { way(asked) }.boxed());
         let gateway = with_second(&provider.yaml("only", &authority, MODELS), &second);
         for question in Question::both_ways(Dialect::OpenAi, "m") {
-            let answer = ask(&gateway, &question);
+            let answer = question.ask(&gateway);
             assert_whole(&question, &answer);
             assert_eq!(answer.header("x-cliproxy-provider"), Some("second"));
         }
@@ -213,14 +204,14 @@ fn a_stream_that_breaks_after_content_is_a_broken_answer_and_others_go_on() {
             }
             .boxed()
         });
-        let gateway = before(&provider, &authority, MODELS);
+        let gateway = provider.gateway(&authority);
         let question = question().streamed();
         let client = gateway.client();
         let answer = question.to(&client).send();
         assert_eq!((answer.status, answer.end), (200, BodyEnd::Aborted), "{}", answer.text());
         assert_eq!(question.words(&answer).split(' ').count(), 40);
         assert!(answer.text().contains("broke off"), "{}", answer.text());
-        assert_whole(&question, &ask(&gateway, &question));
+        assert_whole(&question, &question.ask(&gateway));
     }
 }
 
@@ -229,9 +220,9 @@ fn a_provider_that_wants_http_1_1_after_all_gets_it() {
     let authority = Authority::new();
     let provider =
         H2Provider::start(&authority, |asked| async { asked.reset(Reason::HTTP_1_1_REQUIRED) }.boxed());
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     for _ in 0..3 {
-        let answer = ask(&gateway, &question());
+        let answer = question().ask(&gateway);
         assert_whole(&question(), &answer);
         assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"));
     }
@@ -243,9 +234,9 @@ fn a_provider_without_http_2_is_spoken_to_in_http_1_1() {
     let authority = Authority::new();
     let tls = authority.server(&authority.issue(&["127.0.0.1"]), &["http/1.1"]);
     let provider = H2Provider::over(tls, H2Settings::default(), serve);
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     for _ in 0..3 {
-        assert_whole(&question(), &ask(&gateway, &question()));
+        assert_whole(&question(), &question().ask(&gateway));
     }
     assert_eq!((provider.connections(), provider.requests(), provider.heads().len()), (1, 0, 3));
 }
@@ -266,9 +257,9 @@ fn a_provider_that_answers_before_it_has_read_is_heard() {
             }
             .boxed()
         });
-        let gateway = before(&provider, &authority, MODELS);
+        let gateway = provider.gateway(&authority);
         let asked_at = Instant::now();
-        let answer = ask(&gateway, &question().of_size(1 << 20));
+        let answer = question().of_size(1 << 20).ask(&gateway);
         assert_eq!((answer.status, answer.text().as_str()), (422, error));
         assert!(asked_at.elapsed() < Duration::from_secs(5), "{:?}", asked_at.elapsed());
     }

@@ -1,7 +1,7 @@
 //! Streams that share a connection to a provider: what one of them does is no other's business.
 
 use crate::support::{
-    Authority, BodyEnd, Gateway, H2Provider, H2Settings, Incoming, Metrics, Question, Response, assert_whole,
+    Authority, BodyEnd, Gateway, H2Provider, H2Settings, Incoming, Metrics, Question, assert_whole,
     eventually, status,
 };
 use cliproxy::domain::Dialect;
@@ -13,19 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// A gateway before that provider alone, called `only`.
-fn before(provider: &H2Provider, authority: &Authority, lines: &[&str]) -> Gateway {
-    Gateway::start(&format!("providers:\n{}", provider.yaml("only", authority, lines)))
-}
-
-const MODELS: &[&str] = &["models: [m]", "priority: 1"];
-
 fn question() -> Question {
     Question::new(Dialect::OpenAi, "m")
-}
-
-fn ask(gateway: &Gateway, question: &Question) -> Response {
-    question.to(&gateway.client()).send()
 }
 
 /// The rest of a stream, and how it ended.
@@ -50,7 +39,7 @@ fn streams_that_are_open_together_share_a_connection() {
         }
         .boxed()
     });
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     let question = question().streamed();
     let clients: Vec<_> = (0..TOGETHER).map(|_| gateway.client()).collect();
     let answers: Vec<_> = clients.iter().map(|client| question.to(client).open()).collect();
@@ -76,15 +65,15 @@ fn a_body_that_the_provider_does_not_take_yet_stalls_its_own_stream_only() {
         }
         .boxed()
     });
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     let large = question().of_size(1 << 20).streamed();
     // The window is known from now on.
-    assert_whole(&question(), &ask(&gateway, &question()));
+    assert_whole(&question(), &question().ask(&gateway));
     std::thread::scope(|scope| {
-        let stalled = scope.spawn(|| ask(&gateway, &large));
+        let stalled = scope.spawn(|| large.ask(&gateway));
         eventually("the large one is asked", || (provider.requests() == 2).then_some(()));
         for _ in 0..5 {
-            assert_whole(&question(), &ask(&gateway, &question()));
+            assert_whole(&question(), &question().ask(&gateway));
         }
         go.add_permits(1);
         assert_whole(&large, &stalled.join().expect("an answer"));
@@ -116,12 +105,12 @@ fn a_client_that_does_not_read_does_not_stop_what_shares_its_connection() {
         }
         .boxed()
     });
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     let question = question().streamed();
     let clients: Vec<_> = (0..FLOOD).map(|_| gateway.client()).collect();
     let unread: Vec<_> = clients.iter().map(|client| question.to(client).open()).collect();
     for _ in 0..5 {
-        assert_whole(&question, &ask(&gateway, &question));
+        assert_whole(&question, &question.ask(&gateway));
     }
     assert_eq!(provider.connections(), 1);
     drop(unread);
@@ -149,7 +138,8 @@ fn a_client_that_vanishes_takes_its_stream_back_within_100_ms_and_leaves_the_con
         .boxed()
     });
     let pool = "server:\n  port: {port}\n  operations: {connection_pool: {idle_conn_timeout: 500ms}}\n";
-    let gateway = Gateway::start(&format!("{pool}providers:\n{}", provider.yaml("only", &authority, MODELS)));
+    let gateway =
+        Gateway::start(&format!("{pool}providers:\n{}", provider.yaml("only", &authority, &["models: [m]"])));
     let question = question().streamed();
     let mut requests = 0;
     for with_header in [true, false] {
@@ -212,7 +202,7 @@ fn a_provider_that_takes_few_streams_gets_more_connections() {
         }
         .boxed()
     });
-    let gateway = before(&provider, &authority, MODELS);
+    let gateway = provider.gateway(&authority);
     let question = question().streamed();
     let clients: Vec<_> = (0..6).map(|_| gateway.client()).collect();
     let answers: Vec<_> = clients.iter().map(|client| question.to(client).open()).collect();

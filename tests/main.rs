@@ -28,6 +28,7 @@ mod idle_connections;
 mod life;
 mod logging;
 mod malformed;
+mod memory;
 mod metering;
 mod odd_upstreams;
 mod operations_port;

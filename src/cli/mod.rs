@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod memory;
 mod serve;
 mod simulate;
 
@@ -44,9 +45,15 @@ impl Cli {
     /// Runs the command; the exit status is returned.
     pub fn run(self) -> u8 {
         match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(self.config),
+            Command::Serve => {
+                memory::limit();
+                serve::run(self.config)
+            }
             Command::Check { strict, effective } => check::run(self.config, strict, effective),
-            Command::Demo(args) => demo::run(&args),
+            Command::Demo(args) => {
+                memory::limit();
+                demo::run(&args)
+            }
             Command::Simulate(args) => simulate::run(args),
         }
     }

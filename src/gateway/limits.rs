@@ -1,6 +1,7 @@
-//! The bounds of the data plane: how many requests at once, how many body bytes held in all.
+//! The bounds of the data plane: how many requests at once, how many bytes held of bodies and answers in all.
 //!
-//! Both are one atomic each, taken as a permit that gives back on drop, on whatever path.
+//! Both are one atomic each, taken as a permit that gives back on drop, on whatever path. An answer of the usual size
+//! is not counted and costs nothing here.
 
 use crate::domain::{ErrorCode, Failure};
 use std::sync::Arc;
@@ -13,6 +14,9 @@ const ROOM_WAIT: Duration = Duration::from_secs(1);
 const ROOM_POLL: Duration = Duration::from_millis(10);
 /// What a refused client is told to wait.
 const COME_BACK: Duration = Duration::from_secs(1);
+
+/// What may be held of one answer uncounted.
+const UNCOUNTED: usize = 64 << 10;
 
 /// A counter with a ceiling.
 #[derive(Debug)]
@@ -65,17 +69,43 @@ impl Permit {
             waited += ROOM_POLL;
             more = self.room.take(units);
         }
-        let Some(mut more) = more else {
+        let Some(more) = more else {
             return Err(overloaded("the gateway holds as many request bodies as it may"));
         };
-        self.units += std::mem::take(&mut more.units);
+        self.join(more);
         Ok(())
+    }
+
+    fn join(&mut self, mut more: Permit) {
+        self.units += std::mem::take(&mut more.units);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.room.used.fetch_sub(self.units, Ordering::AcqRel);
+    }
+}
+
+/// The room that one answer takes while it is held, given back on drop.
+#[derive(Debug, Default)]
+pub struct Kept(Option<Permit>);
+
+impl Kept {
+    /// Has so many bytes held in all, in the same room as `body`. Says whether they fit; nobody waits, since an
+    /// answer can be passed on instead.
+    pub fn hold(&mut self, bytes: usize, body: &Permit) -> bool {
+        let taken = self.0.as_ref().map_or(0, |permit| permit.units);
+        let missing = bytes.saturating_sub(UNCOUNTED + taken);
+        if missing == 0 {
+            return true;
+        }
+        let Some(more) = body.room.take(missing) else { return false };
+        match &mut self.0 {
+            Some(permit) => permit.join(more),
+            none => *none = Some(more),
+        }
+        true
     }
 }
 
@@ -97,6 +127,21 @@ mod tests {
         assert_eq!(room.used(), 1);
         assert!(room.take(1).is_some());
         assert!(room.take(usize::MAX).is_none(), "no overflow");
+    }
+
+    #[test]
+    fn an_answer_takes_room_for_what_is_more_than_usual() {
+        let room = Room::new(10);
+        let body = room.take(4).expect("room");
+        let (mut kept, mut other) = (Kept::default(), Kept::default());
+        assert!(kept.hold(UNCOUNTED, &body) && room.used() == 4, "the usual costs nothing");
+        assert!(kept.hold(UNCOUNTED + 1, &body) && room.used() == 5);
+        assert!(kept.hold(UNCOUNTED + 6, &body) && room.used() == 10, "in all, not once more");
+        assert!(!kept.hold(UNCOUNTED + 7, &body) && room.used() == 10, "one past the bound");
+        assert!(other.hold(UNCOUNTED, &body) && !other.hold(UNCOUNTED + 1, &body));
+        drop(kept);
+        assert_eq!(room.used(), 4);
+        assert!(other.hold(UNCOUNTED + 6, &body));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,13 +13,19 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Looks again and again until there is something to see.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + LAG;
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(LAG, what, look)
+}
+
+/// The same, of what may take longer than that.
+#[track_caller]
+pub fn eventually_within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < until, "{what}: not within {LAG:?}");
+        assert!(Instant::now() < until, "{what}: not within {limit:?}");
         sleep(POLL);
     }
 }

@@ -2,6 +2,7 @@
 //! each request is a test's to say.
 
 use super::certificates::Authority;
+use super::gateway::Gateway;
 use bytes::Bytes;
 use cliproxy::simulator::ANSWER;
 use futures_util::FutureExt;
@@ -123,6 +124,12 @@ impl H2Provider {
 
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// A gateway before it alone, under the name `only`, for the model `m`.
+    #[track_caller]
+    pub fn gateway(&self, authority: &Authority) -> Gateway {
+        Gateway::start(&format!("providers:\n{}", self.yaml("only", authority, &["models: [m]"])))
     }
 
     /// Its entry under `providers:`, with further lines.

@@ -14,7 +14,7 @@ mod ports;
 mod provider;
 mod questions;
 
-pub use accounts::{Metrics, eventually, logged, status};
+pub use accounts::{Metrics, eventually, eventually_within, logged, status};
 pub use canned::Canned;
 pub use certificates::{Authority, Identity, tls_exchange};
 pub use client::{Client, Raw, Request};

@@ -1,6 +1,7 @@
 //! The question that tests ask in each dialect, and the words that came back.
 
 use super::client::{Client, Request};
+use super::gateway::Gateway;
 use super::incoming::{BodyEnd, Event, Response};
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::ANSWER;
@@ -96,6 +97,12 @@ impl Question {
     /// The request, with its body, for a server.
     pub fn to<'a>(&self, client: &'a Client) -> Request<'a> {
         self.unasked(client).json(&self.body())
+    }
+
+    /// Asks it of a gateway on a connection of its own.
+    #[track_caller]
+    pub fn ask(&self, gateway: &Gateway) -> Response {
+        self.to(&gateway.client()).send()
     }
 
     /// The request without a body.

@@ -1,9 +1,10 @@
-//! Answers that are no stream: held back until they are complete, up to a bound.
+//! Answers that are no stream: held back until they are complete, up to a bound and as long as there is room.
 
 use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, header_from, settle_usage, stream};
 use crate::domain::{Dialect, ErrorClass};
 use crate::gateway::context::Context;
+use crate::gateway::limits::Kept;
 use crate::gateway::{mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
 use bytes::{Bytes, BytesMut};
@@ -23,7 +24,7 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 enum Gathered {
     /// All of it.
     Whole(Bytes),
-    /// The first part of one that is longer than the limit.
+    /// The first part of one that can't be held as a whole.
     Part(Bytes),
 }
 
@@ -31,9 +32,12 @@ enum Gathered {
 pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     way.alarm.set(way.deadline);
     let limit = way.context.snapshot.settings.retry.max_buffered_response.as_usize();
+    let mut kept = Kept::default();
+    let body = way.context.held.as_ref().map(|held| &held.body);
+    let fits = |length| length <= limit && body.is_none_or(|body| kept.hold(length, body));
     let gathered = tokio::select! {
         biased;
-        gathered = gather(&mut answer, limit) => gathered,
+        gathered = gather(&mut answer, fits) => gathered,
         () = client_gone(way.session) => return Relayed::ClientGone,
         () = way.alarm.rings() => {
             let reason = "the answer was not complete in time".to_owned();
@@ -42,7 +46,7 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     };
     let body = match gathered {
         Ok(Gathered::Whole(body)) => body,
-        Ok(Gathered::Part(part)) => return stream::unread(way, answer, part).await,
+        Ok(Gathered::Part(part)) => return stream::unread(way, answer, part, kept).await,
         Err(broken) => return Relayed::failed(broken),
     };
     if !answer.is_framed() && is_torn(answer.header(), &body) {
@@ -101,7 +105,7 @@ fn is_torn(header: &ResponseHeader, body: &[u8]) -> bool {
 
 /// The body of an error answer, as far as it is worth reading; empty if it doesn't come in time.
 pub async fn error_body(answer: &mut Answer) -> Bytes {
-    match tokio::time::timeout(ERROR_BODY_WAIT, gather(answer, MAX_ERROR_BODY)).await {
+    match tokio::time::timeout(ERROR_BODY_WAIT, gather(answer, |length| length <= MAX_ERROR_BODY)).await {
         Ok(Ok(Gathered::Whole(body) | Gathered::Part(body))) => body,
         Ok(Err(_)) | Err(_) => Bytes::new(),
     }
@@ -122,14 +126,14 @@ pub async fn give_error(
     reply::whole(session, context, header, body).await
 }
 
-/// Reads an answer's body up to `limit` bytes. A body that came in one read is not copied.
-async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, Broken> {
+/// Reads an answer's body as long as what has come of it fits. A body that came in one read is not copied.
+async fn gather(answer: &mut Answer, mut fits: impl FnMut(usize) -> bool) -> Result<Gathered, Broken> {
     let Some(first) = answer.read().await? else {
         return Ok(Gathered::Whole(Bytes::new()));
     };
     let mut body: Option<BytesMut> = None;
     let mut length = first.len();
-    while length <= limit {
+    while fits(length) {
         let Some(chunk) = answer.read().await? else {
             return Ok(Gathered::Whole(body.map_or(first, BytesMut::freeze)));
         };

@@ -7,6 +7,8 @@ use super::recovery::{Joined, Recovery};
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, say_truncated, settle_usage};
 use crate::domain::{Dialect, ErrorClass, TokenUsage};
+use crate::gateway::context::Held;
+use crate::gateway::limits::Kept;
 use crate::gateway::{mask, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
@@ -20,7 +22,7 @@ use serde::de::IgnoredAny;
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
-/// What is held back of a stream before its first content; with more, the header goes out without.
+/// What is held back of a stream before its first content; with more, or no room, the header goes out without.
 const MAX_HELD: usize = 1 << 20;
 /// How long a provider may take to end the message of an answer that has said its end marker.
 const AFTER_THE_END: Duration = Duration::from_secs(1);
@@ -38,10 +40,12 @@ pub async fn stream(way: &mut Way<'_>, framing: Framing, recovery: &mut Recovery
     Stream::new(way, content, meter, recovery).run(answer, None).await
 }
 
-/// Relays a plain answer that is too long to be held back, of which `first` was read already.
-pub(super) async fn unread(way: &mut Way<'_>, answer: Answer, first: Bytes) -> Relayed {
+/// Relays a plain answer that is too long to be held back, of which `first` was read already, and `kept`.
+pub(super) async fn unread(way: &mut Way<'_>, answer: Answer, first: Bytes, kept: Kept) -> Relayed {
     let meter = Meter::plain(way.call.dialect());
-    Stream::new(way, Content::Unread, meter, None).run(answer, Some(first)).await
+    let mut stream = Stream::new(way, Content::Unread, meter, None);
+    stream.kept = kept;
+    stream.run(answer, Some(first)).await
 }
 
 /// What goes by.
@@ -79,6 +83,8 @@ struct Stream<'s, 'r> {
     hides_usage: bool,
     /// What was read before the commit.
     held: SmallVec<[Bytes; 2]>,
+    /// The room for it.
+    kept: Kept,
     is_committed: bool,
     /// Whether the prompt was refused by policy, which takes the place of all content.
     is_blocked: bool,
@@ -100,6 +106,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             signs: Signs::new(way.call.api()),
             hides_usage: way.call.hides_usage(),
             held: SmallVec::new(),
+            kept: Kept::default(),
             // A stream that is gone on with has its header out.
             is_committed: recovery.as_ref().is_some_and(|recovery| recovery.has_begun()),
             is_blocked: false,
@@ -185,12 +192,18 @@ impl<'s, 'r> Stream<'s, 'r> {
             self.send(out).await?;
         } else if !out.is_empty() {
             self.held.push(out);
-            let held: usize = self.held.iter().map(Bytes::len).sum();
-            if self.signs.has_content() || held > MAX_HELD {
+            if self.signs.has_content() || !self.may_hold() {
                 self.commit(answer).await?;
             }
         }
         Ok(end.map_or(Step::On, Step::Ended))
+    }
+
+    /// Whether what is held back may be, and there is room for it.
+    fn may_hold(&mut self) -> bool {
+        let length = self.held.iter().map(Bytes::len).sum();
+        let has_room = |held: &Held| self.kept.hold(length, &held.body);
+        length <= MAX_HELD && self.way.context.held.as_ref().is_none_or(has_room)
     }
 
     /// What may go on of what was read, and whether the provider's own words end it there.
@@ -263,6 +276,7 @@ impl<'s, 'r> Stream<'s, 'r> {
         for held in std::mem::take(&mut self.held) {
             self.send(held).await?;
         }
+        self.kept = Kept::default();
         Ok(())
     }
 
