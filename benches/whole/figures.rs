@@ -109,15 +109,16 @@ pub enum Target {
     Steps,
 }
 
-/// What the gateway is held to: at most so much.
+/// What the gateway is held to: at most so much. Instructions are not CPU time, about half of which is the kernel's: theirs
+/// is where they are, and some room, so that CI sees them grow.
 const TARGETS: &[(Target, &str, f64)] = &[
     (Target::SmallRequest, "CPU of a 2 KB request, of the bare loop's", 1.05),
     (Target::Event, "CPU of a relayed event, of the bare loop's", 1.0),
-    (Target::SmallRequestInstructions, "instructions of a 2 KB request, of the bare loop's", 1.05),
+    (Target::SmallRequestInstructions, "instructions of a 2 KB request, of the bare loop's", 1.2),
     (Target::EventInstructions, "instructions of a relayed event, of the bare loop's", 1.0),
     (Target::OpenStream, "KiB per open stream", 80.0),
     (Target::Idle, "MiB idle", 30.0),
-    (Target::AddedP99, "µs added to p99, one connection, quietest round", 300.0),
+    (Target::AddedP99, "µs added to p99, one connection", 300.0),
     (Target::Steps, "% of answers that show a 40 ms step", 0.1),
 ];
 

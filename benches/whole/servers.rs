@@ -5,6 +5,7 @@ use crate::ask::Connection;
 use crate::figures::{BASE, OURS};
 use crate::message::{self, CLIENT_KEY, Model};
 use crate::process::Process;
+use cliproxy::cli::memory::LIMITS as ALLOCATION;
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -112,6 +113,10 @@ impl Site {
             let mut wrapped = Command::new(program);
             wrapped.args(arguments).arg(command.get_program()).args(command.get_args());
             command = wrapped;
+        }
+        // As the gateway sets them for itself, by beginning once more, where valgrind would not follow it.
+        if matches!(kind, Kind::Bare | Kind::Gateway) {
+            command.envs(ALLOCATION);
         }
         let log = self.scratch.join(format!("{}.log", kind.name()));
         let process = Process::start(&mut command, &log)?;

@@ -14,7 +14,7 @@ use std::process::Command;
 
 /// What glibc is told (mallopt(3)). Blocks from 512 KiB on are their own mappings, gone when they are freed; smaller
 /// ones, the usual bodies among them, never cost a system call. Of a heap's free end 1 MiB is kept.
-const LIMITS: [(&str, &str); 2] =
+pub const LIMITS: [(&str, &str); 2] =
     [("MALLOC_MMAP_THRESHOLD_", "524288"), ("MALLOC_TRIM_THRESHOLD_", "1048576")];
 
 /// Begins the process once more with the limits, unless they are set already, by this or by an operator who knows

@@ -2,7 +2,7 @@
 
 mod check;
 mod demo;
-mod memory;
+pub mod memory;
 mod serve;
 mod simulate;
 
