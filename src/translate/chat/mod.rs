@@ -1,0 +1,1 @@
+//! OpenAI's Chat Completions, to the hub and back.

@@ -1,0 +1,1 @@
+//! Gemini's `generateContent`, to the hub and back.

@@ -1,0 +1,48 @@
+//! What the two sides of a translation are told beside the words: the provider's that a request is written for, the
+//! client's that an answer is written for.
+
+use super::frames::Framing;
+
+/// Whom a request is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'t> {
+    /// The provider's name of the model.
+    pub model: &'t str,
+    /// What the model can say at most, where the operator has said so.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// A request as a provider gets it.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What had to be left out or changed beside what [`super::features`] says, as the client is told.
+    pub lost: Vec<&'static str>,
+    /// Tools whose names the dialect can't have: as sent, and as the client calls them.
+    pub renamed: Vec<(String, String)>,
+}
+
+impl Written {
+    /// Notes a loss, once.
+    pub fn lose(&mut self, name: &'static str) {
+        if !self.lost.contains(&name) {
+            self.lost.push(name);
+        }
+    }
+}
+
+/// What an answer's form depends on beside what the provider said.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The request's id, for answers whose provider has none of its own.
+    pub request_id: &'a str,
+    /// When the answer was begun, in seconds since 1970.
+    pub created: u64,
+    /// The client's request, of which some dialects repeat parts.
+    pub body: &'a [u8],
+    /// How the client's stream is framed.
+    pub framing: Framing,
+    /// Whether the client wants OpenAI's chunk of usage at the end of a stream.
+    pub include_usage: bool,
+}
