@@ -25,6 +25,7 @@ mod http2_clients;
 mod http2_providers;
 mod http2_sharing;
 mod idle_connections;
+mod keepalive;
 mod life;
 mod logging;
 mod malformed;
@@ -45,4 +46,5 @@ mod slow_clients;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;
 mod tidy;
+mod translation;
 mod web_sockets;

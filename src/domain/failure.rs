@@ -91,7 +91,7 @@ impl ErrorCode {
             ErrorCode::InvalidRequest => 400,
             ErrorCode::Unauthorized => 401,
             ErrorCode::ModelForbidden | ErrorCode::Forbidden => 403,
-            ErrorCode::UnsupportedFeature => 501,
+            ErrorCode::UnsupportedFeature => 400,
             ErrorCode::Timeout => 504,
             ErrorCode::Internal => 500,
         }

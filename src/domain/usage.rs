@@ -33,6 +33,18 @@ impl std::ops::Add for TokenUsage {
 }
 
 impl TokenUsage {
+    /// The larger of each kind, where what is told grows: Anthropic reports input first and output last, Gemini the whole
+    /// so far each time.
+    pub fn larger(self, other: TokenUsage) -> TokenUsage {
+        TokenUsage {
+            input: self.input.max(other.input),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write: self.cache_write.max(other.cache_write),
+            output: self.output.max(other.output),
+            reasoning: self.reasoning.max(other.reasoning),
+        }
+    }
+
     /// All tokens that went in, cached or not.
     pub const fn input_total(&self) -> u64 {
         self.input + self.cache_read + self.cache_write

@@ -9,6 +9,11 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// Whole seconds since 1970.
+pub fn unix_seconds() -> u64 {
+    now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// RFC 3339 in UTC with whole seconds, as the guide prints times: `2026-02-19T23:00:00Z`.
 pub fn rfc3339(at: SystemTime) -> String {
     rfc3339_bytes(at).map(char::from).iter().collect()

@@ -21,7 +21,10 @@ pub struct Attempt {
     pub model: Arc<str>,
     /// Since when.
     pub started: Instant,
-    request_id: HeaderValue,
+    /// The request that it is part of.
+    pub request_id: HeaderValue,
+    /// What the provider isn't told of the request, as the client is told.
+    pub dropped: Option<HeaderValue>,
     settled: bool,
     took: Option<Duration>,
     permit: Option<Permit>,
@@ -43,6 +46,7 @@ impl Attempt {
             model,
             started: now,
             request_id,
+            dropped: None,
             settled: false,
             took: None,
             permit: Some(permit),

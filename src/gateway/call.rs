@@ -1,18 +1,22 @@
 //! What a client asks for, and the request that each provider gets of it.
 
 use super::attempt::Attempt;
+use super::choose;
 use super::headers;
 use super::routes::{Endpoint, ModelIn, Streams};
 use super::wire::Outgoing;
-use crate::domain::{Dialect, ErrorCode, Failure};
+use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
 use crate::providers::base::is_confined;
 use crate::providers::credential;
 use crate::translate::edit::{self, Edit};
+use crate::translate::features::Features;
 use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
+use crate::translate::sides::Target;
 use crate::translate::signs::Api;
+use crate::translate::translation::{self, Client, Translation};
 use bytes::Bytes;
 use http::Method;
 use http::header::{
@@ -21,8 +25,8 @@ use http::header::{
 use http::request::{Parts, Request};
 use http::uri::PathAndQuery;
 use pingora::ErrorType::InvalidHTTPHeader;
-use pingora::OrErr;
 use pingora::http::RequestHeader;
+use pingora::{Error, OrErr};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -30,6 +34,10 @@ use std::sync::Arc;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// The version that has everything which other dialects know: later ones refuse sampling parameters.
+const OLDEST_ANTHROPIC: HeaderValue = HeaderValue::from_static("2023-06-01");
 /// Room for the headers of nearly every request.
 const HEADERS: usize = 16;
 
@@ -143,8 +151,7 @@ impl Call {
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
     pub fn framing(&self, answer: &HeaderMap) -> Option<Framing> {
-        let content_type = answer.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.starts_with("text/event-stream") {
+        if is_event_stream(answer) {
             return Some(Framing::Events);
         }
         (self.endpoint.streams == Streams::Always).then_some(Framing::Elements)
@@ -162,32 +169,55 @@ impl Call {
         }
     }
 
-    /// The request for the provider of an attempt, with what may cross of the client's headers.
+    /// What is asked for that not every dialect has; `None` where the request can be put into no other words.
     ///
     /// # Errors
-    /// When the configuration leads to a path or header that can't be sent.
-    pub fn outgoing(&self, attempt: &Attempt, from_client: &HeaderMap) -> pingora::Result<Outgoing> {
+    /// When the request isn't understood; names the field.
+    pub fn features(&self) -> Option<Result<Features, BadBody>> {
+        let read = || translation::read(self.api(), &self.body).map(|request| request.features);
+        self.endpoint.is_conversation().then(read)
+    }
+
+    /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words
+    /// than the client's, with the way back.
+    ///
+    /// # Errors
+    /// When the configuration leads to a path or header that can't be sent, or the request can't be said to this provider.
+    pub fn outgoing(
+        &self,
+        attempt: &Attempt,
+        from_client: &HeaderMap,
+    ) -> Result<(Outgoing, Option<Translation>), Unsendable> {
         let provider = &attempt.upstream.provider.definition;
-        let body = self.body_for(&attempt.model);
-        let path = provider.base.upstream_path(&self.path.with_model(self.endpoint, &attempt.model));
-        // Not by `insert_header`, which takes names apart and together again.
-        let (mut header, ()) = Request::new(()).into_parts();
-        header.method = Method::POST;
-        header.uri = PathAndQuery::try_from(path).or_err(InvalidHTTPHeader, "the path")?.into();
-        let headers = &mut header.headers;
-        headers.reserve(HEADERS);
-        headers.insert(HOST, provider.base.host_header.clone());
-        headers.insert(USER_AGENT, AGENT);
-        headers.insert(ACCEPT_ENCODING, IDENTITY);
-        headers::copy_upstream(provider.dialect, from_client, headers);
-        headers.insert(CONTENT_LENGTH, body.len().into());
-        for (name, value) in &provider.headers {
-            headers.insert(name, value.clone());
+        if choose::speaks(provider, self.endpoint) {
+            let path = self.path.with_model(self.endpoint, &attempt.model);
+            let header = header_for(attempt, &path, from_client)?;
+            return Ok((signed(header, attempt, self.body_for(&attempt.model)), None));
         }
-        for (name, value) in proof(&header, attempt, &body) {
-            header.headers.insert(name, value);
+        let client = Client {
+            api: self.api(),
+            request_id: attempt.request_id.to_str().unwrap_or_default().to_owned(),
+            created: wall_clock::unix_seconds(),
+            body: self.body.clone(),
+            framing: self.framing_asked(),
+        };
+        let (model, streams) = (&*attempt.model, self.wants_stream());
+        let target = Target { model, max_output_tokens: provider.max_output_tokens(model) };
+        let (body, translation) = Translation::of_request(client, provider.dialect, streams, &target)?;
+        let mut header = header_for(attempt, &path_of(provider.dialect, model, streams), from_client)?;
+        header.headers.insert(CONTENT_TYPE, JSON);
+        if provider.dialect == Dialect::Anthropic {
+            header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
         }
-        Ok(Outgoing { header: Box::new(header.into()), body })
+        Ok((signed(header, attempt, body), Some(translation)))
+    }
+
+    /// How the client wants a stream to be framed.
+    pub fn framing_asked(&self) -> Framing {
+        match &self.path {
+            Path::WithModel { query, .. } if !query.contains("alt=sse") => Framing::Elements,
+            _ => Framing::Events,
+        }
     }
 
     fn body_for(&self, model: &str) -> Bytes {
@@ -197,6 +227,72 @@ impl Call {
             Naming::Path(_) => None,
         });
         edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())
+    }
+}
+
+/// Whether an answer says that it is a stream of events.
+pub fn is_event_stream(answer: &HeaderMap) -> bool {
+    answer.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Why a request can't be sent to a provider.
+pub enum Unsendable {
+    /// HTTP can't carry it.
+    Unmade(Box<Error>),
+    /// It can't be said in the provider's words.
+    Unspeakable(BadBody),
+}
+
+impl From<Box<Error>> for Unsendable {
+    fn from(error: Box<Error>) -> Unsendable {
+        Unsendable::Unmade(error)
+    }
+}
+
+impl From<BadBody> for Unsendable {
+    fn from(bad: BadBody) -> Unsendable {
+        Unsendable::Unspeakable(bad)
+    }
+}
+
+/// The header of a request but for what depends on its body.
+fn header_for(attempt: &Attempt, path: &str, from_client: &HeaderMap) -> pingora::Result<Parts> {
+    let provider = &attempt.upstream.provider.definition;
+    let path = provider.base.upstream_path(path);
+    // Not by `insert_header`, which takes names apart and together again.
+    let (mut header, ()) = Request::new(()).into_parts();
+    header.method = Method::POST;
+    header.uri = PathAndQuery::try_from(path).or_err(InvalidHTTPHeader, "the path")?.into();
+    let headers = &mut header.headers;
+    headers.reserve(HEADERS);
+    headers.insert(HOST, provider.base.host_header.clone());
+    headers.insert(USER_AGENT, AGENT);
+    headers.insert(ACCEPT_ENCODING, IDENTITY);
+    headers::copy_upstream(provider.dialect, from_client, headers);
+    Ok(header)
+}
+
+/// The request, its header completed by its length, what the operator adds, and the credential.
+fn signed(mut header: Parts, attempt: &Attempt, body: Bytes) -> Outgoing {
+    header.headers.insert(CONTENT_LENGTH, body.len().into());
+    for (name, value) in &attempt.upstream.provider.definition.headers {
+        header.headers.insert(name, value.clone());
+    }
+    for (name, value) in proof(&header, attempt, &body) {
+        header.headers.insert(name, value);
+    }
+    Outgoing { header: Box::new(header.into()), body }
+}
+
+/// Where a provider of that dialect is asked for an answer.
+fn path_of(dialect: Dialect, model: &str, streams: bool) -> Cow<'static, str> {
+    match (dialect, streams) {
+        (Dialect::OpenAi, _) => "/v1/chat/completions".into(),
+        (Dialect::Anthropic, _) => "/v1/messages".into(),
+        (Dialect::Gemini, false) => format!("/v1beta/models/{}:generateContent", escaped(model)).into(),
+        (Dialect::Gemini, true) => {
+            format!("/v1beta/models/{}:streamGenerateContent?alt=sse", escaped(model)).into()
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
+use crate::translate::features::Features;
+use crate::translate::translation::provider_api;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -90,7 +92,7 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
     targets.iter().filter(move |target| {
         let provider = registry.provider(target.provider).filter(|_| !course.has_tried(target));
         provider.is_some_and(|provider| {
-            context.endpoint.is_none_or(|endpoint| can_express(&provider.definition, endpoint))
+            can_express(context, &provider.definition)
                 && provider.available(now).is_ok()
                 && provider.resolver().is_resolved()
                 && !course.was_silent(target.provider)
@@ -101,8 +103,15 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
     })
 }
 
-/// Whether a provider can be asked for this at all: for now, only in the client's own dialect.
-pub fn can_express(provider: &Definition, endpoint: &Endpoint) -> bool {
+/// Whether a provider can be asked for this at all, in the client's words or in its own.
+pub fn can_express(context: &Context, provider: &Definition) -> bool {
+    let Some(endpoint) = context.endpoint else { return true };
+    let lacks = |features: Features| features.refused_by(provider_api(provider.dialect)).is_some();
+    speaks(provider, endpoint) || context.features.is_some_and(|features| !lacks(features))
+}
+
+/// Whether a provider is asked in the client's own words.
+pub fn speaks(provider: &Definition, endpoint: &Endpoint) -> bool {
     provider.dialect == endpoint.dialect && (provider.responses || !endpoint.is_responses())
 }
 

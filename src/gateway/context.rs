@@ -6,6 +6,7 @@
 use super::attempt::Attempt;
 use super::cors;
 use super::course::Course;
+use super::keepalive::KeepAlive;
 use super::life::Open;
 use super::limits::Permit;
 use super::mask::Pieces;
@@ -15,6 +16,7 @@ use super::state::Snapshot;
 use crate::domain::Dialect;
 use crate::observe::{InFlight, Metrics};
 use crate::providers::routes::Route;
+use crate::translate::features::Features;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,12 +39,16 @@ pub struct Context {
     pub cors: cors::Headers,
     /// What was called, where it is an inference endpoint.
     pub endpoint: Option<&'static Endpoint>,
+    /// What is asked for that not every dialect has; `None` where only providers of the client's dialect can be asked.
+    pub features: Option<Features>,
     /// The model that the client named.
     pub model: Arc<str>,
     /// Which providers may serve it.
     pub route: Option<Arc<Route>>,
     /// Who was asked, and who is next.
     pub course: Course,
+    /// When the client of a silent stream gets a sign of life.
+    pub keepalive: KeepAlive,
     /// The attempt under way.
     pub attempt: Option<Attempt>,
     /// How it ends, said exactly once.
@@ -80,9 +86,11 @@ impl Context {
             allow: None,
             cors: cors::Headers::new(),
             endpoint: None,
+            features: None,
             model: Arc::default(),
             route: None,
             course: Course::default(),
+            keepalive: KeepAlive::default(),
             attempt: None,
             settlement: Settlement::new(metrics, no_id, now),
             held: None,

@@ -5,23 +5,29 @@
 //! recovery on: then another provider may go on exactly where a broken stream ended.
 
 use super::alarm::Alarm;
-use super::call::Call;
+use super::call::{Call, Unsendable, is_event_stream};
 use super::choose;
 use super::context::Context;
+use super::keepalive::{self, KeepAlive};
+use super::mask;
 use super::onward;
 use super::relay::recovery::Recovery;
 use super::relay::{self, Relayed, Way};
-use super::verdict::{self, Failed, Refusal};
+use super::verdict::{self, Failed, Refusal, Verdict};
 use super::wire::{self, Answer, Broken, Outgoing, Unanswered};
-use crate::domain::{ErrorClass, Failure};
+use crate::domain::{Dialect, ErrorClass, Failure};
 use crate::providers::classify::classify;
+use crate::translate;
 use crate::translate::frames::Framing;
+use crate::translate::peek::BadBody;
+use crate::translate::translation::Translation;
 use bytes::Bytes;
+use http::HeaderValue;
 use pingora_proxy::Session;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How much of an answer the client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +66,10 @@ pub async fn run(session: &mut Session, context: &mut Context, call: &mut Call) 
     let retry = &context.snapshot.settings.retry;
     context.course.deadline = context.settlement.started().checked_add(retry.total_timeout.get());
     let mut recovery = Recovery::new(retry.stream_recovery, call);
+    if call.wants_stream() && call.framing_asked() == Framing::Events {
+        let streaming = &context.snapshot.settings.streaming;
+        context.keepalive = KeepAlive::new(streaming, context.settlement.started());
+    }
     let mut last: Option<Refusal> = None;
     while let Some(address) = choose::next(context) {
         match attempt_once(session, context, call, &mut recovery, address).await {
@@ -72,7 +82,7 @@ pub async fn run(session: &mut Session, context: &mut Context, call: &mut Call) 
                     break;
                 };
                 last = failed.refusal;
-                if !wait.is_zero() && relay::is_gone_within(session.as_downstream_mut(), wait).await {
+                if !wait.is_zero() && is_gone_within(session, context, wait).await {
                     return Ok(cancelled(context));
                 }
             }
@@ -82,6 +92,23 @@ pub async fn run(session: &mut Session, context: &mut Context, call: &mut Call) 
         return Ok(break_off(session, context, call).await);
     }
     conclude(session, context, call, last).await
+}
+
+/// Waits, and says whether the client went away meanwhile.
+async fn is_gone_within(session: &mut Session, context: &mut Context, wait: Duration) -> bool {
+    let over = tokio::time::sleep(wait);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut over => return false,
+            () = relay::client_gone(session.as_downstream_mut()) => return true,
+            () = context.keepalive.due() => {}
+        }
+        if keepalive::beat(session.as_downstream_mut(), context).await.is_err() {
+            return true;
+        }
+    }
 }
 
 /// The client went away: nobody's fault.
@@ -111,19 +138,27 @@ async fn attempt_once(
     let by = if call.wants_stream() { of_stream } else { of_plain };
     let mut alarm = Alarm::at(by.min(started + timeouts.connect.get() + header_timeout.get()));
     let mut retries = 0;
-    let answer = loop {
-        let outgoing = match outgoing(session, context, call, recovery) {
+    let (answer, translation) = loop {
+        let (outgoing, translation) = match outgoing(session, context, call, recovery) {
             Ok(outgoing) => outgoing,
-            Err(broken) => return Ended::broken(broken),
+            Err(failed) => return Ended::Failed(failed),
         };
-        let sent = tokio::select! {
-            biased;
-            sent = wire::send(&upstream, address, outgoing, retries) => sent,
-            () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
-            () = alarm.rings() => return Ended::timeout("no header in time"),
+        let sending = wire::send(&upstream, address, outgoing, retries);
+        tokio::pin!(sending);
+        let sent = loop {
+            tokio::select! {
+                biased;
+                sent = &mut sending => break sent,
+                () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+                () = alarm.rings() => return Ended::timeout("no header in time"),
+                () = context.keepalive.due() => {}
+            }
+            if keepalive::beat(session.as_downstream_mut(), context).await.is_err() {
+                return Ended::ClientGone;
+            }
         };
         match sent {
-            Ok(answer) => break answer,
+            Ok(answer) => break (answer, translation),
             Err(Unanswered::Unsent(elsewhere)) => address = elsewhere,
             Err(Unanswered::Broken(broken)) => return Ended::broken(broken),
         }
@@ -131,13 +166,22 @@ async fn attempt_once(
     };
     if !answer.header().status.is_success() {
         alarm.set(by);
-        return refused(session, answer, alarm).await;
+        return refused(session, upstream.provider.definition.dialect, answer, alarm).await;
     }
-    let streams = call.framing(&answer.header().headers).is_some();
-    let deadline = if streams { of_stream } else { of_plain };
-    let way =
-        Way { session: session.as_downstream_mut(), context, call, upstream: &upstream, deadline, alarm };
-    relayed(way, recovery, answer).await
+    let framing = framing(call, &answer, translation.as_ref());
+    let deadline = if framing.is_some() { of_stream } else { of_plain };
+    let session = session.as_downstream_mut();
+    let way = Way { session, context, call, upstream: &upstream, translation, deadline, alarm };
+    relayed(way, framing, recovery, answer).await
+}
+
+/// How the frames of the client's stream are told apart, if the answer is one.
+fn framing(call: &Call, answer: &Answer, translation: Option<&Translation>) -> Option<Framing> {
+    match translation {
+        // Providers are asked for events, whatever their clients like.
+        Some(translation) => is_event_stream(&answer.header().headers).then(|| translation.framing()),
+        None => call.framing(&answer.header().headers),
+    }
 }
 
 fn unmade(why: &dyn Display) -> Broken {
@@ -148,14 +192,23 @@ fn unmade(why: &dyn Display) -> Broken {
 /// answer.
 fn outgoing(
     session: &Session,
-    context: &Context,
+    context: &mut Context,
     call: &Call,
     recovery: &mut Recovery,
-) -> Result<Outgoing, Broken> {
-    let Some(attempt) = &context.attempt else { return Err(unmade(&"no attempt is under way")) };
+) -> Result<(Outgoing, Option<Translation>), Box<Failed>> {
+    let failed = |broken| Box::new(Failed { broken, refusal: None });
+    let Some(attempt) = &mut context.attempt else { return Err(failed(unmade(&"no attempt is under way"))) };
     recovery.prepare(call, attempt);
     let call = recovery.prefilled().unwrap_or(call);
-    call.outgoing(attempt, &session.req_header().headers).map_err(|error| unmade(&error))
+    let (outgoing, translation) =
+        call.outgoing(attempt, &session.req_header().headers).map_err(|unsendable| match unsendable {
+            Unsendable::Unmade(error) => failed(unmade(&error)),
+            Unsendable::Unspeakable(BadBody(why)) => Box::new(Failed::unspeakable(&why, call.dialect())),
+        })?;
+    let dropped = translation.as_ref().map(|translation| translation.dropped().join(", "));
+    // A table's words are always a header's value.
+    attempt.dropped = dropped.filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
+    Ok((outgoing, translation))
 }
 
 /// When an attempt must have committed. What limits the whole of a plain answer is no limit for a stream, unless
@@ -166,16 +219,24 @@ fn deadline(context: &Context, streams: bool, total: Instant) -> Instant {
 }
 
 /// Relays a good answer.
-async fn relayed(mut way: Way<'_>, recovery: &mut Recovery, answer: Answer) -> Ended {
+async fn relayed(
+    mut way: Way<'_>,
+    framing: Option<Framing>,
+    recovery: &mut Recovery,
+    mut answer: Answer,
+) -> Ended {
     let status = answer.header().status.as_u16();
-    let framing = way.call.framing(&answer.header().headers);
-    if framing != Some(Framing::Events) && recovery.has_begun() {
-        let reason = "only events can go on where events broke off".to_owned();
+    if framing != Some(Framing::Events) && (recovery.has_begun() || way.context.keepalive.has_opened()) {
+        let reason = "only events can go on where events were begun".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Truncated, reason });
     }
-    if framing.is_some() && answer.is_opaque() {
-        let reason = "a stream in a content coding that is not known here".to_owned();
+    if (framing.is_some() || way.translation.is_some()) && answer.is_opaque() {
+        let reason = "in a content coding that is not known here".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Transport, reason });
+    }
+    if let Some(translation) = way.translation.take_if(|_| framing.is_some()) {
+        let max_event = way.context.snapshot.settings.streaming.max_event_size.as_usize();
+        answer.translate(translation.stream(max_event));
     }
     let relayed = match framing {
         Some(framing) => relay::stream(&mut way, framing, recovery, answer).await,
@@ -208,7 +269,7 @@ async fn relayed(mut way: Way<'_>, recovery: &mut Recovery, answer: Answer) -> E
 }
 
 /// Reads an answer that is no success, and says what it means.
-async fn refused(session: &mut Session, mut answer: Answer, mut alarm: Alarm) -> Ended {
+async fn refused(session: &mut Session, dialect: Dialect, mut answer: Answer, mut alarm: Alarm) -> Ended {
     let body = tokio::select! {
         biased;
         body = relay::error_body(&mut answer) => body,
@@ -221,7 +282,7 @@ async fn refused(session: &mut Session, mut answer: Answer, mut alarm: Alarm) ->
     let status = header.status.as_u16();
     let class = classify(status, Some(&body));
     let broken = Broken { class, reason: format!("answered {status}") };
-    Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body }) }))
+    Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body, dialect }) }))
 }
 
 /// Ends a stream that broke off and that nobody could go on with.
@@ -234,6 +295,35 @@ async fn break_off(session: &mut Session, context: &mut Context, call: &Call) ->
     Delivery::CutOff
 }
 
+/// Ends a stream that was opened before anybody had answered, which nobody did: what would have been the error is its
+/// only event.
+async fn end_early(
+    session: &mut Session,
+    context: &mut Context,
+    call: &Call,
+    verdict: Verdict,
+    last: Option<Refusal>,
+) -> Delivery {
+    let (body, class, internal) = match (verdict, last) {
+        (Verdict::TheirWords(class), Some(refusal)) => {
+            (verdict::for_client(refusal, call.dialect()).body, class, "refused".to_owned())
+        }
+        (Verdict::TheirWords(class), None) => {
+            let failure = verdict::unavailable(context, call);
+            (translate::error::body(call.dialect(), &failure), class, failure.public)
+        }
+        (Verdict::OurWords(failure), _) => {
+            (translate::error::body(call.dialect(), &failure), ErrorClass::Gateway, failure.public)
+        }
+    };
+    let class = context.course.classes().next_back().unwrap_or(class);
+    context.settlement.truncated(class, format!("after the header: {internal}"));
+    let event = mask::secrets(context, translate::error::event_of(call.dialect(), &body));
+    // Best effort: the missing end says it too.
+    let _ = session.as_downstream_mut().write_response_body(event, false).await;
+    Delivery::CutOff
+}
+
 /// Gives the client what is left when no candidate answered: the provider's own words where there was but
 /// one to ask or the fault is the client's, else ours.
 async fn conclude(
@@ -243,9 +333,12 @@ async fn conclude(
     last: Option<Refusal>,
 ) -> Result<Delivery, Failure> {
     let verdict = verdict::of(context, call, last.as_ref());
+    if context.keepalive.has_opened() {
+        return Ok(end_early(session, context, call, verdict, last).await);
+    }
     match (verdict, last) {
-        (verdict::Verdict::TheirWords(class), Some(refusal)) => {
-            let Refusal { header, body } = verdict::for_client(refusal, call.dialect());
+        (Verdict::TheirWords(class), Some(refusal)) => {
+            let Refusal { header, body, .. } = verdict::for_client(refusal, call.dialect());
             context.settlement.answered(header.status.as_u16(), Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {
@@ -254,7 +347,7 @@ async fn conclude(
             }
             Ok(Delivery::Whole)
         }
-        (verdict::Verdict::TheirWords(_), None) => Err(verdict::unavailable(context, call)),
-        (verdict::Verdict::OurWords(failure), _) => Err(failure),
+        (Verdict::TheirWords(_), None) => Err(verdict::unavailable(context, call)),
+        (Verdict::OurWords(failure), _) => Err(failure),
     }
 }

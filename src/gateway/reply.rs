@@ -31,6 +31,8 @@ pub const MODEL: HeaderName = HeaderName::from_static("x-cliproxy-model");
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-cliproxy-attempts");
 /// What the cache had to say.
 pub const CACHE: HeaderName = HeaderName::from_static("x-cliproxy-cache");
+/// What the provider was not told of the request, since its API has no words for it.
+pub const DROPPED: HeaderName = HeaderName::from_static("x-cliproxy-dropped");
 /// How long provider and gateway took (Server Timing, W3C).
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -175,6 +177,9 @@ pub fn provenance(context: &Context, headers: &mut HeaderMap) {
     }
     headers.insert(ATTEMPTS, number(settlement.attempts));
     headers.insert(CACHE, HeaderValue::from_static(CACHE_BYPASS));
+    if let Some(dropped) = context.attempt.as_ref().and_then(|attempt| attempt.dropped.as_ref()) {
+        headers.insert(DROPPED, dropped.clone());
+    }
     let mut timing = Vec::with_capacity(TIMING_LENGTH);
     put_millis(&mut timing, b"upstream;dur=", waited);
     put_millis(&mut timing, b", gateway;dur=", overhead);

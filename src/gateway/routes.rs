@@ -49,6 +49,11 @@ impl Endpoint {
     pub fn is_responses(&self) -> bool {
         self.path.ends_with("responses")
     }
+
+    /// Whether its requests are conversations, which can be put into another dialect's words.
+    pub fn is_conversation(&self) -> bool {
+        self.generates && self.path != "completions"
+    }
 }
 
 const fn in_body(path: &'static str, dialect: Dialect, streams: Streams) -> Endpoint {

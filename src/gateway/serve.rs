@@ -5,11 +5,11 @@ use super::clients::Client;
 use super::context::Context;
 use super::exchange::Delivery;
 use super::routes::{self, Endpoint, Route};
-use super::{Gateway, admit, body, choose, cors, exchange, models, passthrough, reply};
+use super::{Gateway, admit, body, choose, cors, count, exchange, models, passthrough, reply};
 use crate::domain::{ErrorCode, Failure};
 use crate::operations::{self, Port};
-use crate::providers::registry::Registry;
-use crate::providers::routes::{Route as Targets, Target};
+use crate::translate::peek::BadBody;
+use crate::translate::translation::provider_api;
 use http::StatusCode;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -108,15 +108,22 @@ async fn infer(
         let message = format!("this client may not use the model `{}`", call.model);
         return Err(Failure::new(ErrorCode::ModelForbidden, message));
     }
-    context.route = Some(route(&context.snapshot.registry, &client, &call)?);
+    route(context, &client, &call)?;
+    if context.route.is_none() {
+        return Ok(match count::estimate(session.as_downstream_mut(), context, &call).await {
+            Ok(()) => Next::Answered,
+            Err(_) => Next::CutOff,
+        });
+    }
     Ok(match exchange::run(session, context, &mut call).await? {
         Delivery::Whole => Next::Answered,
         Delivery::CutOff => Next::CutOff,
     })
 }
 
-/// Who may serve the call.
-fn route(registry: &Registry, client: &Client, call: &Call) -> Result<Arc<Targets>, Failure> {
+/// Who may serve the call, and whether in other words; nobody, where what is asked for can be estimated here.
+fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Failure> {
+    let registry = &context.snapshot.registry;
     let route = registry.resolve(&call.model).map_err(|unknown| {
         let near: Vec<String> = unknown.near.into_iter().filter(|name| client.may_use(name)).collect();
         let hint =
@@ -124,20 +131,47 @@ fn route(registry: &Registry, client: &Client, call: &Call) -> Result<Arc<Target
         let message = format!("no provider serves the model `{}`{hint}", call.model);
         Failure::new(ErrorCode::ModelNotFound, message)
     })?;
-    let can_express = |target: &Target| {
-        let provider = registry.provider(target.provider);
-        provider.is_some_and(|provider| choose::can_express(&provider.definition, call.endpoint))
+    let definitions = || {
+        route.targets.iter().filter_map(|target| registry.provider(target.provider)).map(|it| &it.definition)
     };
-    if route.targets.iter().any(can_express) {
-        return Ok(route);
+    let speakers = definitions().filter(|provider| choose::speaks(provider, call.endpoint)).count();
+    let features = if speakers < route.targets.len() { call.features() } else { None };
+    context.features = match features {
+        // Whoever is asked in the client's own words may understand it.
+        Some(Err(_)) if speakers > 0 => None,
+        Some(features) => {
+            Some(features.map_err(|BadBody(why)| Failure::new(ErrorCode::InvalidRequest, why))?)
+        }
+        None => None,
+    };
+    let can_express = definitions().any(|provider| choose::can_express(context, provider));
+    let lacking = context.features.and_then(|features| {
+        definitions().find_map(|provider| features.refused_by(provider_api(provider.dialect)))
+    });
+    if can_express {
+        context.route = Some(route);
+    } else if !count::is_count(call.endpoint) {
+        return Err(unsupported(call, lacking));
     }
-    let message = format!(
-        "no provider of model `{}` speaks the {} dialect of this endpoint, and translation between dialects is \
-         not there yet; call the model through its provider's own dialect",
-        call.model,
-        call.dialect()
-    );
-    Err(Failure::new(ErrorCode::UnsupportedFeature, message))
+    Ok(())
+}
+
+/// No provider of the model can be asked for this.
+fn unsupported(call: &Call, lacking: Option<&str>) -> Failure {
+    let message = match lacking {
+        Some(feature) => format!(
+            "no provider of model `{}` can be asked for this: they have no {feature}; leave it out, or use a model whose \
+             provider has it",
+            call.model
+        ),
+        None => format!(
+            "no provider of model `{}` has this endpoint of the {} API, and what it does can't be asked for in another \
+             provider's words",
+            call.model,
+            call.dialect()
+        ),
+    };
+    Failure::new(ErrorCode::UnsupportedFeature, message)
 }
 
 async fn preflight(

@@ -32,12 +32,24 @@ pub struct Failed {
 
 impl Failed {
     /// An error that an answer of 200 had inside: as if it had been answered as what it is.
-    pub fn inside(class: ErrorClass, mut header: ResponseHeader, body: Bytes) -> Failed {
+    pub fn inside(class: ErrorClass, mut header: ResponseHeader, body: Bytes, dialect: Dialect) -> Failed {
         // A status of three digits is always one, and this type a value that a header can have.
         let _ = header.set_status(status_of(class));
         let _ = header.insert_header(CONTENT_TYPE, JSON);
         let broken = Broken { class, reason: format!("an error inside an answer of 200: {class}") };
-        Failed { broken, refusal: Some(Refusal { header, body }) }
+        Failed { broken, refusal: Some(Refusal { header, body, dialect }) }
+    }
+
+    /// What the client asks for can't be asked of this provider, though it seemed so.
+    pub fn unspeakable(why: &str, dialect: Dialect) -> Failed {
+        let failure = Failure::new(ErrorCode::InvalidRequest, why);
+        let mut header: ResponseHeader = http::Response::new(()).into_parts().0.into();
+        // A status of three digits is always one, and this type a value that a header can have.
+        let _ = header.set_status(failure.status);
+        let _ = header.insert_header(CONTENT_TYPE, JSON);
+        let body = translate::error::body(dialect, &failure);
+        let broken = Broken { class: ErrorClass::InvalidRequest, reason: why.to_owned() };
+        Failed { broken, refusal: Some(Refusal { header, body, dialect }) }
     }
 
     /// The JSON of the frame that said it.
@@ -65,6 +77,8 @@ pub struct Refusal {
     pub header: ResponseHeader,
     /// Its body.
     pub body: Bytes,
+    /// Whose words these are.
+    pub dialect: Dialect,
 }
 
 /// Whose words the client gets.
@@ -123,7 +137,7 @@ fn come_back(context: &Context) -> Duration {
 /// A provider's error answer as the client gets it: under a status that its dialect has, in that dialect's shape, and
 /// with the time to come back where it is to.
 pub fn for_client(refusal: Refusal, dialect: Dialect) -> Refusal {
-    let Refusal { mut header, body } = refusal;
+    let Refusal { mut header, body, dialect: theirs } = refusal;
     // A status of three digits is always one.
     let _ = header.set_status(translate::error::status(dialect, header.status.as_u16()));
     let says_when = header.headers.contains_key(RETRY_AFTER);
@@ -132,12 +146,14 @@ pub fn for_client(refusal: Refusal, dialect: Dialect) -> Refusal {
         // A number is always a header's value.
         let _ = header.insert_header(RETRY_AFTER, COME_BACK.as_secs());
     }
-    if has_shape_of(dialect, &body) {
-        return Refusal { header, body };
+    if theirs == dialect && has_shape_of(dialect, &body) {
+        return Refusal { header, body, dialect };
     }
-    let failure = in_our_words(header.status.as_u16(), &body);
+    let status = header.status.as_u16();
+    let translated = if theirs == dialect { None } else { translate::error::between(dialect, status, &body) };
+    let body = translated.unwrap_or_else(|| translate::error::body(dialect, &in_our_words(status, &body)));
     let _ = header.insert_header(CONTENT_TYPE, JSON);
-    Refusal { header, body: translate::error::body(dialect, &failure) }
+    Refusal { header, body, dialect }
 }
 
 /// An error that came in no vendor's shape. What is wrong with the client's request it is to know; what an edge says
@@ -211,8 +227,7 @@ pub fn candidates(context: &Context) -> impl Iterator<Item = &Target> {
     let targets = context.route.as_ref().map_or(&[][..], |route| &route.targets);
     targets.iter().filter(|target| {
         let provider = context.snapshot.registry.provider(target.provider);
-        let can_express = |endpoint| provider.is_some_and(|it| choose::can_express(&it.definition, endpoint));
-        context.endpoint.is_none_or(can_express)
+        provider.is_some_and(|provider| choose::can_express(context, &provider.definition))
     })
 }
 

@@ -155,6 +155,11 @@ impl Definition {
         self.listed(upstream).find_map(|model| model.context_window)
     }
 
+    /// What a model can say at most, by the provider's own name for it, where the list says so.
+    pub fn max_output_tokens(&self, upstream: &str) -> Option<u64> {
+        self.listed(upstream).find_map(|model| model.max_output_tokens)
+    }
+
     /// Whether a model, by the provider's own name for it, is said to go on from a partial answer.
     pub fn supports_prefill(&self, upstream: &str) -> bool {
         self.listed(upstream).any(|model| model.supports_prefill)

@@ -2,7 +2,7 @@
 
 use crate::domain::{Dialect, Failure};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How each vendor names an error of that status: (status, OpenAI's type, Anthropic's type, Gemini's status).
 ///
@@ -30,16 +30,40 @@ const ANTHROPIC_OVERLOADED: u16 = 529;
 
 /// The body of an error answer.
 pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
-    let fallback = if failure.status < 500 { &KINDS[0] } else { &KINDS[10] };
-    let (_, openai, anthropic, gemini) =
-        KINDS.iter().find(|(status, ..)| *status == failure.status).unwrap_or(fallback);
-    let message = failure.public.as_str();
+    shaped(dialect, failure.status, &failure.public, Some(failure.code.name()))
+}
+
+/// A provider's error in the words of another dialect: its message and its code as they are, its kind by the table.
+/// `None` if it is in no vendor's shape.
+pub fn between(dialect: Dialect, status: u16, body: &[u8]) -> Option<Bytes> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    // Gemini's streams have their error in a list.
+    let error = body.get(0).unwrap_or(&body).get("error")?;
+    let message = error.get("message").unwrap_or(error).as_str()?;
+    let code = error.get("code").and_then(Value::as_str);
+    let status = if status < 400 { told_status(error) } else { status };
+    Some(shaped(dialect, status, message, code))
+}
+
+/// The status of an error that came inside an answer of 200, by the vendors' names.
+fn told_status(error: &Value) -> u16 {
+    let names = ["type", "status"].map(|name| error.get(name).and_then(Value::as_str).unwrap_or_default());
+    let is_called = |row: &&(u16, &str, &str, &str)| {
+        names.contains(&row.2) || names.contains(&row.3) || names.contains(&row.1)
+    };
+    let numbered = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+    numbered.or(KINDS.iter().find(is_called).map(|row| row.0)).unwrap_or(500)
+}
+
+fn shaped(dialect: Dialect, status: u16, message: &str, code: Option<&str>) -> Bytes {
+    let fallback = if status < 500 { &KINDS[0] } else { &KINDS[10] };
+    let (_, openai, anthropic, gemini) = KINDS.iter().find(|row| row.0 == status).unwrap_or(fallback);
     let value = match dialect {
         Dialect::OpenAi => json!({
-            "error": {"message": message, "type": openai, "param": null, "code": failure.code.name()}
+            "error": {"message": message, "type": openai, "param": null, "code": code}
         }),
         Dialect::Anthropic => json!({"type": "error", "error": {"type": anthropic, "message": message}}),
-        Dialect::Gemini => json!({"error": {"code": failure.status, "message": message, "status": gemini}}),
+        Dialect::Gemini => json!({"error": {"code": status, "message": message, "status": gemini}}),
     };
     value.to_string().into()
 }
@@ -51,9 +75,13 @@ pub fn status(dialect: Dialect, upstream: u16) -> u16 {
 
 /// The event that ends a broken stream of server-sent events.
 pub fn event(dialect: Dialect, failure: &Failure) -> Bytes {
-    let body = body(dialect, failure);
+    event_of(dialect, &body(dialect, failure))
+}
+
+/// An error's body as an event.
+pub fn event_of(dialect: Dialect, body: &[u8]) -> Bytes {
     let name: &[u8] = if dialect == Dialect::Anthropic { b"event: error\n" } else { b"" };
-    [name, b"data: ", &body, b"\n\n"].concat().into()
+    [name, b"data: ", body, b"\n\n"].concat().into()
 }
 
 #[cfg(test)]
@@ -81,6 +109,29 @@ mod tests {
             parsed(Dialect::Gemini, &failure),
             json!({"error": {"code": 404, "message": "no \"x\"", "status": "NOT_FOUND"}})
         );
+    }
+
+    #[test]
+    fn a_providers_error_keeps_its_words_in_another_dialect() {
+        let anthropics = br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+        let said = |dialect, status, body| -> Value {
+            serde_json::from_slice(&between(dialect, status, body).expect("an error")).expect("JSON")
+        };
+        assert_eq!(
+            said(Dialect::OpenAi, 200, anthropics),
+            json!({"error": {"message": "busy", "type": "server_error", "param": null, "code": null}})
+        );
+        assert_eq!(
+            said(Dialect::Gemini, 429, anthropics),
+            json!({"error": {"code": 429, "message": "busy", "status": "RESOURCE_EXHAUSTED"}})
+        );
+        let openais = br#"{"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}}"#;
+        assert_eq!(said(Dialect::OpenAi, 400, openais)["error"]["code"], "context_length_exceeded");
+        assert_eq!(said(Dialect::Anthropic, 200, openais)["error"]["type"], "invalid_request_error");
+        let geminis = br#"[{"error":{"code":404,"message":"gone","status":"NOT_FOUND"}}]"#;
+        assert_eq!(said(Dialect::Anthropic, 200, geminis)["error"]["type"], "not_found_error");
+        assert_eq!(between(Dialect::OpenAi, 500, b"<html>"), None);
+        assert_eq!(between(Dialect::OpenAi, 500, b"{}"), None);
     }
 
     #[test]

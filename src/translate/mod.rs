@@ -26,4 +26,5 @@ pub mod responses;
 pub mod sides;
 pub mod signs;
 pub mod text;
+pub mod translation;
 pub mod usage;

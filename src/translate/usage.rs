@@ -102,7 +102,7 @@ impl Meter {
             None => Report::at_end(self.dialect, frame, at).or_else(|| Report::read(self.dialect, frame)),
         };
         let Some(report) = report else { return Frame::Content };
-        self.usage = Some(merge(self.usage.unwrap_or_default(), report.usage));
+        self.usage = Some(self.usage.unwrap_or_default().larger(report.usage));
         if report.is_alone { Frame::UsageOnly } else { Frame::Content }
     }
 
@@ -114,17 +114,6 @@ impl Meter {
     /// How many frames were seen: about one token each in a stream, for an estimate where nothing was reported.
     pub fn frames(&self) -> u64 {
         self.frames
-    }
-}
-
-/// Anthropic reports input first and output last, Gemini the whole so far each time: the larger of each is true.
-fn merge(before: TokenUsage, now: TokenUsage) -> TokenUsage {
-    TokenUsage {
-        input: before.input.max(now.input),
-        cache_read: before.cache_read.max(now.cache_read),
-        cache_write: before.cache_write.max(now.cache_write),
-        output: before.output.max(now.output),
-        reasoning: before.reasoning.max(now.reasoning),
     }
 }
 

@@ -59,10 +59,39 @@ const WAYS: [(Dialect, Way); 7] = [
     (Dialect::Gemini, Way::Array),
 ];
 
+/// What the providers of a case speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// The client's dialect.
+    Same,
+    /// Both the dialect that is so many after the client's.
+    Foreign(usize),
+    /// The first the client's, the other the one after it: a failure moves the request on to another dialect.
+    Onward,
+    /// The first the one after the client's, the other the client's.
+    Home,
+}
+
+impl Mix {
+    fn dialects(self, client: Dialect) -> [Dialect; 2] {
+        let at = Dialect::ALL.into_iter().position(|dialect| dialect == client).expect("one of all");
+        let after = |steps: usize| Dialect::ALL[(at + steps) % Dialect::ALL.len()];
+        match self {
+            Mix::Same => [client; 2],
+            Mix::Foreign(steps) => [after(steps); 2],
+            Mix::Onward => [client, after(1)],
+            Mix::Home => [after(1), client],
+        }
+    }
+}
+
 /// A row, made one of its cases.
 pub struct Case {
     pub row: Row,
+    /// What the client speaks.
     pub dialect: Dialect,
+    /// What the providers speak.
+    pub providers: [Dialect; 2],
     pub way: Way,
     outcome: Outcome,
     size: Option<usize>,
@@ -81,7 +110,7 @@ pub struct Seen {
 impl Case {
     /// All cases of these rows. Each row meets all sizes and framings, and so do each dialect and way: the pair
     /// that a case gets moves on by one from row to row.
-    pub fn all(rows: &[Row]) -> Vec<Case> {
+    pub fn all(rows: &[Row], mix: Mix) -> Vec<Case> {
         let of_row = |(number, row): (usize, &Row)| {
             let row = *row;
             WAYS.into_iter().enumerate().map(move |(turn, (dialect, way))| {
@@ -94,7 +123,8 @@ impl Case {
                 let kind = format!("{:?}-{dialect}-{way:?}", row.layout).to_lowercase();
                 let name = format!("{number}-{}-{kind}", row.fault);
                 let (size, chunked) = (SIZES[turn / 2], turn % 2 == 1);
-                Case { row, dialect, way, outcome, size, chunked, name }
+                let providers = mix.dialects(dialect);
+                Case { row, dialect, providers, way, outcome, size, chunked, name }
             })
         };
         rows.iter().enumerate().flat_map(of_row).collect()
@@ -108,14 +138,21 @@ impl Case {
     /// Whether a body of that length has all that was asked. The model has a shorter name at the provider, and a
     /// stream may be asked to tell its usage, or to go on from a part of the answer.
     pub fn is_whole(&self, length: usize) -> bool {
-        self.size.is_none_or(|size| (size - self.name.len()..size + MAX_ADDED).contains(&length))
+        let lost = self.name.len() + if self.is_translated(Who::First) { MAX_ADDED } else { 0 };
+        self.size.is_none_or(|size| (size - lost..size + MAX_ADDED).contains(&length))
+    }
+
+    /// Whether that provider speaks another dialect than the client.
+    pub fn is_translated(&self, who: Who) -> bool {
+        self.providers[who as usize] != self.dialect
     }
 
     /// For people.
     pub fn told(&self) -> String {
         let size = self.size.map_or("a small".to_owned(), |size| format!("a {size} byte"));
         let framing = if self.chunked { "in chunks" } else { "with a length" };
-        format!("{}, {size} body {framing}", self.name)
+        let [first, other] = self.providers;
+        format!("{}, {size} body {framing}, before {first} and {other}", self.name)
     }
 
     /// The name of a provider of this case.
@@ -132,11 +169,13 @@ impl Case {
     }
 
     /// Its providers, which no other case has: what is counted of them is counted of this case.
-    pub fn yaml(&self, pair: &Pair, scale: f64) -> String {
+    pub fn yaml(&self, pairs: &[Pair], scale: f64) -> String {
         let entry = |who: Who, lines: &[&str]| {
             let more = self.row.models[who as usize];
             let comma = if more.is_empty() { "" } else { ", " };
             let model = format!("models: [{{name: {}, alias: {}{comma}{more}}}]", self.model(who), self.name);
+            let dialect = self.providers[who as usize];
+            let pair = pairs.iter().find(|pair| pair.dialect == dialect).expect("a pair of each dialect");
             pair.of(who).yaml_with(&self.provider(who), &[&[model.as_str()], lines].concat())
         };
         let patience = self.outcome().patience.map_or(String::new(), |(key, full)| {

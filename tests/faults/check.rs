@@ -127,14 +127,19 @@ fn broken(case: &Case, answer: &Response, problems: &mut Problems) {
 
 /// An error in the dialect of the client, which knows when to come back.
 fn refused(case: &Case, answer: &Response, statuses: [u16; 3], code: Option<&str>, problems: &mut Problems) {
-    let status = statuses[column(case.dialect)];
+    // Theirs where it is theirs.
+    let status = statuses[column(if code.is_none() { case.providers[0] } else { case.dialect })];
     problems.unless_equal("status", &answer.status, &status);
     problems.unless_equal("x-cliproxy-error", &answer.header("x-cliproxy-error"), &code);
     problems.unless_equal("end", &answer.end, &BodyEnd::Clean);
     let error = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     // Gemini tells of a blocked prompt in a good answer, streamed or not.
-    let is_told =
-        if status == 200 { answer.text().contains("blockReason") } else { is_error(case.dialect, &error) };
+    let is_told = if status == 200 {
+        let filtered = ["content_filter", "refusal", "blockReason"];
+        answer.text().contains(filtered[column(case.dialect)])
+    } else {
+        is_error(case.dialect, &error)
+    };
     problems.unless(is_told, || "no error in the shape of the dialect".to_owned());
     let waits = answer.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());
     let knows_when = waits.is_some_and(|seconds| seconds >= 1);

@@ -1,6 +1,6 @@
 //! The one runner of the matrix: asks all cases, 64 at a time, and tells all that was not as it should be.
 
-use super::case::{Case, MARK, Pair, Seen};
+use super::case::{Case, MARK, Mix, Pair, Seen};
 use super::check;
 use super::row::{Row, Who};
 use crate::support::{Gateway, Launch, Metrics, Provider, eventually};
@@ -18,13 +18,13 @@ const AT_ONCE: usize = 64;
 
 /// Asks all cases of these rows of one gateway, whose faults take that share of their time.
 #[track_caller]
-pub fn run(rows: &[Row], stream_recovery: &str, scale: f64) {
+pub fn run(rows: &[Row], mix: Mix, stream_recovery: &str, scale: f64) {
     let start = Instant::now();
     let pairs = Dialect::ALL.map(|dialect| {
         let provider = || Provider::with(dialect, Options { time_scale: scale, ..Options::default() });
         Pair { dialect, first: provider(), other: provider() }
     });
-    let cases = Case::all(rows);
+    let cases = Case::all(rows, mix);
     let gateway = gateway(&cases, &pairs, stream_recovery, scale);
     let ready = start.elapsed();
     let seen = ask_all(&cases, &gateway);
@@ -49,13 +49,12 @@ pub fn run(rows: &[Row], stream_recovery: &str, scale: f64) {
         problems.len(),
         problems.join("\n")
     );
-    eprintln!("{count} cases, recovery {stream_recovery}, times {scale}: {times}");
+    eprintln!("{count} cases, {mix:?}, recovery {stream_recovery}, times {scale}: {times}");
 }
 
 /// A gateway with the providers of all cases.
 fn gateway(cases: &[Case], pairs: &[Pair], stream_recovery: &str, scale: f64) -> Gateway {
-    let of_dialect = |case: &Case| pairs.iter().find(|pair| pair.dialect == case.dialect);
-    let entries: String = cases.iter().filter_map(|case| Some(case.yaml(of_dialect(case)?, scale))).collect();
+    let entries: String = cases.iter().map(|case| case.yaml(pairs, scale)).collect();
     let yaml = format!(
         "server:\n  host: 127.0.0.1\n  port: {{port}}\n  operations:\n    retry: {{stream_recovery: {stream_recovery}}}\n    connection_pool: {{max_idle_conns: 100000}}\nproviders:\n{entries}"
     );

@@ -4,6 +4,7 @@
 //! a stream's first content. Until then another candidate may answer instead. While the provider is waited
 //! for, the client is watched: one that leaves ends the attempt at once.
 
+mod ending;
 mod plain;
 pub mod recovery;
 mod stream;
@@ -20,15 +21,17 @@ use super::verdict::Failed;
 use super::wire::{Answer, Broken};
 use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::translate;
+use crate::translate::frames::Framing;
+use crate::translate::translation::Translation;
 use crate::translate::usage::Meter;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::response::Parts;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Text bytes that make about one token, for estimates.
-const BYTES_PER_TOKEN: u64 = 4;
+pub const BYTES_PER_TOKEN: u64 = 4;
 /// Headers that an answer gets from us, at most.
 const OUR_HEADERS: usize = 10;
 
@@ -42,6 +45,8 @@ pub struct Way<'r> {
     pub call: &'r mut Call,
     /// Who answers.
     pub upstream: &'r Upstream,
+    /// What puts a plain answer into the client's words, if that has to be done.
+    pub translation: Option<Translation>,
     /// When the answer must be committed.
     pub deadline: Instant,
     /// Rings when what is waited for does not come.
@@ -74,11 +79,6 @@ pub async fn client_gone(session: &mut ServerSession) {
     }
 }
 
-/// Waits, and says whether the client went away meanwhile.
-pub async fn is_gone_within(session: &mut ServerSession, wait: Duration) -> bool {
-    tokio::time::timeout(wait, client_gone(session)).await.is_ok()
-}
-
 /// Tells the client of a stream, in its dialect, that the provider broke off. The message is not ended (whoever
 /// asked drops the connection), so that clients that overlook the event notice too.
 pub async fn say_truncated(session: &mut ServerSession, call: &Call) {
@@ -95,7 +95,17 @@ fn answer_header(context: &Context, answer: &Answer) -> Parts {
     if answer.is_decoded() {
         header.headers.remove(CONTENT_ENCODING);
     }
+    if let Some(framing) = answer.framing() {
+        header.headers.insert(CONTENT_TYPE, media_type(framing));
+    }
     header
+}
+
+fn media_type(framing: Framing) -> HeaderValue {
+    HeaderValue::from_static(match framing {
+        Framing::Events => "text/event-stream",
+        Framing::Elements => "application/json",
+    })
 }
 
 /// The same, of a header alone.
@@ -106,8 +116,8 @@ fn header_from(context: &Context, upstream: &ResponseHeader) -> Parts {
 }
 
 /// Records what the provider reported, or the estimate where it should have and didn't.
-fn settle_usage(context: &mut Context, call: &Call, meter: &Meter, estimated_output: u64) {
-    match meter.reported() {
+fn settle_usage(context: &mut Context, call: &Call, reported: Option<TokenUsage>, estimated_output: u64) {
+    match reported {
         Some(tokens) => context.settlement.used(tokens, false),
         None if call.endpoint.generates => {
             let input = call.body_length() as u64 / BYTES_PER_TOKEN;

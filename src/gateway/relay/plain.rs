@@ -1,8 +1,8 @@
 //! Answers that are no stream: held back until they are complete, up to a bound and as long as there is room.
 
-use super::{Answer, BYTES_PER_TOKEN, Broken, Call, Failed, Meter, Relayed, Way};
+use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, header_from, settle_usage, stream};
-use crate::domain::{Dialect, ErrorClass};
+use crate::domain::{Dialect, ErrorClass, TokenUsage};
 use crate::gateway::context::Context;
 use crate::gateway::limits::Kept;
 use crate::gateway::{mask, reply};
@@ -31,7 +31,12 @@ enum Gathered {
 /// Gives a plain answer to the client, if it is complete by the deadline and no error in disguise.
 pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     way.alarm.set(way.deadline);
-    let limit = way.context.snapshot.settings.retry.max_buffered_response.as_usize();
+    let settings = &way.context.snapshot.settings;
+    // What can't be relayed as it comes is held for as long as an event would be.
+    let limit = match way.translation {
+        None => settings.retry.max_buffered_response.as_usize(),
+        Some(_) => settings.streaming.max_event_size.as_usize(),
+    };
     let mut kept = Kept::default();
     let body = way.context.held.as_ref().map(|held| &held.body);
     let fits = |length| length <= limit && body.is_none_or(|body| kept.hold(length, body));
@@ -46,6 +51,10 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     };
     let body = match gathered {
         Ok(Gathered::Whole(body)) => body,
+        Ok(Gathered::Part(_)) if way.translation.is_some() => {
+            let reason = "an answer too long to be put into other words".to_owned();
+            return Relayed::failed(Broken { class: ErrorClass::ServerError, reason });
+        }
         Ok(Gathered::Part(part)) => return stream::unread(way, answer, part, kept).await,
         Err(broken) => return Relayed::failed(broken),
     };
@@ -54,18 +63,35 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
         return Relayed::failed(Broken { class: ErrorClass::Truncated, reason });
     }
     if let Some(class) = error_inside(&body) {
-        return Relayed::Failed(Box::new(Failed::inside(class, answer.decoded_header(), body)));
+        let dialect = way.upstream.provider.definition.dialect;
+        return Relayed::Failed(Box::new(Failed::inside(class, answer.decoded_header(), body, dialect)));
     }
-    let error = is_blocked(way.call, &body).then_some(ErrorClass::ContentFilter);
-    give(way, answer, body, error).await
+    let is_blocked = is_blocked(way.upstream.provider.definition.dialect, &body);
+    let error = is_blocked.then_some(ErrorClass::ContentFilter);
+    let Some(translation) = &way.translation else {
+        let mut meter = Meter::plain(way.call.dialect());
+        meter.see(&body);
+        return give(way, answer, body, meter.reported(), error).await;
+    };
+    match translation.whole(&body) {
+        Some((translated, usage)) => give(way, answer, translated, usage, error).await,
+        None => {
+            let reason = "an answer that is none of its dialect".to_owned();
+            Relayed::failed(Broken { class: ErrorClass::ServerError, reason })
+        }
+    }
 }
 
 /// Commits to a whole answer.
-async fn give(way: &mut Way<'_>, answer: Answer, body: Bytes, error: Option<ErrorClass>) -> Relayed {
+async fn give(
+    way: &mut Way<'_>,
+    answer: Answer,
+    body: Bytes,
+    usage: Option<TokenUsage>,
+    error: Option<ErrorClass>,
+) -> Relayed {
     let Way { session, context, call, .. } = way;
-    let mut meter = Meter::plain(call.dialect());
-    meter.see(&body);
-    settle_usage(context, call, &meter, body.len() as u64 / BYTES_PER_TOKEN);
+    settle_usage(context, call, usage, body.len() as u64 / BYTES_PER_TOKEN);
     context.settlement.first_content();
     let header = answer_header(context, &answer);
     // The provider's part is done, however long the client takes to read.
@@ -83,8 +109,8 @@ async fn give(way: &mut Way<'_>, answer: Answer, body: Bytes, error: Option<Erro
 }
 
 /// Whether Gemini refused the prompt by policy, which it says in an answer of 200 that its clients can read.
-pub(super) fn is_blocked(call: &Call, body: &[u8]) -> bool {
-    call.dialect() == Dialect::Gemini
+pub(super) fn is_blocked(provider: Dialect, body: &[u8]) -> bool {
+    provider == Dialect::Gemini
         && memmem::find(body, b"\"blockReason\"").is_some()
         && classify_inside(body) == Some(Inside::Blocked)
 }

@@ -1,15 +1,16 @@
-//! Answers that go on as they come: cut into frames, metered on the way, committed with their first content.
+//! Answers that go on as they come: cut into frames, metered on the way, committed with their first content. How they
+//! end is [`super::ending`]'s.
 //!
 //! Budget per frame: one scan for its end and a few substring searches; no copy where a read holds whole frames.
 
 use super::plain::is_blocked;
 use super::recovery::{Joined, Recovery};
-use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
-use super::{answer_header, client_gone, say_truncated, settle_usage};
-use crate::domain::{Dialect, ErrorClass, TokenUsage};
+use super::{Answer, Broken, Meter, Relayed, Way};
+use super::{answer_header, client_gone};
+use crate::domain::{ErrorClass, TokenUsage};
 use crate::gateway::context::Held;
 use crate::gateway::limits::Kept;
-use crate::gateway::{mask, reply};
+use crate::gateway::{keepalive, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
 use crate::translate::signs::Signs;
@@ -17,8 +18,6 @@ use crate::translate::usage::Frame;
 use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::{HeaderValue, TRANSFER_ENCODING};
-use pingora::http::ResponseHeader;
-use serde::de::IgnoredAny;
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
@@ -49,7 +48,7 @@ pub(super) async fn unread(way: &mut Way<'_>, answer: Answer, first: Bytes, kept
 }
 
 /// What goes by.
-enum Content {
+pub(super) enum Content {
     /// Frames, looked into.
     Frames(Framing, Frames),
     /// Bytes that nobody looks into.
@@ -57,7 +56,7 @@ enum Content {
 }
 
 /// How a stream ended, as far as the provider is concerned.
-enum End {
+pub(super) enum End {
     /// The message was ended.
     Clean,
     /// The connection broke, or a deadline passed.
@@ -69,29 +68,56 @@ enum End {
 }
 
 /// Whether a stream goes on after what was just passed on.
-enum Step {
+pub(super) enum Step {
     On,
     Ended(End),
 }
 
+/// What is known of a stream that is put into other words, and does not show in them, or not yet.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Told {
+    pub(super) usage: Option<TokenUsage>,
+    pub(super) is_finished: bool,
+    pub(super) is_blocked: bool,
+}
+
+impl Told {
+    fn by(answer: &Answer) -> Told {
+        answer.translation().map_or_else(Told::default, |translation| Told {
+            usage: translation.usage(),
+            is_finished: translation.is_finished(),
+            is_blocked: translation.is_blocked(),
+        })
+    }
+}
+
 /// An answer on its way.
-struct Stream<'s, 'r> {
-    way: &'s mut Way<'r>,
-    content: Content,
-    meter: Meter,
-    signs: Signs,
-    hides_usage: bool,
+pub(super) struct Stream<'s, 'r> {
+    pub(super) way: &'s mut Way<'r>,
+    pub(super) content: Content,
+    pub(super) meter: Meter,
+    pub(super) signs: Signs,
+    pub(super) hides_usage: bool,
     /// What was read before the commit.
-    held: SmallVec<[Bytes; 2]>,
+    pub(super) held: SmallVec<[Bytes; 2]>,
     /// The room for it.
-    kept: Kept,
-    is_committed: bool,
+    pub(super) kept: Kept,
+    pub(super) is_committed: bool,
     /// Whether the prompt was refused by policy, which takes the place of all content.
-    is_blocked: bool,
-    recovery: Option<&'s mut Recovery>,
+    pub(super) is_blocked: bool,
+    pub(super) recovery: Option<&'s mut Recovery>,
+    /// What the provider itself says of its stream, where the client gets it in other words.
+    pub(super) told: Told,
     /// When the whole stream must be over.
-    over_by: Option<Instant>,
-    relayed: u64,
+    pub(super) over_by: Option<Instant>,
+    pub(super) relayed: u64,
+}
+
+/// The error that the provider said, where the stream is put into other words and ends with it.
+fn said_error(answer: &Answer) -> Option<End> {
+    let error = answer.translation()?.error()?;
+    // One that is called an error and has no class is one all the same.
+    Some(End::Error(error_inside(error).unwrap_or(ErrorClass::ServerError), error.clone()))
 }
 
 impl<'s, 'r> Stream<'s, 'r> {
@@ -110,6 +136,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             // A stream that is gone on with has its header out.
             is_committed: recovery.as_ref().is_some_and(|recovery| recovery.has_begun()),
             is_blocked: false,
+            told: Told::default(),
             over_by: total.and_then(|total| Instant::now().checked_add(total.get())),
             relayed: 0,
             way,
@@ -127,29 +154,38 @@ impl<'s, 'r> Stream<'s, 'r> {
                 return self.left();
             }
         }
+        let mut quiet_since = Instant::now();
         let end = loop {
-            let now = Instant::now();
             let limit = self.limit();
-            if limit.is_some_and(|limit| now >= limit) {
+            if limit.is_some_and(|limit| quiet_since >= limit) {
                 // Said here, too: a provider that is always ready would never let the alarm be heard.
                 break End::Broken(self.late());
             }
-            let due = now + self.patience();
+            let due = quiet_since + self.patience();
             self.way.alarm.set(limit.map_or(due, |limit| due.min(limit)));
             let read = tokio::select! {
                 biased;
                 read = answer.read() => read,
                 () = client_gone(self.way.session) => return self.left(),
                 () = self.way.alarm.rings() => Err(self.late()),
+                () = self.way.context.keepalive.due() => {
+                    if keepalive::beat(self.way.session, self.way.context).await.is_err() {
+                        return self.left();
+                    }
+                    continue;
+                }
             };
+            quiet_since = Instant::now();
+            self.told = Told::by(&answer);
             match read {
                 Ok(Some(chunk)) => match self.pass(&chunk, &answer).await {
+                    Ok(Step::On) if self.is_committed => self.way.context.keepalive.heard(quiet_since),
                     Ok(Step::On) => {}
                     Ok(Step::Ended(end)) => break end,
                     Err(_) => return self.left(),
                 },
                 Ok(None) => break End::Clean,
-                Err(broken) => break End::Broken(broken),
+                Err(broken) => break said_error(&answer).unwrap_or(End::Broken(broken)),
             }
         };
         self.conclude(end, answer).await
@@ -170,7 +206,7 @@ impl<'s, 'r> Stream<'s, 'r> {
     }
 
     /// When the stream must have come to its commit, or to its end.
-    fn limit(&self) -> Option<Instant> {
+    pub(super) fn limit(&self) -> Option<Instant> {
         if self.is_committed { self.over_by } else { Some(self.way.deadline) }
     }
 
@@ -186,7 +222,7 @@ impl<'s, 'r> Stream<'s, 'r> {
     }
 
     /// Sends on what was read, looked into on the way; holds it back as long as it says nothing.
-    async fn pass(&mut self, chunk: &Bytes, answer: &Answer) -> pingora::Result<Step> {
+    pub(super) async fn pass(&mut self, chunk: &Bytes, answer: &Answer) -> pingora::Result<Step> {
         let (out, end) = self.look_into(chunk);
         if self.is_committed {
             self.send(out).await?;
@@ -256,23 +292,27 @@ impl<'s, 'r> Stream<'s, 'r> {
     }
 
     /// Sends the header and what was held back: from here on the answer is this provider's.
-    async fn commit(&mut self, answer: &Answer) -> pingora::Result<()> {
+    pub(super) async fn commit(&mut self, answer: &Answer) -> pingora::Result<()> {
         let Way { session, context, .. } = &mut *self.way;
-        let mut header = answer_header(context, answer);
-        reply::common(context, &mut header.headers);
-        if session.req_header().version == Version::HTTP_11 {
-            header.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        } else if session.as_http1().is_some() {
-            // Its end is the connection's.
-            session.set_keepalive(None);
+        if !context.keepalive.has_opened() {
+            let mut header = answer_header(context, answer);
+            reply::common(context, &mut header.headers);
+            if session.req_header().version == Version::HTTP_11 {
+                header.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            } else if session.as_http1().is_some() {
+                // Its end is the connection's.
+                session.set_keepalive(None);
+            }
+            reply::write_header(session, context, header).await?;
+            context.settlement.header_sent(answer.header().status.as_u16());
         }
-        reply::write_header(session, context, header).await?;
-        context.settlement.header_sent(answer.header().status.as_u16());
         self.is_committed = true;
         context.course.committed();
         self.let_go_of_the_question();
-        self.is_blocked = self.way.call.dialect() == Dialect::Gemini
-            && self.held.iter().any(|held| is_blocked(self.way.call, &frames::data(held)));
+        let dialect = self.way.upstream.provider.definition.dialect;
+        self.is_blocked = self.told.is_blocked
+            || answer.translation().is_none()
+                && self.held.iter().any(|held| is_blocked(dialect, &frames::data(held)));
         for held in std::mem::take(&mut self.held) {
             self.send(held).await?;
         }
@@ -291,157 +331,12 @@ impl<'s, 'r> Stream<'s, 'r> {
         }
     }
 
-    async fn send(&mut self, out: Bytes) -> pingora::Result<()> {
+    pub(super) async fn send(&mut self, out: Bytes) -> pingora::Result<()> {
         if out.is_empty() {
             return Ok(());
         }
         self.way.context.settlement.first_content();
         self.relayed += out.len() as u64;
         self.way.session.write_response_body(out, false).await
-    }
-
-    /// Ends the client's answer as the provider's ended.
-    async fn conclude(mut self, end: End, answer: Answer) -> Relayed {
-        let rest = self.rest();
-        match end {
-            End::Clean if self.is_whole(rest.is_some()) => self.finish(answer, rest, true).await,
-            // What it had to say it has said; only the connection can't be used again.
-            End::Broken(_) if self.is_complete() => self.finish(answer, rest, false).await,
-            End::Clean => {
-                if let Some((class, body)) = self.error_in_one_piece(rest) {
-                    return Relayed::Failed(Box::new(Failed::inside(class, answer.decoded_header(), body)));
-                }
-                self.truncated("the stream ended before its end").await
-            }
-            End::Differs => self.truncated("the provider that was to go on says something else").await,
-            End::Broken(broken) => self.break_off(broken).await,
-            End::Error(class, frame) => self.fail(class, frame, answer.decoded_header()).await,
-        }
-    }
-
-    async fn truncated(self, reason: &str) -> Relayed {
-        self.break_off(Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }).await
-    }
-
-    /// What was held of a frame that nothing ended: none if it is torn. An event that only lacks its empty line is
-    /// looked into like any other; what is behind the last element of a JSON array is its end.
-    fn rest(&mut self) -> Option<Bytes> {
-        let Content::Frames(framing, frames) = &mut self.content else { return Some(Bytes::new()) };
-        let rest = frames.finish();
-        if *framing == Framing::Elements || rest.trim_ascii().is_empty() {
-            return Some(rest);
-        }
-        let data = frames::data(&rest);
-        let is_whole = data.as_ref() == b"[DONE]" || serde_json::from_slice::<IgnoredAny>(&data).is_ok();
-        if !is_whole {
-            return None;
-        }
-        self.signs.see(&rest);
-        let is_shown = self.meter.see(&rest) == Frame::Content || !self.hides_usage;
-        Some(if is_shown { rest } else { Bytes::new() })
-    }
-
-    /// An error that came instead of a JSON array of answers.
-    fn error_in_one_piece(&mut self, rest: Option<Bytes>) -> Option<(ErrorClass, Bytes)> {
-        let is_array = matches!(self.content, Content::Frames(Framing::Elements, _));
-        if self.is_committed || !is_array {
-            return None;
-        }
-        self.held.extend(rest);
-        let body: Bytes = self.held.concat().into();
-        Some((error_inside(&body)?, body))
-    }
-
-    /// Whether the stream has said that the answer is complete, and the client has all of it. Of several answers
-    /// that come one after the other, the first ends before the next is heard of: only the end marker ends these.
-    fn is_complete(&self) -> bool {
-        let has_caught_up = self.recovery.as_ref().is_none_or(|recovery| recovery.has_caught_up());
-        has_caught_up && (self.signs.is_ended() || self.signs.is_finished() && !self.way.call.wants_several())
-    }
-
-    /// Whether all of the answer came, now that its message was ended: the stream has said so itself, where its
-    /// API does.
-    fn is_whole(&self, is_rest_whole: bool) -> bool {
-        match &self.content {
-            Content::Frames(..) => {
-                self.is_complete() || is_rest_whole && !self.way.call.api().marks_its_end()
-            }
-            Content::Unread => true,
-        }
-    }
-
-    /// Sends what is left and ends the message, in bounded time: a client that has stopped reading would
-    /// hold it for ever otherwise.
-    async fn finish(mut self, answer: Answer, rest: Option<Bytes>, is_reusable: bool) -> Relayed {
-        let ended = async {
-            if !self.is_committed {
-                self.commit(&answer).await?;
-            }
-            self.send(rest.unwrap_or_default()).await?;
-            reply::end(self.way.session, self.way.context).await
-        };
-        if ended.await.is_err() {
-            return self.left();
-        }
-        self.settle(true);
-        if is_reusable {
-            answer.release().await;
-        }
-        Relayed::Whole(self.is_blocked.then_some(ErrorClass::ContentFilter))
-    }
-
-    /// The provider said in the stream that it failed.
-    async fn fail(mut self, class: ErrorClass, frame: Bytes, header: ResponseHeader) -> Relayed {
-        if !self.is_committed {
-            return Relayed::Failed(Box::new(Failed::inside(class, header, Failed::data_of(&frame))));
-        }
-        if !class.is_client_fault() {
-            let reason = format!("said in its stream: {class}");
-            return self.break_off(Broken { class: ErrorClass::Truncated, reason }).await;
-        }
-        // Why the client's request can't be answered is the client's to know.
-        self.settle(false);
-        let event = mask::secrets(self.way.context, frame);
-        let _ = self.way.session.write_response_body(event, false).await;
-        let reason = format!("refused in its stream: {class}");
-        Relayed::Truncated(Broken { class, reason })
-    }
-
-    /// The provider broke off: another may answer instead, or go on, and if not, the client is told.
-    async fn break_off(mut self, broken: Broken) -> Relayed {
-        if !self.is_committed {
-            return Relayed::failed(broken);
-        }
-        self.settle(false);
-        let truncated = Broken { class: ErrorClass::Truncated, reason: broken.reason };
-        let provider = self.way.upstream.provider.name();
-        if self.recovery.as_mut().is_some_and(|recovery| recovery.broke_off(provider)) {
-            return Relayed::failed(truncated);
-        }
-        if matches!(self.content, Content::Frames(Framing::Events, _)) {
-            say_truncated(self.way.session, self.way.call).await;
-        }
-        Relayed::Truncated(truncated)
-    }
-
-    fn left(mut self) -> Relayed {
-        self.settle(false);
-        Relayed::ClientGone
-    }
-
-    /// What was used is settled however the stream ends. Where nothing is reported, a frame counts as a
-    /// token, which is how models stream. So it does where the end was not reached: Anthropic counts its
-    /// output last, and begins with a count of next to nothing.
-    fn settle(&mut self, is_whole: bool) {
-        let output = match self.content {
-            Content::Frames(..) => self.meter.frames(),
-            Content::Unread => self.relayed / BYTES_PER_TOKEN,
-        };
-        match self.meter.reported() {
-            Some(tokens) if !is_whole && tokens.output < output => {
-                self.way.context.settlement.used(TokenUsage { output, ..tokens }, true);
-            }
-            _ => settle_usage(self.way.context, self.way.call, &self.meter, output),
-        }
     }
 }

@@ -12,6 +12,8 @@ mod link;
 use super::upstream::Upstream;
 use crate::domain::ErrorClass;
 use crate::translate::decoding::{self, Decoder};
+use crate::translate::frames::Framing;
+use crate::translate::translation::{self, TooLong};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
@@ -52,11 +54,13 @@ pub struct Answer {
     pub is_early: bool,
     /// What undoes the codings of the body, which nobody asked for; the header doesn't name them any more.
     decoder: Option<Decoder>,
+    /// What puts a stream into the client's words.
+    translation: Option<Box<translation::Stream>>,
 }
 
 impl Answer {
     fn new(link: Link, is_early: bool) -> Answer {
-        let mut answer = Answer { link, is_early, decoder: None };
+        let mut answer = Answer { link, is_early, decoder: None, translation: None };
         let codings = codings(answer.header());
         answer.decoder = codings.and_then(|codings| Decoder::for_header(&codings).ok()).flatten();
         answer
@@ -95,12 +99,58 @@ impl Answer {
         codings(self.header()).is_some_and(|codings| Decoder::for_header(&codings).is_err())
     }
 
-    /// The next piece of the body, decoded; `None` once it is complete. Cancel-safe.
+    /// From here on a stream is read in the client's words.
+    pub fn translate(&mut self, translation: translation::Stream) {
+        self.translation = Some(Box::new(translation));
+    }
+
+    /// What puts the stream into the client's words, if that has to be done.
+    pub fn translation(&self) -> Option<&translation::Stream> {
+        self.translation.as_deref()
+    }
+
+    /// How the client's stream is framed, where the provider's is put into other words.
+    pub fn framing(&self) -> Option<Framing> {
+        self.translation().map(translation::Stream::framing)
+    }
+
+    /// What the client still has to be told so that its stream ends in order, where the provider's has come to its
+    /// finish and no further.
+    pub fn wind_up(&mut self) -> Bytes {
+        self.translation.as_mut().map_or_else(Bytes::new, |translation| translation.finish())
+    }
+
+    /// The next piece of the body, decoded and in the client's words; `None` once it is complete. Cancel-safe.
     ///
     /// # Errors
-    /// When the connection breaks; when the body is not what its header says. How long it may take is the
-    /// caller's to say.
+    /// When the connection breaks; when the body is not what its header says, or can't be translated; when the provider
+    /// says in a stream that is translated that it failed. How long it may take is the caller's to say.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
+        loop {
+            let has_failed =
+                self.translation.as_ref().is_some_and(|translation| translation.error().is_some());
+            if has_failed {
+                return Err(Broken::truncated("the provider said in its stream that it failed"));
+            }
+            let piece = self.piece().await?;
+            let is_last = piece.is_none();
+            let Some(translation) = &mut self.translation else { return Ok(piece) };
+            let translated = match piece {
+                Some(piece) => translation
+                    .push(&piece)
+                    .map_err(|TooLong| Broken::truncated("an event that is too long"))?,
+                None => translation.finish(),
+            };
+            match translated {
+                nothing if nothing.is_empty() && is_last => return Ok(None),
+                nothing if nothing.is_empty() => {}
+                translated => return Ok(Some(translated)),
+            }
+        }
+    }
+
+    /// The next piece of the body, decoded.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             if let Some(decoder) = &mut self.decoder {
                 // Before a piece is taken, so that none is lost to a cancellation.
@@ -165,6 +215,13 @@ impl Broken {
         let broken = Broken::from_pingora(error);
         let is_timeout = broken.class == ErrorClass::Timeout;
         Broken { class: if is_timeout { broken.class } else { ErrorClass::Truncated }, ..broken }
+    }
+}
+
+impl Broken {
+    /// An answer that isn't whole.
+    pub fn truncated(reason: &str) -> Broken {
+        Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }
     }
 }
 

@@ -1,0 +1,346 @@
+//! One request on its way from a client's API to a provider's, and its answer on the way back.
+//!
+//! The dialects know only the hub; who is on which side is known here alone. A stream is translated event by event, and
+//! nothing of it is kept but what the client's dialect needs for its next word.
+
+use super::canonical::{Answer, Event, Finish, Part, Request};
+use super::frames::{self, Frames, Framing};
+use super::peek::BadBody;
+use super::sides::{Asked, Target};
+use super::signs::{self, Api};
+use super::{chat, generate, messages, responses};
+use crate::domain::{Dialect, TokenUsage};
+use bytes::Bytes;
+use std::borrow::Cow;
+
+/// The API that a provider of that dialect is asked through for an answer.
+pub fn provider_api(dialect: Dialect) -> Api {
+    match dialect {
+        Dialect::OpenAi => Api::Completions,
+        Dialect::Anthropic => Api::Messages,
+        Dialect::Gemini => Api::Generate,
+    }
+}
+
+/// Reads a client's request. APIs that are no conversation have none.
+///
+/// # Errors
+/// When it can't be understood; names the field.
+pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+    match client {
+        Api::Completions => chat::read(body),
+        Api::Responses => responses::read(body),
+        Api::Messages => messages::read(body),
+        Api::Generate => generate::read(body),
+        Api::Other => Err(BadBody("the request can't be put into another provider's words".to_owned())),
+    }
+}
+
+/// What the client's side of a translation depends on.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// What it speaks.
+    pub api: Api,
+    /// The request's id.
+    pub request_id: String,
+    /// When the request came, in seconds since 1970.
+    pub created: u64,
+    /// Its request.
+    pub body: Bytes,
+    /// How its stream is framed.
+    pub framing: Framing,
+}
+
+impl Client {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            request_id: &self.request_id,
+            created: self.created,
+            body: &self.body,
+            framing: self.framing,
+            // Always, for the count; the relay takes it out where the client doesn't want it.
+            include_usage: true,
+        }
+    }
+}
+
+/// The way back for one attempt's answer.
+pub struct Translation {
+    client: Client,
+    provider: Api,
+    renamed: Vec<(String, String)>,
+    dropped: Vec<&'static str>,
+}
+
+impl Translation {
+    /// Puts a client's request into the provider's words; gives the body, and the way back.
+    ///
+    /// # Errors
+    /// When the request can't be understood, or not be said there.
+    pub fn of_request(
+        client: Client,
+        provider: Dialect,
+        streams: bool,
+        target: &Target<'_>,
+    ) -> Result<(Bytes, Translation), BadBody> {
+        let provider = provider_api(provider);
+        let mut request = read(client.api, &client.body)?;
+        // Gemini's API says so in the path.
+        request.streams = streams;
+        let written = match provider {
+            Api::Messages => messages::write(&request, target)?,
+            Api::Generate => generate::write(&request, target)?,
+            Api::Completions | Api::Responses | Api::Other => chat::write(&request, target)?,
+        };
+        let mut dropped: Vec<&'static str> = request.features.dropped_by(provider).collect();
+        dropped
+            .extend(written.lost.iter().filter(|lost| !dropped.contains(lost)).copied().collect::<Vec<_>>());
+        let renamed = written.renamed;
+        drop(request);
+        Ok((written.body.into(), Translation { client, provider, renamed, dropped }))
+    }
+
+    /// What the provider doesn't hear of the request, by the names in `x-cliproxy-dropped`.
+    pub fn dropped(&self) -> &[&'static str] {
+        &self.dropped
+    }
+
+    /// The client's framing of a stream.
+    pub fn framing(&self) -> Framing {
+        self.client.framing
+    }
+
+    /// A whole answer in the client's words, and what it took, if that was said; `None` if it can't be understood.
+    pub fn whole(&self, body: &[u8]) -> Option<(Bytes, Option<TokenUsage>)> {
+        let mut answer = match self.provider {
+            Api::Messages => messages::read_answer(body),
+            Api::Generate => generate::read_answer(body),
+            Api::Completions | Api::Responses | Api::Other => chat::read_answer(body),
+        }?;
+        self.give_names_back(&mut answer);
+        let asked = self.client.asked();
+        let written = match self.client.api {
+            Api::Responses => responses::write_answer(&answer, &asked),
+            Api::Messages => messages::write_answer(&answer, &asked),
+            Api::Generate => generate::write_answer(&answer, &asked),
+            Api::Completions | Api::Other => chat::write_answer(&answer, &asked),
+        };
+        let usage = (answer.usage != TokenUsage::default()).then_some(answer.usage);
+        Some((written.into(), usage))
+    }
+
+    fn give_names_back(&self, answer: &mut Answer<'_>) {
+        for part in &mut answer.parts {
+            if let Part::Call(call) = part
+                && let Some(name) = clients_name(&self.renamed, &call.name)
+            {
+                call.name = Cow::Owned(name.to_owned());
+            }
+        }
+    }
+
+    /// The way back for a stream, whose events may be so long.
+    pub fn stream(self, max_event: usize) -> Stream {
+        let asked = self.client.asked();
+        let encoder = match self.client.api {
+            Api::Responses => Encoder::Responses(responses::Encoder::new(&asked)),
+            Api::Messages => Encoder::Messages(messages::Encoder::new(&asked)),
+            Api::Generate => Encoder::Generate(generate::Encoder::new(&asked)),
+            Api::Completions | Api::Other => Encoder::Chat(chat::Encoder::new(&asked)),
+        };
+        let decoder = match self.provider {
+            Api::Messages => Decoder::Messages(messages::Decoder::default()),
+            Api::Generate => Decoder::Generate(generate::Decoder::default()),
+            Api::Completions | Api::Responses | Api::Other => Decoder::Chat(chat::Decoder::default()),
+        };
+        Stream {
+            frames: Frames::new(Framing::Events, max_event),
+            decoder,
+            course: Course {
+                encoder,
+                renamed: self.renamed,
+                usage: None,
+                is_finished: false,
+                has_content: false,
+                is_blocked: false,
+                error: None,
+                skipped: 0,
+            },
+            framing: self.client.framing,
+            is_over: false,
+        }
+    }
+}
+
+fn clients_name<'r>(renamed: &'r [(String, String)], sent: &str) -> Option<&'r str> {
+    renamed.iter().find(|(name, _)| name == sent).map(|(_, clients)| clients.as_str())
+}
+
+enum Decoder {
+    Chat(chat::Decoder),
+    Messages(messages::Decoder),
+    Generate(generate::Decoder),
+}
+
+enum Encoder {
+    Chat(chat::Encoder),
+    Responses(responses::Encoder),
+    Messages(messages::Encoder),
+    Generate(generate::Encoder),
+}
+
+impl Encoder {
+    fn put(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match self {
+            Encoder::Chat(encoder) => encoder.put(event, out),
+            Encoder::Responses(encoder) => encoder.put(event, out),
+            Encoder::Messages(encoder) => encoder.put(event, out),
+            Encoder::Generate(encoder) => encoder.put(event, out),
+        }
+    }
+}
+
+/// Why a stream can't be translated any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event is too long to be translated")]
+pub struct TooLong;
+
+/// A stream on its way back.
+pub struct Stream {
+    frames: Frames,
+    decoder: Decoder,
+    course: Course,
+    framing: Framing,
+    is_over: bool,
+}
+
+/// What the client has been told.
+struct Course {
+    encoder: Encoder,
+    renamed: Vec<(String, String)>,
+    usage: Option<TokenUsage>,
+    is_finished: bool,
+    has_content: bool,
+    is_blocked: bool,
+    error: Option<Bytes>,
+    skipped: u64,
+}
+
+impl Stream {
+    /// Takes what was read of the provider's stream, and gives what the client gets for it.
+    ///
+    /// # Errors
+    /// When an event is longer than the bound.
+    pub fn push(&mut self, chunk: &Bytes) -> Result<Bytes, TooLong> {
+        let mut out = Vec::new();
+        let (decoder, course) = (&mut self.decoder, &mut self.course);
+        self.frames.push(chunk, |frame| {
+            course.see(decoder, frame, &mut out);
+            false
+        });
+        if self.frames.has_unread() { Err(TooLong) } else { Ok(out.into()) }
+    }
+
+    /// The provider's stream is over: what the client gets for what was held of it, and to end its own. Nothing
+    /// more than once.
+    pub fn finish(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if !std::mem::replace(&mut self.is_over, true) && self.course.error.is_none() {
+            let rest = self.frames.finish();
+            if !rest.trim_ascii().is_empty() {
+                self.course.see(&mut self.decoder, &rest, &mut out);
+            }
+            let course = &mut self.course;
+            let put = &mut |event: Event<'_>| course.put(event, &mut out);
+            match &mut self.decoder {
+                Decoder::Chat(decoder) => decoder.finish(put),
+                Decoder::Messages(decoder) => decoder.finish(put),
+                Decoder::Generate(decoder) => decoder.finish(put),
+            }
+        }
+        out.into()
+    }
+
+    /// How the client's stream is framed.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the provider has said why the model stopped.
+    pub fn is_finished(&self) -> bool {
+        self.course.is_finished
+    }
+
+    /// Whether the model refused, before it had said anything.
+    pub fn is_blocked(&self) -> bool {
+        self.course.is_blocked
+    }
+
+    /// The error that the provider said in its stream, in its own words; nothing is translated after it.
+    pub fn error(&self) -> Option<&Bytes> {
+        self.course.error.as_ref()
+    }
+
+    /// What the provider says that the answer took so far.
+    pub fn usage(&self) -> Option<TokenUsage> {
+        self.course.usage
+    }
+
+    /// How many events were not understood, and left out.
+    pub fn skipped(&self) -> u64 {
+        self.course.skipped
+    }
+}
+
+impl Course {
+    /// Translates one frame.
+    fn see(&mut self, decoder: &mut Decoder, frame: &[u8], out: &mut Vec<u8>) {
+        let data = frames::data(frame);
+        if data.is_empty() {
+            // A comment.
+            return;
+        }
+        if self.error.is_some() {
+            return;
+        }
+        if signs::is_error(frame) {
+            self.error = Some(Bytes::copy_from_slice(&data));
+            return;
+        }
+        let put = &mut |event: Event<'_>| self.put(event, out);
+        let is_understood = match decoder {
+            Decoder::Chat(decoder) => decoder.see(&data, put),
+            Decoder::Messages(decoder) => decoder.see(&data, put),
+            Decoder::Generate(decoder) => decoder.see(&data, put),
+        };
+        self.skipped += u64::from(!is_understood);
+    }
+
+    fn put(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        let event = match event {
+            Event::Usage(usage) => {
+                let usage = self.usage.unwrap_or_default().larger(usage);
+                self.usage = Some(usage);
+                Event::Usage(usage)
+            }
+            Event::Call { id, name, signature } => {
+                let name = match clients_name(&self.renamed, &name) {
+                    Some(clients) => Cow::Owned(clients.to_owned()),
+                    None => name,
+                };
+                Event::Call { id, name, signature }
+            }
+            Event::Finish(finish) => {
+                self.is_finished = true;
+                self.is_blocked = finish == Finish::ContentFilter && !self.has_content;
+                Event::Finish(finish)
+            }
+            Event::Start { .. } | Event::End => event,
+            content => {
+                self.has_content = true;
+                content
+            }
+        };
+        self.encoder.put(&event, out);
+    }
+}
