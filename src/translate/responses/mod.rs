@@ -1,1 +1,26 @@
-//! OpenAI's Responses, to the hub and back.
+//! OpenAI's Responses API, as clients speak it.
+//!
+//! Only this side is translated: a provider that has the API is asked in it, and what it says is passed on byte for
+//! byte. So requests are read here and answers are written, and neither the other way.
+//!
+//! Nothing is stored: an answer says `store: false`, and a request that refers to an earlier one is noted as
+//! [`super::features::Feature::StoredConversation`], which no translation can serve.
+//!
+//! Source of every shape: OpenAI's API reference, "Responses", and the types of its Python SDK 3.54.
+
+mod answer;
+mod bad;
+mod content;
+mod data_url;
+mod echo;
+mod input;
+mod items;
+mod read;
+mod response;
+mod seal;
+mod stream;
+mod wire;
+
+pub use answer::write_answer;
+pub use read::read;
+pub use stream::{Encoder, MAX_KEPT};

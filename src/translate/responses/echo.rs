@@ -1,0 +1,74 @@
+//! What an answer repeats of its request, and what else of it an answer depends on.
+//!
+//! Values are repeated as they came, but for line breaks between tokens, which a server-sent event can't hold.
+
+use crate::translate::json;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// Members that an answer repeats, with what it says where the request has none. Sampling that the client left to the
+/// provider is `null`: the API's own defaults are those of OpenAI's models.
+const REPEATED: [(&str, &str); 13] = [
+    ("instructions", "null"),
+    ("max_output_tokens", "null"),
+    ("max_tool_calls", "null"),
+    ("metadata", "{}"),
+    ("parallel_tool_calls", "true"),
+    ("prompt_cache_key", "null"),
+    ("reasoning", r#"{"effort":null,"summary":null}"#),
+    ("safety_identifier", "null"),
+    ("temperature", "null"),
+    ("text", r#"{"format":{"type":"text"}}"#),
+    ("tool_choice", r#""auto""#),
+    ("tools", "[]"),
+    ("top_p", "null"),
+];
+
+/// What asks for signatures, in `include`.
+const SIGNATURES: &str = "reasoning.encrypted_content";
+
+/// What an answer has of its request.
+#[derive(Debug)]
+pub(super) struct Echo {
+    /// Members, each with a comma behind it.
+    pub(super) members: Vec<u8>,
+    /// The model asked for, as JSON; empty if there is none.
+    pub(super) model: Vec<u8>,
+    /// Whether thoughts come with what their maker wants back.
+    pub(super) gives_signatures: bool,
+}
+
+impl Echo {
+    /// Of a request that was read, and so is well-formed.
+    pub(super) fn of(body: &[u8]) -> Echo {
+        let [include, model, repeated @ ..] = found(body);
+        let mut members = Vec::new();
+        for ((name, default), at) in REPEATED.iter().zip(repeated) {
+            let value = at.filter(|value| *value != b"null").unwrap_or(default.as_bytes());
+            members.push(b'"');
+            members.extend_from_slice(name.as_bytes());
+            members.extend_from_slice(b"\":");
+            members.extend(value.iter().map(|byte| if byte.is_ascii_whitespace() { b' ' } else { *byte }));
+            members.push(b',');
+        }
+        let gives_signatures = include.is_some_and(asks_for_signatures);
+        Echo { members, model: model.unwrap_or_default().to_vec(), gives_signatures }
+    }
+}
+
+/// `include`, `model`, and all that is repeated.
+fn found(body: &[u8]) -> [Option<&[u8]>; REPEATED.len() + 2] {
+    let mut names = ["include", "model", "", "", "", "", "", "", "", "", "", "", "", "", ""];
+    for (name, (repeated, _)) in names[2..].iter_mut().zip(REPEATED) {
+        *name = repeated;
+    }
+    let found = json::members(body, names).unwrap_or_default();
+    found.map(|at| body.get(at?))
+}
+
+fn asks_for_signatures(include: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Names<'a>(#[serde(borrow)] Vec<Cow<'a, str>>);
+
+    serde_json::from_slice(include).is_ok_and(|Names(names)| names.iter().any(|name| name == SIGNATURES))
+}

@@ -1,0 +1,270 @@
+//! The input's items, in order, to the turns of a conversation.
+//!
+//! OpenAI lists what one turn of the model is made of as items of their own: its reasoning, its message, its calls.
+//! They become one turn again. A result stands directly behind the turn that called for it, wherever in the input it
+//! was, for nobody but OpenAI takes it from elsewhere; each call has one, or the body is bad.
+
+use super::bad::bad;
+use super::content::{self, Place, Voice};
+use super::seal::{self, Bearer};
+use super::wire::{Item, Listed, Piece, Str, Tool};
+use crate::translate::canonical::{Call, CallResult, Part, Signature, Speaker, Thought, Turn};
+use crate::translate::features::{Feature, Features};
+use crate::translate::json;
+use crate::translate::peek::BadBody;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// What an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Message,
+    Call,
+    Output,
+    Reasoning,
+    /// Tools that are there from here on, and for us from the beginning.
+    Tools,
+    /// What only OpenAI itself can serve.
+    Foreign(Feature),
+}
+
+/// Kinds by their types. Any other type is a tool's that OpenAI runs: it has more than twenty of them, and adds some
+/// each year.
+const KINDS: [(&str, Kind); 11] = [
+    ("message", Kind::Message),
+    ("function_call", Kind::Call),
+    ("function_call_output", Kind::Output),
+    ("reasoning", Kind::Reasoning),
+    ("additional_tools", Kind::Tools),
+    ("custom_tool_call", Kind::Foreign(Feature::CustomTools)),
+    ("custom_tool_call_output", Kind::Foreign(Feature::CustomTools)),
+    ("item_reference", Kind::Foreign(Feature::StoredConversation)),
+    ("compaction", Kind::Foreign(Feature::StoredConversation)),
+    ("compaction_trigger", Kind::Foreign(Feature::StoredConversation)),
+    ("configuration_update", Kind::Foreign(Feature::StoredConversation)),
+];
+
+/// Whose a message is, by its role.
+const ROLES: [(&str, Voice); 4] = [
+    ("user", Voice::User),
+    ("assistant", Voice::Model),
+    ("system", Voice::System),
+    ("developer", Voice::System),
+];
+
+/// A call that waits for its result, or has it.
+struct Pending<'a> {
+    item: usize,
+    turn: usize,
+    name: Cow<'a, str>,
+    is_answered: bool,
+}
+
+/// What has been read of the input.
+#[derive(Default)]
+pub(super) struct Input<'a> {
+    pub(super) system: Vec<Part<'a>>,
+    pub(super) tools: Vec<(usize, Vec<Tool<'a>>)>,
+    pub(super) features: Features,
+    turns: Vec<Turn<'a>>,
+    calls: Vec<Pending<'a>>,
+    /// The last call of an id.
+    by_id: HashMap<Cow<'a, str>, usize>,
+    /// Results, with the turn that called for them.
+    results: Vec<(usize, Part<'a>)>,
+    /// What the next call is signed with.
+    call_signature: Option<Signature<'a>>,
+}
+
+impl<'a> Input<'a> {
+    /// Nothing yet, of a request that asks for these beside its input.
+    pub(super) fn new(features: Features) -> Input<'a> {
+        Input { features, ..Input::default() }
+    }
+
+    /// Takes an input that is all one text.
+    pub(super) fn say(&mut self, text: Cow<'a, str>) {
+        self.turns.push(Turn { speaker: Speaker::User, parts: vec![Part::text(text)] });
+    }
+
+    /// Takes the next item.
+    pub(super) fn take(&mut self, at: usize, item: Item<'a>) -> Result<(), BadBody> {
+        match kind(&item).ok_or_else(|| bad(format_args!("input[{at}].type"), "is missing"))? {
+            Kind::Message => self.message(at, item),
+            Kind::Call => self.call(at, item),
+            Kind::Output => self.output(at, item),
+            Kind::Reasoning => self.reasoning(at, item),
+            Kind::Tools => {
+                self.tools.push((at, item.tools.unwrap_or_default()));
+                Ok(())
+            }
+            Kind::Foreign(feature) => {
+                self.features.insert(feature);
+                Ok(())
+            }
+        }
+    }
+
+    /// The turns, each that calls followed by one of its results.
+    pub(super) fn finish(mut self) -> Result<Vec<Turn<'a>>, BadBody> {
+        if let Some(call) = self.calls.iter().find(|call| !call.is_answered) {
+            return Err(bad(
+                format_args!("input[{}].call_id", call.item),
+                "has no function_call_output; send the result of every call",
+            ));
+        }
+        if self.results.is_empty() {
+            return Ok(self.turns);
+        }
+        self.results.sort_by_key(|(turn, _)| *turn);
+        let mut turns = Vec::with_capacity(self.turns.len() + self.calls.len());
+        let mut results = self.results.into_iter().peekable();
+        for (index, turn) in self.turns.into_iter().enumerate() {
+            turns.push(turn);
+            let of_this = std::iter::from_fn(|| results.next_if(|(turn, _)| *turn == index));
+            let parts: Vec<_> = of_this.map(|(_, part)| part).collect();
+            if !parts.is_empty() {
+                turns.push(Turn { speaker: Speaker::User, parts });
+            }
+        }
+        Ok(turns)
+    }
+
+    fn message(&mut self, at: usize, item: Item<'a>) -> Result<(), BadBody> {
+        let role = item.role.as_ref().map_or("", |role| &role.0);
+        let (_, voice) = ROLES.iter().find(|(name, _)| *name == role).ok_or_else(|| {
+            bad(format_args!("input[{at}].role"), "must be user, assistant, system or developer")
+        })?;
+        let place = Place { item: at, member: "content" };
+        let parts = content::parts(item.content, *voice, place, &mut self.features)?;
+        match voice {
+            _ if parts.is_empty() => {}
+            Voice::System => self.system.extend(parts),
+            Voice::User | Voice::Tool => self.turns.push(Turn { speaker: Speaker::User, parts }),
+            Voice::Model => {
+                // Two messages in a row were two turns; one behind thoughts or calls belongs to theirs.
+                let is_another = |part: &Part<'_>| matches!(part, Part::Text(_) | Part::Refusal(_));
+                if self.turns.last().and_then(|turn| turn.parts.last()).is_some_and(is_another) {
+                    self.turns.push(Turn { speaker: Speaker::Model, parts });
+                } else {
+                    self.models_parts().extend(parts);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, at: usize, item: Item<'a>) -> Result<(), BadBody> {
+        let id = needed(item.call_id, at, "call_id")?;
+        let name = needed(item.name, at, "name")?;
+        let arguments = match item.arguments {
+            Some(Listed::Text(text)) if text.trim_ascii().is_empty() => Cow::Borrowed("{}"),
+            Some(Listed::Text(text)) => text,
+            _ => return Err(bad(format_args!("input[{at}].arguments"), "must be the text of a JSON object")),
+        };
+        json::members(arguments.as_bytes(), []).map_err(|fault| {
+            bad(format_args!("input[{at}].arguments"), &format!("must be the text of a JSON object: it {fault}"))
+        })?;
+        let signature = self.call_signature.take();
+        let call = Call { id: id.clone(), name: name.clone(), arguments, signature, ends_cache: false };
+        self.models_parts().push(Part::Call(call));
+        let turn = self.turns.len() - 1;
+        self.by_id.insert(id, self.calls.len());
+        self.calls.push(Pending { item: at, turn, name, is_answered: false });
+        Ok(())
+    }
+
+    fn output(&mut self, at: usize, item: Item<'a>) -> Result<(), BadBody> {
+        let id = needed(item.call_id, at, "call_id")?;
+        let place = Place { item: at, member: "output" };
+        let content = content::parts(item.output, Voice::Tool, place, &mut self.features)?;
+        let wrong = |why| bad(format_args!("input[{at}].call_id"), why);
+        let call = self.by_id.get(&id).and_then(|call| self.calls.get_mut(*call));
+        let call = call.ok_or_else(|| wrong("is that of no earlier function_call"))?;
+        if std::mem::replace(&mut call.is_answered, true) {
+            return Err(wrong("has a result already"));
+        }
+        let name = call.name.clone();
+        let result = CallResult { id, name, content, is_error: false, ends_cache: false };
+        self.results.push((call.turn, Part::Result(result)));
+        Ok(())
+    }
+
+    fn reasoning(&mut self, at: usize, item: Item<'a>) -> Result<(), BadBody> {
+        // Models whose reasoning is open have it in `content`; a summary of that is less.
+        let raw = words(item.content, at, "content")?;
+        let text = if raw.is_empty() { words(item.summary, at, "summary")? } else { raw };
+        let sealed = item.encrypted_content.map(|text| text.0).filter(|text| !text.is_empty());
+        let is_signed = sealed.is_some();
+        let opened = sealed.and_then(seal::opened);
+        self.features.insert_if(is_signed && opened.is_none(), Feature::ForeignThoughts);
+        let (signature, is_redacted) = match opened {
+            Some((signature, Bearer::Call)) => {
+                self.call_signature = Some(signature);
+                (None, false)
+            }
+            Some((signature, bearer)) => (Some(signature), bearer == Bearer::Redacted),
+            None => (None, false),
+        };
+        if signature.is_some() || !text.is_empty() {
+            self.models_parts().push(Part::Thought(Thought { text, signature, is_redacted }));
+        }
+        Ok(())
+    }
+
+    /// What the model says in the turn that is under way, or in a new one.
+    fn models_parts(&mut self) -> &mut Vec<Part<'a>> {
+        // A result ends the turn that called for it, though it isn't among the turns yet.
+        let is_answered = self.results.last().is_some_and(|(turn, _)| turn + 1 == self.turns.len());
+        let goes_on = self.turns.last().is_some_and(|turn| turn.speaker == Speaker::Model) && !is_answered;
+        if !goes_on {
+            self.turns.push(Turn { speaker: Speaker::Model, parts: Vec::new() });
+        }
+        let last = self.turns.len() - 1;
+        &mut self.turns[last].parts
+    }
+}
+
+/// What an item is; `None` if it doesn't say. Messages and references may leave out their type.
+fn kind(item: &Item<'_>) -> Option<Kind> {
+    let Some(Str(name)) = &item.kind else {
+        return if item.role.is_some() {
+            Some(Kind::Message)
+        } else {
+            item.id.map(|_| Kind::Foreign(Feature::StoredConversation))
+        };
+    };
+    let known = KINDS.iter().find(|(kind, _)| kind == name).map(|(_, kind)| *kind);
+    Some(known.unwrap_or(Kind::Foreign(Feature::ServerTools)))
+}
+
+fn needed<'a>(text: Option<Str<'a>>, at: usize, member: &str) -> Result<Cow<'a, str>, BadBody> {
+    let given = text.map(|text| text.0).filter(|text| !text.is_empty());
+    given.ok_or_else(|| bad(format_args!("input[{at}].{member}"), "is missing"))
+}
+
+/// The words of reasoning, paragraph by paragraph; a single one, as ours are, is kept to the byte.
+fn words<'a>(
+    list: Option<Listed<'a, Piece<'a>>>,
+    at: usize,
+    member: &str,
+) -> Result<Cow<'a, str>, BadBody> {
+    let pieces = match list {
+        None => return Ok(Cow::Borrowed("")),
+        Some(Listed::List(pieces)) => pieces,
+        Some(Listed::Text(_) | Listed::Other) => {
+            return Err(bad(format_args!("input[{at}].{member}"), "must be a list of parts"));
+        }
+    };
+    let mut all = Cow::Borrowed("");
+    for Str(text) in pieces.into_iter().filter_map(|piece| piece.text) {
+        if all.is_empty() {
+            all = text;
+        } else {
+            let all = all.to_mut();
+            all.push_str("\n\n");
+            all.push_str(&text);
+        }
+    }
+    Ok(all)
+}

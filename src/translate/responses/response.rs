@@ -1,0 +1,131 @@
+//! The Response object: what every answer, and the first and last events of every stream, are made of.
+
+use super::echo::Echo;
+use super::items::{extend, number, string};
+use crate::domain::TokenUsage;
+use crate::translate::canonical::Finish;
+use crate::translate::sides::Asked;
+
+/// What providers' ids of answers begin with, which isn't repeated behind our own beginnings.
+const PREFIXES: [&str; 3] = ["resp_", "chatcmpl-", "msg_"];
+
+/// How far an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Under way.
+    InProgress,
+    /// All was said.
+    Completed,
+    /// Not all, for this reason.
+    Incomplete(&'static str),
+}
+
+/// It came to the bound of what may be said.
+pub(super) const TOO_LONG: State = State::Incomplete("max_output_tokens");
+
+impl State {
+    /// How an answer ends that stopped for this reason.
+    pub(super) fn of(finish: &Finish<'_>) -> State {
+        match finish {
+            Finish::Stop | Finish::StopSequence(_) | Finish::ToolCalls => State::Completed,
+            Finish::Length => TOO_LONG,
+            Finish::ContentFilter => State::Incomplete("content_filter"),
+        }
+    }
+
+    /// The event that says so.
+    pub(super) const fn event(self) -> &'static str {
+        match self {
+            State::InProgress => "response.in_progress",
+            State::Completed => "response.completed",
+            State::Incomplete(_) => "response.incomplete",
+        }
+    }
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            State::InProgress => "in_progress",
+            State::Completed => "completed",
+            State::Incomplete(_) => "incomplete",
+        }
+    }
+}
+
+/// What of a Response object stays the same while the answer grows.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// What all ids have in common, as it stands in a JSON string.
+    pub(super) key: Vec<u8>,
+    /// Whether thoughts come with what their maker wants back.
+    pub(super) gives_signatures: bool,
+    model: Vec<u8>,
+    created: u64,
+    echo: Vec<u8>,
+}
+
+impl Head {
+    /// Of an answer that has no name yet but the request's.
+    pub(super) fn new(asked: &Asked<'_>) -> Head {
+        let Echo { members, model, gives_signatures } = Echo::of(asked.body);
+        let model = if model.is_empty() { b"\"\"".to_vec() } else { model };
+        Head { key: key(asked.request_id), gives_signatures, model, created: asked.created, echo: members }
+    }
+
+    /// Takes the provider's names of answer and model, as far as it has any.
+    pub(super) fn name(&mut self, id: &str, model: &str) {
+        if !id.is_empty() {
+            self.key = key(id);
+        }
+        if !model.is_empty() {
+            self.model.clear();
+            string(&mut self.model, model);
+        }
+    }
+
+    /// The whole object.
+    pub(super) fn write(&self, out: &mut Vec<u8>, state: State, output: &[u8], usage: Option<&TokenUsage>) {
+        extend(out, &[br#"{"id":"resp_"#, &self.key, br#"","object":"response","created_at":"#]);
+        number(out, self.created);
+        extend(out, &[br#","status":""#, state.word().as_bytes(), br#"","error":null,"incomplete_details":"#]);
+        match state {
+            State::Incomplete(reason) => extend(out, &[br#"{"reason":""#, reason.as_bytes(), br#""}"#]),
+            State::InProgress | State::Completed => out.extend_from_slice(b"null"),
+        }
+        extend(out, &[br#","model":"#, &self.model, br#","output":["#, output, b"],", &self.echo]);
+        out.extend_from_slice(
+            br#""background":false,"previous_response_id":null,"store":false,"truncation":"disabled","usage":"#,
+        );
+        match usage {
+            Some(usage) => write_usage(out, usage),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
+    }
+}
+
+/// What ids of an answer have in common, by the provider's id of it.
+fn key(id: &str) -> Vec<u8> {
+    let id = PREFIXES.iter().find_map(|prefix| id.strip_prefix(prefix)).unwrap_or(id);
+    let mut quoted = Vec::with_capacity(id.len() + 2);
+    string(&mut quoted, id);
+    quoted.pop();
+    quoted.remove(0);
+    quoted
+}
+
+/// Usage as OpenAI counts it: what was read from and written to the cache is input.
+fn write_usage(out: &mut Vec<u8>, usage: &TokenUsage) {
+    for (before, tokens) in [
+        (&br#"{"input_tokens":"#[..], usage.input_total()),
+        (br#","input_tokens_details":{"cached_tokens":"#, usage.cache_read),
+        (br#","cache_write_tokens":"#, usage.cache_write),
+        (br#"},"output_tokens":"#, usage.output),
+        (br#","output_tokens_details":{"reasoning_tokens":"#, usage.reasoning),
+        (br#"},"total_tokens":"#, usage.total()),
+    ] {
+        out.extend_from_slice(before);
+        number(out, tokens);
+    }
+    out.push(b'}');
+}
