@@ -44,7 +44,7 @@ impl Report {
 }
 
 /// Usage that isn't `null` and has numbers where numbers belong, in one form.
-fn reported(dialect: Dialect, usage: &[u8]) -> Option<TokenUsage> {
+pub(super) fn reported(dialect: Dialect, usage: &[u8]) -> Option<TokenUsage> {
     match dialect {
         Dialect::OpenAi => openai(usage),
         Dialect::Anthropic => anthropic(usage),
@@ -118,7 +118,7 @@ impl Meter {
 }
 
 /// Anthropic reports input first and output last, Gemini the whole so far each time: the larger of each is true.
-fn merge(before: TokenUsage, now: TokenUsage) -> TokenUsage {
+pub(super) fn merge(before: TokenUsage, now: TokenUsage) -> TokenUsage {
     TokenUsage {
         input: before.input.max(now.input),
         cache_read: before.cache_read.max(now.cache_read),
