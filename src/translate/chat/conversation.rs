@@ -1,0 +1,323 @@
+//! A client's messages, into the hub: who said what, and that every call has its result where it belongs.
+
+use super::super::canonical::{Call, CallResult, Part, Request, Speaker, Text, Thought, Turn};
+use super::super::features::Feature;
+use super::super::peek::BadBody;
+use super::media;
+use super::parse::{arguments, bad};
+use super::wire::{Maybe, TextOr, Words};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::borrow::Cow;
+
+/// A message, of whatever role.
+#[derive(Deserialize)]
+pub(super) struct Message<'a> {
+    role: Role,
+    #[serde(borrow)]
+    content: Option<TextOr<'a, Vec<ContentPart<'a>>>>,
+    name: Option<IgnoredAny>,
+    #[serde(borrow)]
+    refusal: Option<Words<'a>>,
+    /// Imitators' names of what the model thought; they are sent back by clients that were given them.
+    #[serde(borrow, default)]
+    reasoning_content: Maybe<'a>,
+    #[serde(borrow, default)]
+    reasoning: Maybe<'a>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<WireCall<'a>>>,
+    function_call: Option<IgnoredAny>,
+    audio: Option<IgnoredAny>,
+    #[serde(borrow)]
+    tool_call_id: Option<Words<'a>>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Role {
+    System,
+    Developer,
+    User,
+    Assistant,
+    Tool,
+    /// Of the time before tools.
+    Function,
+}
+
+#[derive(Deserialize)]
+struct ContentPart<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Words<'a>,
+    #[serde(borrow)]
+    text: Option<Words<'a>>,
+    #[serde(borrow)]
+    refusal: Option<Words<'a>>,
+    #[serde(borrow)]
+    image_url: Option<TextOr<'a, ImageUrl<'a>>>,
+    #[serde(borrow)]
+    input_audio: Option<InputAudio<'a>>,
+    #[serde(borrow)]
+    file: Option<File<'a>>,
+    /// Anthropic's, which several imitators take too.
+    cache_control: Option<IgnoredAny>,
+    prompt_cache_breakpoint: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ImageUrl<'a> {
+    #[serde(borrow)]
+    url: Words<'a>,
+    #[serde(borrow)]
+    detail: Option<Words<'a>>,
+}
+
+#[derive(Deserialize)]
+struct InputAudio<'a> {
+    #[serde(borrow)]
+    data: Words<'a>,
+    #[serde(borrow)]
+    format: Words<'a>,
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow)]
+    file_data: Option<Words<'a>>,
+    file_id: Option<IgnoredAny>,
+    #[serde(borrow)]
+    filename: Option<Words<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireCall<'a> {
+    #[serde(borrow)]
+    id: Option<Words<'a>>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Words<'a>>,
+    #[serde(borrow)]
+    function: Option<WireFunction<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireFunction<'a> {
+    #[serde(borrow)]
+    name: Words<'a>,
+    #[serde(borrow)]
+    arguments: Option<Words<'a>>,
+}
+
+/// A call whose result hasn't come yet.
+struct Open<'a> {
+    id: Cow<'a, str>,
+    name: Cow<'a, str>,
+}
+
+/// Reads messages into a request.
+pub(super) fn read<'a>(messages: Vec<Message<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {
+    if messages.is_empty() {
+        return Err(bad("messages", "must not be empty"));
+    }
+    request.turns.reserve(messages.len());
+    let count = messages.len();
+    let mut conversation = Conversation { request, open: Vec::new() };
+    for (at, message) in messages.into_iter().enumerate() {
+        conversation.take(at, message)?;
+    }
+    conversation.expect_no_open_call(count - 1)
+}
+
+struct Conversation<'r, 'a> {
+    request: &'r mut Request<'a>,
+    open: Vec<Open<'a>>,
+}
+
+impl<'a> Conversation<'_, 'a> {
+    fn take(&mut self, at: usize, message: Message<'a>) -> Result<(), BadBody> {
+        self.request.features.insert_if(message.name.is_some() && message.role != Role::Function, Feature::Other);
+        match message.role {
+            Role::System | Role::Developer => self.take_system(at, message),
+            Role::User => {
+                self.expect_no_open_call(at)?;
+                let parts = self.content(at, message.content, Role::User)?;
+                self.push(Speaker::User, parts);
+                Ok(())
+            }
+            Role::Assistant => {
+                self.expect_no_open_call(at)?;
+                self.take_assistant(at, message)
+            }
+            Role::Tool => self.take_result(at, message),
+            Role::Function => {
+                self.request.features.insert(Feature::CustomTools);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lifts a system message, which may also stand between a call and its result.
+    fn take_system(&mut self, at: usize, message: Message<'a>) -> Result<(), BadBody> {
+        let parts = self.content(at, message.content, Role::System)?;
+        self.request.system.extend(parts);
+        Ok(())
+    }
+
+    fn take_assistant(&mut self, at: usize, message: Message<'a>) -> Result<(), BadBody> {
+        let mut parts = Vec::new();
+        if let Some(text) = message.reasoning_content.0.or(message.reasoning.0) {
+            self.request.features.insert(Feature::ForeignThoughts);
+            parts.push(Part::Thought(Thought { text, ..Thought::default() }));
+        }
+        parts.extend(self.content(at, message.content, Role::Assistant)?);
+        if let Some(Words(refusal)) = message.refusal
+            && !refusal.is_empty()
+        {
+            parts.push(Part::Refusal(refusal));
+        }
+        for (index, call) in message.tool_calls.into_iter().flatten().enumerate() {
+            parts.extend(self.call(at, index, call)?.map(Part::Call));
+        }
+        self.request.features.insert_if(message.function_call.is_some(), Feature::CustomTools);
+        self.request.features.insert_if(message.audio.is_some(), Feature::ProviderState);
+        self.push(Speaker::Model, parts);
+        Ok(())
+    }
+
+    /// A call; `None` for one of a custom tool.
+    fn call(&mut self, at: usize, index: usize, call: WireCall<'a>) -> Result<Option<Call<'a>>, BadBody> {
+        let field = format_args!("messages[{at}].tool_calls[{index}]");
+        let id = call.id.map(|Words(id)| id).unwrap_or_default();
+        if id.is_empty() {
+            return Err(bad(format_args!("{field}.id"), "is missing; a result refers to it"));
+        }
+        if call.kind.is_some_and(|Words(kind)| kind == "custom") {
+            self.request.features.insert(Feature::CustomTools);
+            self.open.push(Open { id, name: Cow::Borrowed("") });
+            return Ok(None);
+        }
+        let Some(WireFunction { name: Words(name), arguments: text }) = call.function else {
+            return Err(bad(format_args!("{field}.function"), "is missing"));
+        };
+        if name.is_empty() {
+            return Err(bad(format_args!("{field}.function.name"), "must not be empty"));
+        }
+        let text = text.map(|Words(text)| text).unwrap_or_default();
+        let Some(arguments) = arguments(text) else {
+            return Err(bad(format_args!("{field}.function.arguments"), "must be the text of a JSON object"));
+        };
+        self.open.push(Open { id: id.clone(), name: name.clone() });
+        Ok(Some(Call { id, name, arguments, signature: None, ends_cache: false }))
+    }
+
+    fn take_result(&mut self, at: usize, message: Message<'a>) -> Result<(), BadBody> {
+        let field = format_args!("messages[{at}].tool_call_id");
+        let Some(Words(id)) = message.tool_call_id else {
+            return Err(bad(field, "is missing"));
+        };
+        let Some(index) = self.open.iter().position(|open| open.id == id) else {
+            return Err(bad(field, "is of no call of the assistant's turn directly before that has no result yet"));
+        };
+        let name = self.open.remove(index).name;
+        let content = self.content(at, message.content, Role::Tool)?;
+        let result = Part::Result(CallResult { id, name, content, is_error: false, ends_cache: false });
+        match self.request.turns.last_mut() {
+            Some(Turn { speaker: Speaker::User, parts }) if matches!(parts.last(), Some(Part::Result(_))) => {
+                parts.push(result);
+            }
+            _ => self.push(Speaker::User, vec![result]),
+        }
+        Ok(())
+    }
+
+    /// Every call has its result before anybody goes on.
+    fn expect_no_open_call(&self, at: usize) -> Result<(), BadBody> {
+        let Some(open) = self.open.first() else { return Ok(()) };
+        let why = format!(
+            "comes before the result of the tool call `{}`, or is the last without it; a tool message must directly \
+             follow the call",
+            open.id
+        );
+        Err(bad(format_args!("messages[{at}]"), &why))
+    }
+
+    fn push(&mut self, speaker: Speaker, parts: Vec<Part<'a>>) {
+        if !parts.is_empty() {
+            self.request.turns.push(Turn { speaker, parts });
+        }
+    }
+
+    fn content(
+        &mut self,
+        at: usize,
+        content: Option<TextOr<'a, Vec<ContentPart<'a>>>>,
+        role: Role,
+    ) -> Result<Vec<Part<'a>>, BadBody> {
+        match content {
+            None if role == Role::User || role == Role::System || role == Role::Developer => {
+                Err(bad(format_args!("messages[{at}].content"), "is missing"))
+            }
+            None => Ok(Vec::new()),
+            // SDKs send an empty text beside calls, and tools may have nothing to say.
+            Some(TextOr::Text(text)) if text.is_empty() && role != Role::User => Ok(Vec::new()),
+            Some(TextOr::Text(text)) => Ok(vec![Part::text(text)]),
+            Some(TextOr::Other(list)) => {
+                let mut parts = Vec::with_capacity(list.len());
+                for (index, part) in list.into_iter().enumerate() {
+                    parts.extend(self.part(at, index, part, role)?);
+                }
+                Ok(parts)
+            }
+        }
+    }
+
+    /// A part of a message's content; `None` for one that says nothing, or that only its provider has.
+    fn part(
+        &mut self,
+        at: usize,
+        index: usize,
+        part: ContentPart<'a>,
+        role: Role,
+    ) -> Result<Option<Part<'a>>, BadBody> {
+        let field = format_args!("messages[{at}].content[{index}]");
+        let ends_cache = part.cache_control.is_some() || part.prompt_cache_breakpoint.is_some();
+        self.request.features.insert_if(ends_cache, Feature::CacheMarks);
+        let may_hold_media = matches!(role, Role::User | Role::Tool);
+        let mut media = match (&*part.kind.0, part.text, part.refusal, part.image_url, part.input_audio, part.file) {
+            ("text", Some(Words(text)), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
+            ("refusal", _, Some(Words(refusal)), ..) if role == Role::Assistant => {
+                return Ok(Some(Part::Refusal(refusal)));
+            }
+            ("image_url", _, _, Some(image), ..) if may_hold_media => {
+                let url = match image {
+                    TextOr::Text(url) => url,
+                    TextOr::Other(ImageUrl { url, detail }) => {
+                        let is_particular = detail.is_some_and(|Words(detail)| detail != "auto");
+                        self.request.features.insert_if(is_particular, Feature::Other);
+                        url.0
+                    }
+                };
+                media::image(url, format_args!("{field}.image_url.url"))?
+            }
+            ("input_audio", .., Some(audio), _) if may_hold_media => {
+                media::audio(audio.data.0, &audio.format.0, format_args!("{field}.input_audio"))?
+            }
+            ("file", .., Some(file)) if may_hold_media => match file.file_data {
+                Some(Words(data)) => {
+                    let name = file.filename.map(|Words(name)| name);
+                    media::file(data, name, format_args!("{field}.file.file_data"))?
+                }
+                None if file.file_id.is_some() => {
+                    self.request.features.insert(Feature::ProviderState);
+                    return Ok(None);
+                }
+                None => return Err(bad(format_args!("{field}.file.file_data"), "is missing")),
+            },
+            (kind, ..) => {
+                let why = format!("is `{kind}`, which this role's content can't have, or lacks what belongs to it");
+                return Err(bad(format_args!("{field}.type"), &why));
+            }
+        };
+        media.ends_cache = ends_cache;
+        media::note(&media, &mut self.request.features);
+        Ok(Some(Part::Media(media)))
+    }
+}

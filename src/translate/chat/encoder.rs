@@ -1,0 +1,195 @@
+//! A stream for a client, from the hub: the role first, then pieces, the finish, usage if it was asked for, and the mark
+//! of the end.
+//!
+//! Budget: 2 µs for an event. Holds nothing of the answer.
+
+use super::super::canonical::{Event, Finish};
+use super::super::sides::Asked;
+use super::answer::{client_id, push};
+use super::finish;
+use super::usage::Usage;
+use crate::domain::TokenUsage;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Chunk<'e> {
+    id: &'e str,
+    object: &'static str,
+    created: u64,
+    model: &'e str,
+    choices: &'e [Choice<'e>],
+    /// In each chunk, and `null` but in the last, where the client asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+}
+
+#[derive(Serialize)]
+struct Choice<'e> {
+    index: u64,
+    delta: Delta<'e>,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Delta<'e> {
+    Role { role: &'static str, content: &'static str, refusal: Option<()> },
+    Content { content: &'e str },
+    Thought { reasoning_content: &'e str },
+    Refusal { refusal: &'e str },
+    ToolCalls { tool_calls: [ToolCall<'e>; 1] },
+    Nothing {},
+}
+
+#[derive(Serialize)]
+struct ToolCall<'e> {
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'e str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: Function<'e>,
+}
+
+#[derive(Serialize)]
+struct Function<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'e str>,
+    arguments: &'e str,
+}
+
+/// The call that began last.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    index: u64,
+    has_arguments: bool,
+}
+
+/// Writes the chunks of one stream, as server-sent events: the dialect has no other framing.
+///
+/// Source: OpenAI's API reference, "The chat completion chunk object" and `stream_options`.
+#[derive(Debug)]
+pub struct Encoder {
+    /// The request's until the stream has started, then the answer's.
+    id: String,
+    model: String,
+    created: u64,
+    include_usage: bool,
+    has_started: bool,
+    calls: u64,
+    open: Option<Open>,
+    refuses: bool,
+    usage: Option<TokenUsage>,
+}
+
+impl Encoder {
+    /// An encoder that has said nothing.
+    pub fn new(asked: &Asked<'_>) -> Encoder {
+        Encoder {
+            id: asked.request_id.to_owned(),
+            model: String::new(),
+            created: asked.created,
+            include_usage: asked.include_usage,
+            has_started: false,
+            calls: 0,
+            open: None,
+            refuses: false,
+            usage: None,
+        }
+    }
+
+    /// Appends the frames of an event, if it has any.
+    pub fn put(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, model } => self.start(id, model, out),
+            Event::Text(text) => self.say(Delta::Content { content: text }, out),
+            Event::Thought(text) => self.say(Delta::Thought { reasoning_content: text }, out),
+            Event::Refusal(words) => {
+                self.refuses = true;
+                self.say(Delta::Refusal { refusal: words }, out);
+            }
+            Event::Call { id, name, .. } => self.begin_call(id, name, out),
+            Event::Arguments(arguments) => self.argue(arguments, out),
+            Event::Usage(usage) => self.usage = Some(self.usage.unwrap_or_default().larger(*usage)),
+            Event::Finish(finish) => self.finish(finish, out),
+            Event::End => self.end(out),
+            // Nobody else's signature has a place here.
+            Event::ThoughtSignature(_) | Event::Redacted(_) => {}
+        }
+    }
+
+    fn start(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {
+        self.has_started = true;
+        self.id = client_id(id, &self.id).into_owned();
+        model.clone_into(&mut self.model);
+        self.chunk(Delta::Role { role: "assistant", content: "", refusal: None }, None, out);
+    }
+
+    fn begin_call(&mut self, id: &str, name: &str, out: &mut Vec<u8>) {
+        self.close_call(out);
+        let index = self.calls;
+        self.calls += 1;
+        self.open = Some(Open { index, has_arguments: false });
+        let function = Function { name: Some(name), arguments: "" };
+        let call = ToolCall { index, id: Some(id), kind: Some("function"), function };
+        self.say(Delta::ToolCalls { tool_calls: [call] }, out);
+    }
+
+    fn argue(&mut self, arguments: &str, out: &mut Vec<u8>) {
+        let Some(open) = self.open.as_mut().filter(|_| !arguments.is_empty()) else { return };
+        open.has_arguments = true;
+        let function = Function { name: None, arguments };
+        let call = ToolCall { index: open.index, id: None, kind: None, function };
+        self.say(Delta::ToolCalls { tool_calls: [call] }, out);
+    }
+
+    /// Ends the open call. Where a provider says nothing for no arguments, clients of this dialect expect an object.
+    fn close_call(&mut self, out: &mut Vec<u8>) {
+        if self.open.is_some_and(|open| !open.has_arguments) {
+            self.argue("{}", out);
+        }
+        self.open = None;
+    }
+
+    fn finish(&mut self, finish: &Finish<'_>, out: &mut Vec<u8>) {
+        // A call that the limit cut short has no arguments that anybody could trust.
+        if *finish != Finish::Length {
+            self.close_call(out);
+        }
+        self.open = None;
+        self.ensure_started(out);
+        self.chunk(Delta::Nothing {}, Some(finish::name(finish, self.refuses)), out);
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if let Some(usage) = self.usage.filter(|_| self.include_usage) {
+            self.frame(&[], Some(Some(usage.into())), out);
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn say(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        self.ensure_started(out);
+        self.chunk(delta, None, out);
+    }
+
+    /// A stream that doesn't say its beginning has one all the same.
+    fn ensure_started(&mut self, out: &mut Vec<u8>) {
+        if !self.has_started {
+            self.start("", "", out);
+        }
+    }
+
+    fn chunk(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, out: &mut Vec<u8>) {
+        let choice = Choice { index: 0, delta, logprobs: None, finish_reason };
+        self.frame(&[choice], self.include_usage.then_some(None), out);
+    }
+
+    fn frame(&self, choices: &[Choice<'_>], usage: Option<Option<Usage>>, out: &mut Vec<u8>) {
+        let Encoder { id, model, created, .. } = self;
+        out.extend_from_slice(b"data: ");
+        push(out, &Chunk { id, object: "chat.completion.chunk", created: *created, model, choices, usage });
+        out.extend_from_slice(b"\n\n");
+    }
+}

@@ -1,0 +1,122 @@
+//! What OpenAI's own models refuse, by the beginning of their names. A client of another dialect can't know it, and a
+//! service that only imitates OpenAI has no such models.
+//!
+//! Source: OpenAI's reasoning guide and its models' pages.
+
+use super::super::canonical::{Effort, Reasoning};
+
+/// Models that take the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    /// How their names begin.
+    prefix: &'static str,
+    /// Whether the limit is called `max_completion_tokens`, and `max_tokens` refused. Imitators often know the older
+    /// name only.
+    pub(super) limits_completion: bool,
+    /// Whether they take `temperature`, `top_p` and penalties.
+    pub(super) samples: bool,
+    /// How hard they can think.
+    thinks: Thinks,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Thinks {
+    /// As the client says.
+    Freely,
+    /// Not at all, and they refuse to be told.
+    Never,
+    /// From one effort to the other; and whether they can be told not to.
+    Between(Effort, Effort, bool),
+}
+
+/// The first whose prefix fits counts.
+const FAMILIES: [Family; 8] = [
+    family("gpt-5-chat", true, true, Thinks::Never),
+    family("gpt-5.1", true, true, Thinks::Between(Effort::Low, Effort::High, true)),
+    family("gpt-5.", true, true, Thinks::Between(Effort::Low, Effort::Max, true)),
+    family("gpt-5", true, false, Thinks::Between(Effort::Minimal, Effort::High, false)),
+    family("o1", true, false, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("o3", true, false, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("o4", true, false, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("gpt-", false, true, Thinks::Never),
+];
+
+/// Everybody else's models.
+const OTHERS: Family = family("", false, true, Thinks::Freely);
+
+/// Open-weight models, which others serve, under a name like those of OpenAI's own.
+const OPEN_WEIGHTS: &str = "gpt-oss";
+
+const fn family(prefix: &'static str, limits_completion: bool, samples: bool, thinks: Thinks) -> Family {
+    Family { prefix, limits_completion, samples, thinks }
+}
+
+impl Family {
+    /// The family of a model.
+    pub(super) fn of(model: &str) -> &'static Family {
+        if model.starts_with(OPEN_WEIGHTS) {
+            return &OTHERS;
+        }
+        FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&OTHERS)
+    }
+
+    /// What comes nearest to what is asked; `None` where nothing can be said, or is to be.
+    pub(super) fn nearest(&self, asked: Reasoning) -> Option<Reasoning> {
+        match (&self.thinks, asked) {
+            (Thinks::Never, _) => None,
+            (Thinks::Freely | Thinks::Between(_, _, true), Reasoning::Off) => Some(Reasoning::Off),
+            (Thinks::Between(least, _, false), Reasoning::Off) => Some(Reasoning::Effort(*least)),
+            (Thinks::Freely, asked) => asked.effort().map(Reasoning::Effort),
+            (Thinks::Between(least, most, _), asked) => {
+                asked.effort().map(|effort| Reasoning::Effort(effort.clamp(*least, *most)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_openais_reasoning_models_have_the_newer_name_of_the_limit() {
+        for (model, expected) in [
+            ("o1-mini", true),
+            ("o3", true),
+            ("o4-mini", true),
+            ("gpt-5", true),
+            ("gpt-5.2-codex", true),
+            ("gpt-4o", false),
+            ("gpt-oss-120b", false),
+            ("openai/gpt-5", false),
+            ("deepseek-chat", false),
+        ] {
+            assert_eq!(Family::of(model).limits_completion, expected, "{model}");
+        }
+    }
+
+    #[test]
+    fn each_family_is_found_by_its_prefix() {
+        for family in &FAMILIES {
+            assert_eq!(Family::of(family.prefix), family);
+        }
+    }
+
+    #[test]
+    fn an_effort_is_brought_into_what_a_model_takes() {
+        let effort = |effort| Some(Reasoning::Effort(effort));
+        for (model, asked, expected) in [
+            ("o3", Reasoning::Off, effort(Effort::Low)),
+            ("o3", Reasoning::Effort(Effort::Max), effort(Effort::High)),
+            ("gpt-5", Reasoning::Off, effort(Effort::Minimal)),
+            ("gpt-5.1", Reasoning::Off, Some(Reasoning::Off)),
+            ("gpt-5.2", Reasoning::Effort(Effort::Max), effort(Effort::Max)),
+            ("gpt-4o", Reasoning::Budget(2_048), None),
+            ("gpt-oss-20b", Reasoning::Budget(2_048), effort(Effort::Low)),
+            ("qwen3", Reasoning::Off, Some(Reasoning::Off)),
+            ("qwen3", Reasoning::Dynamic, None),
+        ] {
+            assert_eq!(Family::of(model).nearest(asked), expected, "{model} {asked:?}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! A request's conversation as a provider's messages: who may say what, and in which order.
+//!
+//! Text alone is one string. Parts of one message are parted by an empty line, but for the model's own, which were one
+//! text when it said them.
+
+use super::super::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
+use super::super::peek::BadBody;
+use super::super::sides::Written;
+use super::media::audio_format;
+use super::names;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+
+/// What parts texts that a provider gets as one.
+const PARTING: &str = "\n\n";
+
+/// What a document is called that has no name; the reference asks for one.
+const UNNAMED_FILE: &str = "document";
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+pub(super) enum Message<'r> {
+    System {
+        content: Cow<'r, str>,
+    },
+    User {
+        content: Content<'r>,
+    },
+    Assistant {
+        content: Option<Cow<'r, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reasoning_content: Option<Cow<'r, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refusal: Option<Cow<'r, str>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<WireCall<'r>>,
+    },
+    Tool {
+        tool_call_id: &'r str,
+        content: Cow<'r, str>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Content<'r> {
+    Text(Cow<'r, str>),
+    Parts(Vec<ContentPart<'r>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ContentPart<'r> {
+    Text { text: &'r str },
+    ImageUrl { image_url: ImageUrl<'r> },
+    InputAudio { input_audio: InputAudio<'r> },
+    File { file: File<'r> },
+}
+
+#[derive(Serialize)]
+pub(super) struct ImageUrl<'r> {
+    url: Address<'r>,
+}
+
+#[derive(Serialize)]
+pub(super) struct InputAudio<'r> {
+    data: &'r str,
+    format: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct File<'r> {
+    filename: &'r str,
+    file_data: Address<'r>,
+}
+
+/// An address, or a data URL, put together only while it is written.
+pub(super) enum Address<'r> {
+    Url(&'r str),
+    Inline { media_type: &'r str, data: &'r str },
+}
+
+impl Serialize for Address<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Address::Url(url) => serializer.serialize_str(url),
+            Address::Inline { media_type, data } => {
+                serializer.collect_str(&format_args!("data:{media_type};base64,{data}"))
+            }
+        }
+    }
+}
+
+/// A call of a function, in requests and in answers.
+#[derive(Serialize)]
+pub(super) struct WireCall<'r> {
+    id: &'r str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: WireFunction<'r>,
+}
+
+#[derive(Serialize)]
+struct WireFunction<'r> {
+    name: Cow<'r, str>,
+    arguments: &'r str,
+}
+
+impl<'r> WireCall<'r> {
+    /// A call under that name.
+    pub(super) fn new(call: &'r Call<'_>, name: Cow<'r, str>) -> WireCall<'r> {
+        WireCall {
+            id: &call.id,
+            kind: "function",
+            function: WireFunction { name, arguments: &call.arguments },
+        }
+    }
+}
+
+/// The system's words and the conversation.
+pub(super) fn messages<'r>(
+    request: &'r Request<'_>,
+    written: &mut Written,
+) -> Result<Vec<Message<'r>>, BadBody> {
+    let mut messages = Vec::with_capacity(request.turns.len() + 1);
+    if let Some(content) = joined(texts(&request.system), PARTING) {
+        messages.push(Message::System { content });
+    }
+    for turns in request.turns.chunk_by(|one, next| one.speaker == next.speaker) {
+        match turns.first().map(|turn| turn.speaker) {
+            Some(Speaker::User) => user(turns, written, &mut messages)?,
+            Some(Speaker::Model) => model(turns, written, &mut messages),
+            None => {}
+        }
+    }
+    Ok(messages)
+}
+
+/// All that the user's side says before the model goes on. Results come first, because nothing may stand between a call
+/// and its results; then what was in them that is no text, and the rest.
+fn user<'r>(
+    turns: &'r [Turn<'_>],
+    written: &mut Written,
+    messages: &mut Vec<Message<'r>>,
+) -> Result<(), BadBody> {
+    for result in turns.iter().flat_map(|turn| results(turn)) {
+        if result.is_error {
+            written.lose("is_error");
+        }
+        let content = joined(texts(&result.content), PARTING).unwrap_or_default();
+        messages.push(Message::Tool { tool_call_id: &result.id, content });
+    }
+    for turn in turns {
+        let moved = results(turn).flat_map(|result| &result.content).filter(|part| matches!(part, Part::Media(_)));
+        let own = turn.parts.iter().filter(|part| matches!(part, Part::Text(_) | Part::Media(_)));
+        messages.extend(content(moved.chain(own))?.map(|content| Message::User { content }));
+    }
+    Ok(())
+}
+
+fn results<'r, 'a>(turn: &'r Turn<'a>) -> impl Iterator<Item = &'r CallResult<'a>> + Clone {
+    turn.parts.iter().filter_map(|part| match part {
+        Part::Result(result) => Some(result),
+        Part::Text(_) | Part::Media(_) | Part::Call(_) | Part::Thought(_) | Part::Refusal(_) => None,
+    })
+}
+
+/// Texts and media of a user: one string where there is no medium among them.
+fn content<'r, 'a: 'r>(
+    parts: impl Iterator<Item = &'r Part<'a>> + Clone,
+) -> Result<Option<Content<'r>>, BadBody> {
+    if !parts.clone().any(|part| matches!(part, Part::Media(_))) {
+        return Ok(joined(texts(parts), PARTING).map(Content::Text));
+    }
+    let mut list = Vec::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => list.push(ContentPart::Text { text: &text.text }),
+            Part::Media(media) => list.push(medium(media)?),
+            Part::Call(_) | Part::Result(_) | Part::Thought(_) | Part::Refusal(_) => {}
+        }
+    }
+    Ok(Some(Content::Parts(list)))
+}
+
+fn medium<'r>(media: &'r Media<'_>) -> Result<ContentPart<'r>, BadBody> {
+    let cannot = |what: &str| Err(BadBody(format!("a chat completion can't be given {what}")));
+    match (media.kind, &media.source) {
+        (_, Source::Text(text)) => Ok(ContentPart::Text { text }),
+        (MediaKind::Image, Source::Url { url, .. }) => {
+            Ok(ContentPart::ImageUrl { image_url: ImageUrl { url: Address::Url(url) } })
+        }
+        (MediaKind::Image, Source::Inline { media_type, data }) => {
+            Ok(ContentPart::ImageUrl { image_url: ImageUrl { url: Address::Inline { media_type, data } } })
+        }
+        (MediaKind::Audio, Source::Inline { media_type, data }) => match audio_format(media_type) {
+            Some(format) => Ok(ContentPart::InputAudio { input_audio: InputAudio { data, format } }),
+            None => cannot(&format!("sound of the type `{media_type}`; send wav or mp3")),
+        },
+        (MediaKind::Document, Source::Inline { media_type, data }) => {
+            let filename = media.name.as_deref().unwrap_or(UNNAMED_FILE);
+            Ok(ContentPart::File { file: File { filename, file_data: Address::Inline { media_type, data } } })
+        }
+        (MediaKind::Audio, Source::Url { .. }) => cannot("sound by its URL; send it in base64"),
+        (MediaKind::Document, Source::Url { .. }) => cannot("a document by its URL; send it in base64"),
+        (MediaKind::Video, _) => cannot("video"),
+    }
+}
+
+/// All that the model says before the user's side goes on. Several turns of it stay several messages, but from the
+/// first call on they are one, as results must directly follow the message of their calls.
+fn model<'r>(turns: &'r [Turn<'_>], written: &mut Written, messages: &mut Vec<Message<'r>>) {
+    let calls = |turn: &Turn<'_>| turn.parts.iter().any(|part| matches!(part, Part::Call(_)));
+    let before = turns.iter().position(calls).unwrap_or(turns.len());
+    let (said, called) = turns.split_at(before);
+    for turn in said {
+        messages.extend(assistant(std::slice::from_ref(turn), written));
+    }
+    messages.extend(assistant(called, written));
+}
+
+/// One message of the model; `None` if nothing of it can be said here.
+fn assistant<'r>(turns: &'r [Turn<'_>], written: &mut Written) -> Option<Message<'r>> {
+    let parts = || turns.iter().flat_map(|turn| &turn.parts);
+    if parts().any(|part| matches!(part, Part::Media(_))) {
+        written.lose("media of the model");
+    }
+    let content = joined(texts(parts()), "");
+    let reasoning_content = joined(parts().filter_map(thought), "");
+    let refusal = joined(parts().filter_map(refusal), "");
+    let tool_calls: Vec<WireCall<'r>> = parts().filter_map(call).collect();
+    if content.is_none() && refusal.is_none() && tool_calls.is_empty() {
+        return None;
+    }
+    Some(Message::Assistant { content, reasoning_content, refusal, tool_calls })
+}
+
+fn call<'r>(part: &'r Part<'_>) -> Option<WireCall<'r>> {
+    let Part::Call(call) = part else { return None };
+    Some(WireCall::new(call, names::sent(&call.name)))
+}
+
+/// A thought that nobody signed: what imitators call `reasoning_content`. Signed ones are their makers' only.
+pub(super) fn thought<'r>(part: &'r Part<'_>) -> Option<&'r str> {
+    match part {
+        Part::Thought(thought) if thought.signature.is_none() && !thought.is_redacted => Some(&thought.text),
+        _ => None,
+    }
+}
+
+/// The words of a refusal.
+pub(super) fn refusal<'r>(part: &'r Part<'_>) -> Option<&'r str> {
+    if let Part::Refusal(words) = part { Some(words) } else { None }
+}
+
+/// The words of the texts among parts.
+pub(super) fn texts<'r, 'a: 'r>(
+    parts: impl IntoIterator<Item = &'r Part<'a>>,
+) -> impl Iterator<Item = &'r str> {
+    parts.into_iter().filter_map(|part| if let Part::Text(text) = part { Some(text.text.as_ref()) } else { None })
+}
+
+/// Texts as one, copied only where there are several; `None` where there are none.
+pub(super) fn joined<'r>(texts: impl Iterator<Item = &'r str>, parting: &str) -> Option<Cow<'r, str>> {
+    texts.map(Cow::Borrowed).reduce(|mut all, text| {
+        let joined = all.to_mut();
+        joined.push_str(parting);
+        joined.push_str(&text);
+        all
+    })
+}
