@@ -47,4 +47,5 @@ mod slow_clients;
 mod support;
 mod tidy;
 mod translation;
+mod translation_golden;
 mod web_sockets;
