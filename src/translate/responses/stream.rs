@@ -351,12 +351,10 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::super::write_answer;
     use super::*;
-    use crate::translate::canonical::{Answer, Call, Finish, Part, Thought};
+    use crate::translate::canonical::Finish;
     use crate::translate::frames::{self, Framing};
     use crate::translate::signs::Api;
-    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"]}"#;
@@ -656,143 +654,6 @@ mod tests {
                 (&json!(status), &json!(status))
             );
             assert_eq!(response["output"][1]["status"], "completed");
-        }
-    }
-
-    /// A part of an answer that a provider may give: ids and texts of any kind, arguments an object.
-    fn parts() -> impl Strategy<Value = Vec<Part<'static>>> {
-        let maker = prop_oneof![Just(Api::Messages), Just(Api::Generate), Just(Api::Completions)];
-        let signature = (maker, "\\PC{0,8}").prop_map(|(maker, text)| Signature { maker, text: text.into() });
-        let text = "[\\PC\n]{1,12}";
-        let thought = (text, signature.clone()).prop_map(|(text, signature)| {
-            Part::Thought(Thought { text: text.into(), signature: Some(signature), is_redacted: false })
-        });
-        let redacted = signature.clone().prop_map(|signature| {
-            Part::Thought(Thought { text: "".into(), signature: Some(signature), is_redacted: true })
-        });
-        let call = ("\\PC{1,8}", prop::option::of(signature), "[\\PC\n]{0,8}").prop_map(
-            |(name, signature, value)| {
-                let arguments = format!("{{ \"a\" : {} }}", Value::from(value));
-                Part::Call(Call {
-                    id: "".into(),
-                    name: name.into(),
-                    arguments: arguments.into(),
-                    signature,
-                    ends_cache: false,
-                })
-            },
-        );
-        let part = prop_oneof![
-            text.prop_map(Part::text),
-            text.prop_map(|text| Part::Refusal(text.into())),
-            thought,
-            redacted,
-            call
-        ];
-        prop::collection::vec(part, 1..8).prop_map(|mut parts| {
-            let is_same =
-                |a: &mut Part<'_>, b: &mut Part<'_>| std::mem::discriminant(a) == std::mem::discriminant(b);
-            // Pieces of one kind that follow each other are one part.
-            parts.dedup_by(|a, b| is_same(a, b) && matches!(a, Part::Text(_) | Part::Refusal(_)));
-            for (index, part) in parts.iter_mut().enumerate() {
-                if let Part::Call(call) = part {
-                    call.id = format!("c\"é{index}").into();
-                }
-            }
-            parts
-        })
-    }
-
-    /// The events of these parts, their texts in pieces of so many characters.
-    fn events<'p>(parts: &'p [Part<'p>], piece: usize) -> Vec<Event<'p>> {
-        let mut events = vec![start()];
-        let cut = |text: &'p str,
-                   event: fn(std::borrow::Cow<'p, str>) -> Event<'p>,
-                   events: &mut Vec<Event<'p>>| {
-            let characters: Vec<char> = text.chars().collect();
-            events
-                .extend(characters.chunks(piece).map(|piece| event(piece.iter().collect::<String>().into())));
-        };
-        for part in parts {
-            match part {
-                Part::Text(text) => cut(&text.text, Event::Text, &mut events),
-                Part::Refusal(text) => cut(text, Event::Refusal, &mut events),
-                Part::Thought(thought) => {
-                    cut(&thought.text, Event::Thought, &mut events);
-                    let event = if thought.is_redacted { Event::Redacted } else { Event::ThoughtSignature };
-                    events.extend(thought.signature.clone().map(event));
-                }
-                Part::Call(call) => {
-                    let (id, name) = (call.id.clone(), call.name.clone());
-                    events.push(Event::Call { id, name, signature: call.signature.clone() });
-                    cut(&call.arguments, Event::Arguments, &mut events);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        events.extend([Event::Usage(TokenUsage::default()), Event::Finish(Finish::Stop), Event::End]);
-        events
-    }
-
-    proptest! {
-        #[test]
-        fn a_stream_in_any_pieces_ends_with_what_the_whole_answer_is(parts in parts(), piece in 1_usize..9) {
-            let values = told(ASKS_FOR_ALL, &events(&parts, piece));
-            let answer = Answer {
-                id: "chatcmpl-1".into(),
-                model: "m".into(),
-                parts,
-                finish: Finish::Stop,
-                usage: TokenUsage::default(),
-            };
-            let whole: Value = serde_json::from_slice(&write_answer(&answer, &asked(ASKS_FOR_ALL))).expect("JSON");
-            prop_assert_eq!(&values.last().expect("an end")["response"], &whole);
-        }
-
-        #[test]
-        fn what_was_answered_comes_back_in_the_next_request_to_the_byte(parts in parts()) {
-            let answer = Answer {
-                id: "".into(),
-                model: "m".into(),
-                parts: parts.clone(),
-                finish: Finish::Stop,
-                usage: TokenUsage::default(),
-            };
-            let whole: Value = serde_json::from_slice(&write_answer(&answer, &asked(ASKS_FOR_ALL))).expect("JSON");
-            let mut input = whole["output"].as_array().expect("a list").clone();
-            for item in input.clone() {
-                if item["type"] == "function_call" {
-                    input.push(json!({"type": "function_call_output", "call_id": item["call_id"], "output": "x"}));
-                }
-            }
-            let body = json!({"input": input}).to_string();
-            let request = super::super::read(body.as_bytes()).expect("good");
-            let turns = request.turns.iter().filter(|turn| turn.speaker == crate::translate::canonical::Speaker::Model);
-            let back: Vec<_> = turns.flat_map(|turn| turn.parts.clone()).collect();
-            prop_assert_eq!(back, parts);
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), cut in any::<prop::sample::Index>()) {
-            let _ = super::super::read(&body);
-            const GOOD: &str = r#"{"input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,AAAA"},
-                {"type":"input_file","filename":"a.txt","file_data":"w6k="}]},{"type":"reasoning","id":"r","summary":[],
-                "encrypted_content":"cliproxy:generate-call:x"},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},
-                {"type":"function_call_output","call_id":"c","output":"é"}],"tool_choice":{"type":"function","name":"f"},
-                "tools":[{"type":"function","name":"f","parameters":{}}],"text":{"format":{"type":"text"}}}"#;
-            let at = cut.index(GOOD.len());
-            let mut broken = GOOD.as_bytes().to_vec();
-            broken.splice(at..at + 1, body);
-            let _ = super::super::read(&broken);
-            told_of(&broken);
-        }
-    }
-
-    /// The stream of a body that may be anything.
-    fn told_of(body: &[u8]) {
-        let (mut encoder, mut out) = (Encoder::new(&asked(body)), Vec::new());
-        for event in [start(), Event::Text("a".into()), Event::End] {
-            encoder.put(&event, &mut out);
         }
     }
 }
