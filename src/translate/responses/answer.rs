@@ -38,6 +38,6 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     whole.into_response()
 }
 
-fn borrowed<'t>(text: &'t Cow<'_, str>) -> Cow<'t, str> {
+fn borrowed(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }

@@ -158,7 +158,10 @@ fn file<'a>(data: Option<Str<'a>>, url: Option<Str<'a>>, name: Option<Str<'a>>) 
 }
 
 /// A file's own bytes. Those of a text are given as words: not everybody reads it in base64.
-fn inline_file<'a>(data: Cow<'a, str>, name: Option<&str>) -> Result<Source<'a>, (&'static str, &'static str)> {
+fn inline_file<'a>(
+    data: Cow<'a, str>,
+    name: Option<&str>,
+) -> Result<Source<'a>, (&'static str, &'static str)> {
     let (media_type, data) = if data_url::is_inline(&data) {
         data_url::split(data).ok_or(("file_data", NO_DATA_URL))?
     } else if data_url::is_base64(&data) {
@@ -189,4 +192,177 @@ fn sound(audio: Option<Audio<'_>>) -> Found<'_> {
         return Err(("input_audio.data", "is no base64"));
     }
     Ok(medium(MediaKind::Audio, Source::Inline { media_type: (*media_type).into(), data }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+    use crate::translate::canonical::Request;
+
+    fn of(role: &str, part: &str) -> Result<Request<'static>, BadBody> {
+        read(format!(r#"{{"input":[{{"role":"{role}","content":[{part}]}}]}}"#).leak().as_bytes())
+    }
+
+    fn part_of(part: &str) -> Part<'static> {
+        let request = of("user", part).unwrap_or_else(|BadBody(why)| panic!("{part}: {why}"));
+        request.turns.into_iter().next().expect("a turn").parts.remove(0)
+    }
+
+    fn inline(media_type: &'static str, data: &'static str) -> Source<'static> {
+        Source::Inline { media_type: media_type.into(), data: data.into() }
+    }
+
+    #[test]
+    fn each_medium_has_its_kind_and_its_source() {
+        let url = |url: &'static str| Source::Url { url: url.into(), media_type: None };
+        for (part, kind, source) in [
+            (
+                r#"{"type":"input_image","detail":"auto","image_url":"data:image/png;base64,AAAA"}"#,
+                MediaKind::Image,
+                inline("image/png", "AAAA"),
+            ),
+            (
+                r#"{"type":"input_image","image_url":"data:image\/png;base64,AA\/A"}"#,
+                MediaKind::Image,
+                inline("image/png", "AA/A"),
+            ),
+            (r#"{"type":"input_image","image_url":"https://a/b"}"#, MediaKind::Image, url("https://a/b")),
+            (
+                r#"{"type":"input_file","file_data":"data:application/pdf;base64,AAAA"}"#,
+                MediaKind::Document,
+                inline("application/pdf", "AAAA"),
+            ),
+            (
+                r#"{"type":"input_file","filename":"A.PDF","file_data":"AAAA"}"#,
+                MediaKind::Document,
+                inline("application/pdf", "AAAA"),
+            ),
+            (
+                r#"{"type":"input_file","filename":"a.txt","file_data":"w6k="}"#,
+                MediaKind::Document,
+                Source::Text("é".into()),
+            ),
+            (
+                r#"{"type":"input_file","filename":"a.txt","file_data":"/w=="}"#,
+                MediaKind::Document,
+                inline("text/plain", "/w=="),
+            ),
+            (r#"{"type":"input_file","file_url":"https://a/b"}"#, MediaKind::Document, url("https://a/b")),
+            (
+                r#"{"type":"input_audio","input_audio":{"data":"AAAA","format":"mp3"}}"#,
+                MediaKind::Audio,
+                inline("audio/mpeg", "AAAA"),
+            ),
+        ] {
+            let Part::Media(medium) = part_of(part) else { panic!("{part}") };
+            assert_eq!((medium.kind, medium.source), (kind, source), "{part}");
+        }
+        let named = part_of(r#"{"type":"input_file","filename":"a.pdf","file_data":"AAAA"}"#);
+        assert!(matches!(named, Part::Media(Media { name: Some(name), .. }) if name == "a.pdf"));
+    }
+
+    #[test]
+    fn what_not_everybody_has_is_noted() {
+        for (part, feature) in [
+            (r#"{"type":"input_image","file_id":"f"}"#, Feature::ProviderState),
+            (r#"{"type":"input_file","file_id":"f"}"#, Feature::ProviderState),
+            (r#"{"type":"input_file","file_url":"https://a/b"}"#, Feature::DocumentUrl),
+            (r#"{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}"#, Feature::AudioInput),
+            (r#"{"type":"input_image","detail":"low","image_url":"https://a/b"}"#, Feature::Other),
+            (
+                r#"{"type":"input_text","text":"a","prompt_cache_breakpoint":{"mode":"explicit"}}"#,
+                Feature::CacheMarks,
+            ),
+        ] {
+            let mut expected = Features::NONE;
+            expected.insert(feature);
+            assert_eq!(of("user", part).expect(part).features, expected, "{part}");
+        }
+        let marked =
+            part_of(r#"{"type":"input_text","text":"a","prompt_cache_breakpoint":{"mode":"explicit"}}"#);
+        assert_eq!(marked, Part::Text(Text { text: "a".into(), ends_cache: true }));
+    }
+
+    #[test]
+    fn a_model_said_and_refused_things() {
+        let parts = r#"{"type":"output_text","text":"a","annotations":[],"logprobs":[]},{"type":"refusal","refusal":"b"}"#;
+        let request = of("assistant", parts).expect("good");
+        assert_eq!(request.turns[0].parts, [Part::text("a"), Part::Refusal("b".into())]);
+    }
+
+    #[test]
+    fn a_tools_result_may_be_a_list_of_parts() {
+        let body = br#"{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":""},
+            {"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"a"},
+            {"type":"input_image","image_url":"https://a/b"}]}]}"#;
+        let request = read(body).expect("good");
+        let Part::Result(result) = &request.turns[1].parts[0] else { panic!("a result") };
+        assert_eq!((&*result.id, &*result.name, result.content.len()), ("c", "f", 2));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_part_is_named() {
+        for (role, part, message) in [
+            ("user", r#"{"text":"a"}"#, ".type` is no type of a part that can stand here"),
+            (
+                "user",
+                r#"{"type":"refusal","refusal":"a"}"#,
+                ".type` is no type of a part that can stand here",
+            ),
+            ("user", r#"{"type":"input_text"}"#, ".text` is missing"),
+            ("assistant", r#"{"type":"refusal"}"#, ".refusal` is missing"),
+            (
+                "assistant",
+                r#"{"type":"input_image","image_url":"https://a"}"#,
+                ".type` must be one of text: only users and tools have media",
+            ),
+            (
+                "system",
+                r#"{"type":"input_image","image_url":"https://a"}"#,
+                ".type` must be one of text: only users and tools have media",
+            ),
+            ("user", r#"{"type":"input_image"}"#, ".image_url` is missing"),
+            ("user", r#"{"type":"input_image","image_url":""}"#, ".image_url` is empty"),
+            (
+                "user",
+                r#"{"type":"input_image","image_url":"data:image/png;base64,AA"}"#,
+                ".image_url` is no data URL of a media type and base64",
+            ),
+            (
+                "user",
+                r#"{"type":"input_file"}"#,
+                ".file_data` is missing, and so are `file_url` and `file_id`",
+            ),
+            (
+                "user",
+                r#"{"type":"input_file","filename":"a.pdf","file_data":"A"}"#,
+                ".file_data` is neither a data URL nor base64",
+            ),
+            (
+                "user",
+                r#"{"type":"input_file","file_data":"AAAA"}"#,
+                ".filename` doesn't say what the file is; name it with its usual ending, or send a data URL",
+            ),
+            ("user", r#"{"type":"input_audio"}"#, ".input_audio` is missing"),
+            (
+                "user",
+                r#"{"type":"input_audio","input_audio":{"data":"AAAA","format":"x"}}"#,
+                ".input_audio.format` must be wav or mp3",
+            ),
+            (
+                "user",
+                r#"{"type":"input_audio","input_audio":{"data":"?","format":"wav"}}"#,
+                ".input_audio.data` is no base64",
+            ),
+            (
+                "user",
+                r#"{"type":"input_audio","input_audio":{"format":"wav"}}"#,
+                ".input_audio.data` is missing",
+            ),
+        ] {
+            let BadBody(why) = of(role, part).expect_err(part);
+            assert_eq!(why, format!("`input[0].content[0]{message}"), "{part}");
+        }
+    }
 }

@@ -163,7 +163,10 @@ impl<'a> Input<'a> {
             _ => return Err(bad(format_args!("input[{at}].arguments"), "must be the text of a JSON object")),
         };
         json::members(arguments.as_bytes(), []).map_err(|fault| {
-            bad(format_args!("input[{at}].arguments"), &format!("must be the text of a JSON object: it {fault}"))
+            bad(
+                format_args!("input[{at}].arguments"),
+                &format!("must be the text of a JSON object: it {fault}"),
+            )
         })?;
         let signature = self.call_signature.take();
         let call = Call { id: id.clone(), name: name.clone(), arguments, signature, ends_cache: false };
@@ -244,11 +247,7 @@ fn needed<'a>(text: Option<Str<'a>>, at: usize, member: &str) -> Result<Cow<'a, 
 }
 
 /// The words of reasoning, paragraph by paragraph; a single one, as ours are, is kept to the byte.
-fn words<'a>(
-    list: Option<Listed<'a, Piece<'a>>>,
-    at: usize,
-    member: &str,
-) -> Result<Cow<'a, str>, BadBody> {
+fn words<'a>(list: Option<Listed<'a, Piece<'a>>>, at: usize, member: &str) -> Result<Cow<'a, str>, BadBody> {
     let pieces = match list {
         None => return Ok(Cow::Borrowed("")),
         Some(Listed::List(pieces)) => pieces,
@@ -267,4 +266,194 @@ fn words<'a>(
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+    use crate::translate::canonical::Request;
+    use crate::translate::signs::Api;
+
+    fn of(items: &str) -> Result<Request<'static>, BadBody> {
+        read(format!(r#"{{"input":[{items}]}}"#).leak().as_bytes())
+    }
+
+    fn call(id: &str) -> String {
+        format!(
+            r#"{{"type":"function_call","id":"fc_1","call_id":"{id}","name":"f{id}","arguments":"{{}}"}}"#
+        )
+    }
+
+    fn output(id: &str) -> String {
+        format!(r#"{{"type":"function_call_output","call_id":"{id}","output":"of {id}"}}"#)
+    }
+
+    fn says(role: &str, text: &str) -> String {
+        format!(r#"{{"role":"{role}","content":"{text}"}}"#)
+    }
+
+    /// The conversation in short: who, and what.
+    fn told(items: &[String]) -> Vec<String> {
+        let request = of(&items.join(",")).expect("good");
+        let part = |part: &Part<'_>| match part {
+            Part::Text(text) => text.text.to_string(),
+            Part::Call(call) => format!("call {}", call.id),
+            Part::Result(result) => format!("result {} {}", result.id, result.name),
+            Part::Thought(thought) => format!("thought {}", thought.text),
+            other => format!("{other:?}"),
+        };
+        let turns = request.turns.iter();
+        turns
+            .map(|turn| {
+                format!("{:?}: {}", turn.speaker, turn.parts.iter().map(part).collect::<Vec<_>>().join(", "))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_one_turn_is_made_of_becomes_one_turn_and_instructions_come_before_all() {
+        let reasoning = r#"{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"hm"}]}"#;
+        let items = [
+            says("user", "a"),
+            reasoning.to_owned(),
+            says("assistant", "b"),
+            call("1"),
+            call("2"),
+            output("2"),
+            output("1"),
+            says("developer", "d"),
+            says("assistant", "e"),
+            says("assistant", "f"),
+            says("user", "g"),
+        ];
+        assert_eq!(
+            told(&items),
+            [
+                "User: a",
+                "Model: thought hm, b, call 1, call 2",
+                "User: result 2 f2, result 1 f1",
+                "Model: e",
+                "Model: f",
+                "User: g"
+            ]
+        );
+        assert_eq!(of(&items.join(",")).expect("good").system, [Part::text("d")]);
+    }
+
+    #[test]
+    fn a_result_stands_behind_the_turn_that_called_wherever_it_came() {
+        let late =
+            [call("1"), says("user", "wait"), call("2"), output("2"), says("assistant", "b"), output("1")];
+        assert_eq!(
+            told(&late),
+            [
+                "Model: call 1",
+                "User: result 1 f1",
+                "User: wait",
+                "Model: call 2",
+                "User: result 2 f2",
+                "Model: b"
+            ]
+        );
+        let in_turn = [call("1"), output("1"), call("2"), output("2")];
+        assert_eq!(
+            told(&in_turn),
+            ["Model: call 1", "User: result 1 f1", "Model: call 2", "User: result 2 f2"]
+        );
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_is_that_of_its_last_call_and_has_one_result_each() {
+        let twice = [call("1"), output("1"), call("1"), output("1")];
+        assert_eq!(told(&twice).len(), 4);
+        let BadBody(why) = of(&[call("1"), output("1"), output("1")].join(",")).expect_err("two results");
+        assert_eq!(why, "`input[2].call_id` has a result already");
+        let BadBody(why) = of(&[output("1"), call("1")].join(",")).expect_err("too early");
+        assert_eq!(why, "`input[0].call_id` is that of no earlier function_call");
+    }
+
+    #[test]
+    fn arguments_are_kept_to_the_byte_and_must_be_an_object() {
+        let item = |arguments: &str| {
+            let text = serde_json::Value::from(arguments);
+            let call = format!(r#"{{"type":"function_call","call_id":"c","name":"f","arguments":{text}}}"#);
+            of(&format!("{call},{}", output("c")))
+        };
+        for (arguments, kept) in [
+            (r#"{ "a" : 1.0e2, "b":"\u00e9\n" }"#, r#"{ "a" : 1.0e2, "b":"\u00e9\n" }"#),
+            ("", "{}"),
+            (" ", "{}"),
+        ] {
+            let request = item(arguments).expect("good");
+            let Part::Call(call) = &request.turns[0].parts[0] else { panic!("a call") };
+            assert_eq!(call.arguments, kept);
+        }
+        let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(300), "]".repeat(300));
+        for arguments in ["[]", "null", "5", "{", "{}{}", "{'a':1}", &deep] {
+            let BadBody(why) = item(arguments).expect_err(arguments);
+            assert!(why.starts_with("`input[0].arguments` must be the text of a JSON object"), "{why}");
+        }
+        let BadBody(why) =
+            of(r#"{"type":"function_call","call_id":"c","name":"f","arguments":{}}"#).expect_err("no text");
+        assert_eq!(why, "`input[0].arguments` must be the text of a JSON object");
+    }
+
+    #[test]
+    fn a_thought_goes_back_to_its_maker_and_openais_own_to_nobody() {
+        let item = |content: &str| {
+            format!(
+                r#"{{"type":"reasoning","id":"rs_1","summary":[{{"type":"summary_text","text":"a"}}],"encrypted_content":{content}}}"#
+            )
+        };
+        for (content, signature, is_foreign) in [
+            ("null", None, false),
+            (r#""""#, None, false),
+            (r#""gAAAA""#, None, true),
+            (r#""cliproxy:messages:s:1""#, Some((Api::Messages, "s:1")), false),
+            (r#""cliproxy:completions:s""#, Some((Api::Completions, "s")), false),
+        ] {
+            let request = of(&item(content)).expect("good");
+            let Part::Thought(thought) = &request.turns[0].parts[0] else { panic!("a thought") };
+            let found = thought.signature.as_ref().map(|it| (it.maker, &*it.text));
+            assert_eq!((&*thought.text, found), ("a", signature), "{content}");
+            assert_eq!(request.features.contains(Feature::ForeignThoughts), is_foreign, "{content}");
+        }
+    }
+
+    #[test]
+    fn thoughts_without_words_are_redacted_signatures_of_calls_or_nothing() {
+        let item = |content: &str| {
+            format!(r#"{{"type":"reasoning","id":"r","summary":[],"encrypted_content":"{content}"}}"#)
+        };
+        let request = of(&item("cliproxy:messages-redacted:x")).expect("good");
+        let signature = Some(Signature { maker: Api::Messages, text: "x".into() });
+        let redacted = Thought { text: "".into(), signature, is_redacted: true };
+        assert_eq!(request.turns[0].parts, [Part::Thought(redacted)]);
+        assert!(of(&item("gAAAA")).expect("good").turns.is_empty());
+        let request =
+            of(&[item("cliproxy:generate-call:x"), call("1"), call("2"), output("1"), output("2")].join(","))
+                .expect("good");
+        let signatures: Vec<_> = request.turns[0]
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Call(call) => call.signature.as_ref().map(|it| it.text.to_string()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(signatures, [Some("x".to_owned()), None]);
+    }
+
+    #[test]
+    fn paragraphs_of_reasoning_are_one_thought_and_raw_reasoning_comes_first() {
+        let summary = r#""summary":[{"type":"summary_text","text":"a"},{"type":"summary_text","text":"b"}]"#;
+        let text = |item: String| match &of(&item).expect("good").turns[0].parts[0] {
+            Part::Thought(thought) => thought.text.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text(format!(r#"{{"type":"reasoning","id":"r",{summary}}}"#)), "a\n\nb");
+        let raw = r#""content":[{"type":"reasoning_text","text":"raw"}]"#;
+        assert_eq!(text(format!(r#"{{"type":"reasoning","id":"r",{summary},{raw}}}"#)), "raw");
+    }
 }

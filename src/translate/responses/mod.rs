@@ -19,6 +19,8 @@ mod read;
 mod response;
 mod seal;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use answer::write_answer;

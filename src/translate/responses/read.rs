@@ -51,13 +51,13 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
             tools.extend(tool_of(tool, || format!("input[{item}].tools[{index}]"), &mut input.features)?);
         }
     }
-    let tool_choice = body.tool_choice.map(|choice| choose(choice, &mut tools, &mut input.features)).transpose()?;
+    let tool_choice =
+        body.tool_choice.map(|choice| choose(choice, &mut tools, &mut input.features)).transpose()?;
     let (format, verbosity) = body.text.map_or((None, None), |text| (text.format, text.verbosity));
     let output = output(format, &mut input.features)?;
     let thinking = body.reasoning.as_ref();
     let reasoning = thinking.and_then(|thinking| thinking.effort.as_ref()).map(effort).transpose()?;
-    let shows_thoughts =
-        thinking.is_some_and(|it| it.summary.is_some() || it.generate_summary.is_some());
+    let shows_thoughts = thinking.is_some_and(|it| it.summary.is_some() || it.generate_summary.is_some());
     let features = input.features;
     Ok(Request {
         system: std::mem::take(&mut input.system),
@@ -102,9 +102,8 @@ fn features(body: &Body<'_>) -> Features {
     let tier = body.service_tier.as_ref().map(|tier| tier.0.as_ref());
     let is_other = |text: &Option<Str<'_>>, usual: &str| text.as_ref().is_some_and(|text| text.0 != usual);
     let thinking = body.reasoning.as_ref();
-    let thinks_otherwise = thinking.is_some_and(|it: &Thinking<'_>| {
-        is_other(&it.mode, "standard") || is_other(&it.context, "auto")
-    });
+    let thinks_otherwise = thinking
+        .is_some_and(|it: &Thinking<'_>| is_other(&it.mode, "standard") || is_other(&it.context, "auto"));
     let others = [
         &body.context_management,
         &body.prompt_cache_key,
@@ -228,4 +227,251 @@ fn effort(name: &Str<'_>) -> Result<Reasoning, BadBody> {
         bad("reasoning.effort", &format!("must be one of {}", names.join(", ")))
     })?;
     Ok(known.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::signs::Api;
+
+    fn of(members: &str) -> Request<'static> {
+        let body = format!(r#"{{"model":"m",{members}}}"#).leak();
+        read(body.as_bytes()).unwrap_or_else(|BadBody(why)| panic!("{body}: {why}"))
+    }
+
+    #[test]
+    fn a_word_for_word_request_is_read_whole() {
+        let request = of(
+            r#""input":"hi","instructions":"Be \"kind\"","max_output_tokens":9,"temperature":1.5,
+            "top_p":0.5,"stream":true,"parallel_tool_calls":true,"user":"u","safety_identifier":"s",
+            "tool_choice":"required","text":{"format":{"type":"json_object"},"verbosity":"low"},
+            "reasoning":{"effort":"high","summary":"auto"},
+            "tools":[{"type":"function","name":"f","description":"d","parameters":{"type": "object"},"strict":true}]"#,
+        );
+        assert_eq!(request.system, [Part::text("Be \"kind\"")]);
+        assert_eq!(request.turns.len(), 1);
+        assert_eq!(request.turns[0].parts, [Part::text("hi")]);
+        assert_eq!(
+            (request.max_output_tokens, request.temperature, request.top_p),
+            (Some(9), Some(1.5), Some(0.5))
+        );
+        assert_eq!((request.streams, request.parallel_tool_calls), (true, Some(true)));
+        assert_eq!((request.user.as_deref(), request.verbosity.as_deref()), (Some("s"), Some("low")));
+        assert_eq!(request.tool_choice, ToolChoice::Any);
+        assert!(matches!(request.output, Output::Json));
+        assert_eq!(
+            (request.reasoning, request.shows_thoughts),
+            (Some(Reasoning::Effort(Effort::High)), true)
+        );
+        let tool = &request.tools[0];
+        assert_eq!((&*tool.name, tool.description.as_deref(), tool.strict), ("f", Some("d"), Some(true)));
+        assert_eq!(tool.parameters.map(RawValue::get), Some(r#"{"type": "object"}"#));
+    }
+
+    #[test]
+    fn what_is_null_is_not_asked_for() {
+        let request = of(
+            r#""input":[],"instructions":null,"tools":null,"tool_choice":null,"text":null,"include":null,
+            "reasoning":{"effort":null,"summary":null},"previous_response_id":null,"conversation":null,"prompt":null,
+            "metadata":null,"user":null,"store":null,"stream":null,"background":false,"truncation":"disabled",
+            "service_tier":"auto","top_logprobs":0"#,
+        );
+        assert_eq!(request.features, Features::NONE);
+        assert!(request.turns.is_empty() && request.system.is_empty() && request.reasoning.is_none());
+        assert!(!request.shows_thoughts);
+    }
+
+    #[test]
+    fn each_feature_is_noted_by_what_asks_for_it() {
+        for (members, feature) in [
+            (r#""previous_response_id":"resp_1""#, Feature::StoredConversation),
+            (r#""conversation":"conv_1""#, Feature::StoredConversation),
+            (r#""prompt":{"id":"p"}"#, Feature::StoredConversation),
+            (r#""input":"x","background":true"#, Feature::StoredConversation),
+            (r#""input":[{"type":"item_reference","id":"i"}]"#, Feature::StoredConversation),
+            (r#""input":[{"id":"i"}]"#, Feature::StoredConversation),
+            (r#""input":[{"type":"compaction","encrypted_content":"x"}]"#, Feature::StoredConversation),
+            (
+                r#""input":[{"type":"custom_tool_call","call_id":"c","name":"n","input":"x"}]"#,
+                Feature::CustomTools,
+            ),
+            (
+                r#""input":[{"type":"shell_call_output","call_id":"c","output":[{"stdout":"x"}]}]"#,
+                Feature::ServerTools,
+            ),
+            (r#""input":[{"type":"tool_search_call","arguments":{"q":1}}]"#, Feature::ServerTools),
+            (r#""input":[{"type":"computer_call_output","output":{"image_url":"x"}}]"#, Feature::ServerTools),
+            (
+                r#""input":[{"type":"mcp_list_tools","tools":[{"name":"x","input_schema":{}}]}]"#,
+                Feature::ServerTools,
+            ),
+            (r#""input":"x","tools":[{"type":"web_search"}]"#, Feature::ServerTools),
+            (r#""input":"x","tools":[{"type":"custom","name":"x"}]"#, Feature::CustomTools),
+            (r#""input":"x","tool_choice":{"type":"web_search_preview"}"#, Feature::ServerTools),
+            (r#""input":"x","tool_choice":{"type":"custom","name":"x"}"#, Feature::CustomTools),
+            (r#""input":"x","moderation":{"model":"m"}"#, Feature::ServerTools),
+            (r#""input":"x","include":["message.output_text.logprobs"]"#, Feature::Logprobs),
+            (r#""input":"x","top_logprobs":1"#, Feature::Logprobs),
+            (r#""input":"x","parallel_tool_calls":false"#, Feature::SerialCalls),
+            (r#""input":"x","user":"u""#, Feature::User),
+            (r#""input":"x","safety_identifier":"u""#, Feature::User),
+            (r#""input":"x","metadata":{"a":"b"}"#, Feature::Labels),
+            (r#""input":"x","store":true"#, Feature::Labels),
+            (r#""input":"x","service_tier":"flex""#, Feature::ServiceTier),
+            (r#""input":"x","text":{"verbosity":"high"}"#, Feature::Verbosity),
+            (r#""input":"x","truncation":"auto""#, Feature::Other),
+            (r#""input":"x","reasoning":{"mode":"pro"}"#, Feature::Other),
+            (r#""input":"x","reasoning":{"context":"all_turns"}"#, Feature::Other),
+            (r#""input":"x","prompt_cache_key":"k""#, Feature::Other),
+        ] {
+            let mut expected = Features::NONE;
+            expected.insert(feature);
+            assert_eq!(of(members).features, expected, "{members}");
+        }
+        for harmless in
+            [r#""metadata":{ }"#, r#""store":false"#, r#""max_tool_calls":3"#, r#""include":["x"]"#]
+        {
+            assert_eq!(of(&format!(r#""input":"x",{harmless}"#)).features, Features::NONE, "{harmless}");
+        }
+    }
+
+    #[test]
+    fn every_effort_has_its_worth() {
+        for (name, reasoning) in EFFORTS {
+            let request = of(&format!(r#""input":"x","reasoning":{{"effort":"{name}"}}"#));
+            assert_eq!((request.reasoning, request.shows_thoughts), (Some(reasoning), false));
+        }
+    }
+
+    #[test]
+    fn of_allowed_tools_the_others_are_taken_away() {
+        let tools = r#""input":"x","tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}]"#;
+        let names = |request: &Request<'_>| -> Vec<String> {
+            request.tools.iter().map(|tool| tool.name.clone().into_owned()).collect()
+        };
+        let allowed = |mode: &str| {
+            of(&format!(
+                r#"{tools},"tool_choice":{{"type":"allowed_tools","mode":"{mode}","tools":[{{"type":"function","name":"g"}}]}}"#
+            ))
+        };
+        assert_eq!(
+            (names(&allowed("auto")), allowed("auto").tool_choice),
+            (vec!["g".to_owned()], ToolChoice::Auto)
+        );
+        assert_eq!(allowed("required").tool_choice, ToolChoice::Any);
+        let one = of(&format!(r#"{tools},"tool_choice":{{"type":"function","name":"g"}}"#));
+        assert_eq!((names(&one).len(), one.tool_choice), (2, ToolChoice::One("g".into())));
+        assert_eq!(of(&format!(r#"{tools},"tool_choice":"none""#)).tool_choice, ToolChoice::None);
+    }
+
+    #[test]
+    fn tools_that_come_with_the_input_are_tools() {
+        let request = of(
+            r#""input":[{"type":"additional_tools","role":"developer","tools":[{"type":"function","name":"g"}]}],
+            "tools":[{"type":"function","name":"f","parameters":null}]"#,
+        );
+        let names: Vec<_> = request.tools.iter().map(|tool| &*tool.name).collect();
+        assert_eq!(names, ["f", "g"]);
+        assert!(request.tools[0].parameters.is_none());
+    }
+
+    #[test]
+    fn a_schema_is_kept_as_it_came() {
+        let request = of(
+            r#""input":"x","text":{"format":{"type":"json_schema","name":"n","schema":{ "a":1.0 },"strict":true}}"#,
+        );
+        let Output::Schema { name, schema, strict } = request.output else { panic!("a schema") };
+        assert_eq!((name.as_deref(), schema.get(), strict), (Some("n"), r#"{ "a":1.0 }"#, Some(true)));
+    }
+
+    /// Each body is refused, with these words.
+    #[track_caller]
+    fn refuses(bodies: &[(&str, &str)]) {
+        for (body, message) in bodies {
+            assert_eq!(read(body.as_bytes()).map(|_| ()), Err(BadBody((*message).to_owned())), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_nothing_of_the_client_repeated() {
+        refuses(&[
+            ("[]", "the body is not a JSON object"),
+            ("{", "the body is not JSON (line 1, column 1)"),
+            (r#"{"input":"x"} x"#, "the body is not JSON (line 1, column 15)"),
+            (r#"{"model":"m"}"#, "`input` is missing"),
+            (r#"{"input":5}"#, "`input` must be a string or a list of items"),
+            (r#"{"input":["secret"]}"#, "`input[0]` must be an object"),
+            (r#"{"input":"x","input":"y"}"#, "`input` is there twice"),
+            (r#"{"input":[{}]}"#, "`input[0].type` is missing"),
+            (r#"{"input":"x","temperature":"secret"}"#, "`temperature` must be a number"),
+            (r#"{"input":"x","max_output_tokens":-1}"#, "`max_output_tokens` must be a whole number"),
+            (r#"{"input":"x","stream":"secret"}"#, "`stream` must be true or false"),
+            (r#"{"input":"x","tools":{}}"#, "`tools` must be a list"),
+            (r#"{"input":"x","tools":[{"name":"f"}]}"#, "`tools[0].type` is missing"),
+            (r#"{"input":"x","tools":[{"type":"function"}]}"#, "`tools[0].name` is missing"),
+            (
+                r#"{"input":"x","tools":[{"type":"function","name":"f","parameters":[]}]}"#,
+                "`tools[0].parameters` must be a JSON schema",
+            ),
+            (
+                r#"{"input":"x","tool_choice":"secret"}"#,
+                "`tool_choice` must be auto, required or none, or name a tool",
+            ),
+            (r#"{"input":"x","tool_choice":{"type":"function"}}"#, "`tool_choice.name` is missing"),
+            (r#"{"input":"x","tool_choice":{}}"#, "`tool_choice.type` is missing"),
+            (r#"{"input":"x","tool_choice":5}"#, "`tool_choice` must be an object"),
+            (
+                r#"{"input":"x","text":{"format":{"type":"secret"}}}"#,
+                "`text.format.type` must be text, json_object or json_schema",
+            ),
+            (
+                r#"{"input":"x","text":{"format":{"type":"json_schema","schema":1}}}"#,
+                "`text.format.schema` must be a JSON schema",
+            ),
+            (
+                r#"{"input":"x","reasoning":{"effort":"secret"}}"#,
+                "`reasoning.effort` must be one of none, minimal, low, medium, high, xhigh, max",
+            ),
+        ]);
+        assert!(read(b"{\"input\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_item_is_named_by_its_place() {
+        refuses(&[
+            (
+                r#"{"input":[{"role":"secret","content":"x"}]}"#,
+                "`input[0].role` must be user, assistant, system or developer",
+            ),
+            (r#"{"input":[{"role":"user"}]}"#, "`input[0].content` must be a string or a list of parts"),
+            (
+                r#"{"input":[{"role":"user","content":[{"type":"input_text","text":5}]}]}"#,
+                "`input[0].content[0].text` must be a string",
+            ),
+            (
+                r#"{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]}"#,
+                "`input[0].call_id` has no function_call_output; send the result of every call",
+            ),
+            (
+                r#"{"input":[{"type":"function_call_output","call_id":"secret","output":"x"}]}"#,
+                "`input[0].call_id` is that of no earlier function_call",
+            ),
+            (r#"{"input":[{"type":"function_call_output","output":"x"}]}"#, "`input[0].call_id` is missing"),
+            (
+                r#"{"input":[{"type":"function_call","call_id":"c","arguments":"{}"}]}"#,
+                "`input[0].name` is missing",
+            ),
+            (
+                r#"{"input":[{"type":"reasoning","summary":"x"}]}"#,
+                "`input[0].summary` must be a list of parts",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn who_can_serve_is_the_tables_to_say() {
+        let request = of(r#""input":"x","metadata":{"a":"b"},"previous_response_id":"r""#);
+        assert_eq!(request.features.refused_by(Api::Completions), Some("stored conversations"));
+        assert_eq!(request.features.dropped_by(Api::Messages).collect::<Vec<_>>(), ["metadata"]);
+    }
 }

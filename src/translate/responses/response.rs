@@ -87,7 +87,10 @@ impl Head {
     pub(super) fn write(&self, out: &mut Vec<u8>, state: State, output: &[u8], usage: Option<&TokenUsage>) {
         extend(out, &[br#"{"id":"resp_"#, &self.key, br#"","object":"response","created_at":"#]);
         number(out, self.created);
-        extend(out, &[br#","status":""#, state.word().as_bytes(), br#"","error":null,"incomplete_details":"#]);
+        extend(
+            out,
+            &[br#","status":""#, state.word().as_bytes(), br#"","error":null,"incomplete_details":"#],
+        );
         match state {
             State::Incomplete(reason) => extend(out, &[br#"{"reason":""#, reason.as_bytes(), br#""}"#]),
             State::InProgress | State::Completed => out.extend_from_slice(b"null"),

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_nobodys() {
-        for text in ["", "gAAAAAB", "cliproxy:", "cliproxy:messages", "cliproxy:responses:x", "cliproxy:messages-x:y"]
+        for text in
+            ["", "gAAAAAB", "cliproxy:", "cliproxy:messages", "cliproxy:responses:x", "cliproxy:messages-x:y"]
         {
             assert_eq!(opened(text.into()), None, "{text}");
         }
