@@ -16,9 +16,11 @@ use cliproxy::observe::{Metrics, Status, logging};
 use cliproxy::providers::selector::Pool;
 use cliproxy::translate::frames::{Frames, Framing};
 use cliproxy::translate::peek::Peek;
+use cliproxy::translate::sides::Target;
 use cliproxy::translate::signs::{Api, Signs};
+use cliproxy::translate::translation::{self, Translation};
 use cliproxy::translate::usage::Meter;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pingora::http::ResponseHeader;
 use std::hint::black_box;
@@ -187,6 +189,61 @@ fn signs(bench: &mut Criterion) {
     group.finish();
 }
 
+/// Client and provider of each translation that is measured, as the golden files call them.
+const PAIRS: [(Api, &str, Dialect, &str); 4] = [
+    (Api::Completions, "chat", Dialect::Anthropic, "messages"),
+    (Api::Messages, "messages", Dialect::OpenAi, "chat"),
+    (Api::Generate, "generate", Dialect::Anthropic, "messages"),
+    (Api::Responses, "responses", Dialect::Gemini, "generate"),
+];
+
+/// What the tests of translation go by.
+fn golden(name: &str) -> Bytes {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/translation/");
+    std::fs::read(format!("{folder}{name}")).expect("a golden file").into()
+}
+
+fn translated(api: Api, body: &Bytes, provider: Dialect) -> (Bytes, Translation) {
+    let client = translation::Client {
+        api,
+        request_id: "req-1".to_owned(),
+        created: 1_700_000_000,
+        body: body.clone(),
+        framing: Framing::Events,
+    };
+    let target = Target { model: "provider-model", max_output_tokens: None };
+    Translation::of_request(client, provider, true, &target).expect("a request")
+}
+
+/// A request of 2 KB with tools and pictures, a stream of some 15 events in one read, and a chat of 1 MB.
+fn translation(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("translation");
+    for (api, client, dialect, provider) in PAIRS {
+        let pair = format!("{client} to {provider}");
+        let body = golden(&format!("request.{client}.json"));
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(BenchmarkId::new("request", &pair), |bench| {
+            bench.iter(|| translated(api, black_box(&body), dialect).0);
+        });
+        let stream = golden(&format!("stream.{provider}.txt"));
+        let events = stream.windows(2).filter(|ends| ends == b"\n\n" || ends == b"\n\r").count();
+        group.throughput(Throughput::Elements(events as u64));
+        group.bench_function(BenchmarkId::new("events", &pair), |bench| {
+            bench.iter_batched(
+                || translated(api, &body, dialect).1.stream(MAX_FRAME),
+                |mut translation| (translation.push(black_box(&stream)).expect("short events"), translation),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    let large = Bytes::from(chat_request(1 << 20));
+    group.throughput(Throughput::Bytes(large.len() as u64));
+    group.bench_function("request/1 MB of chat to messages", |bench| {
+        bench.iter(|| translated(Api::Completions, black_box(&large), Dialect::Anthropic).0);
+    });
+    group.finish();
+}
+
 fn pick(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("pick");
     for count in PROVIDER_COUNTS {
@@ -250,5 +307,5 @@ fn quick() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = parts; config = quick(); targets = peek, headers, usage, frames, signs, pick, settled }
+criterion_group! { name = parts; config = quick(); targets = peek, headers, usage, frames, signs, translation, pick, settled }
 criterion_main!(parts);
