@@ -289,7 +289,10 @@ impl<'a> Conversation<'a> {
                 return Ok(None);
             }
             _ => {
-                return Err(Fault::at("type", "must be base64, url, file, or for a document text or content"));
+                return Err(Fault::at(
+                    "type",
+                    "must be base64, url, file, or for a document text or content",
+                ));
             }
         };
         Ok(Some(source))

@@ -48,8 +48,10 @@ pub(super) fn why_refused(text: &str) -> BadBody {
         Err(why) => why,
         Ok(()) => return BadBody("the body can't be read twice alike".to_owned()),
     };
-    match track.path().to_string().as_str() {
-        "." => BadBody(format!("the body: {why}")),
+    // Where a text breaks off nobody knows what comes next, which the path tells by a question mark.
+    let path = track.path().to_string();
+    match path.trim_end_matches('?').trim_end_matches('.') {
+        "" => BadBody(format!("the body: {why}")),
         path => BadBody(format!("`{path}`: {why}")),
     }
 }
