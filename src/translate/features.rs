@@ -65,6 +65,8 @@ pub enum Feature {
     Citations,
     /// Anything else that this dialect alone has, and that is no part of the conversation.
     Other,
+    /// Pieces of the conversation that this dialect alone has.
+    ForeignContent,
 }
 
 /// What follows where a dialect lacks something.
@@ -98,7 +100,7 @@ const fn refused(feature: Feature, name: &'static str, lacking: &'static [Api]) 
 const ALL: &[Api] = &[Api::Completions, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages and `generateContent`.
-static ROWS: [Row; 27] = [
+static ROWS: [Row; 28] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
@@ -126,6 +128,7 @@ static ROWS: [Row; 27] = [
     dropped(Feature::ForeignThoughts, "thinking", ALL),
     dropped(Feature::Citations, "citations", &[Api::Completions, Api::Generate]),
     dropped(Feature::Other, "other", ALL),
+    refused(Feature::ForeignContent, "content that only this API knows", ALL),
 ];
 
 /// A set of features.

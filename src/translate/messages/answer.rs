@@ -1,0 +1,145 @@
+//! Whole answers: a provider's into the hub's, and the hub's for a client.
+//!
+//! Source: Anthropic's reference of `Message`.
+
+use super::blocks::{Block, Input};
+use super::incoming::{self, Words};
+use super::read::filled;
+use super::signature;
+use super::words::{self, Usage};
+use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
+use crate::translate::sides::Asked;
+use crate::translate::signs::Api;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What every id of a message begins with.
+const ID_PREFIX: &str = "msg_";
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: Option<Words<'a>>,
+    #[serde(borrow)]
+    model: Option<Words<'a>>,
+    #[serde(borrow)]
+    content: Vec<incoming::Block<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<Words<'a>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Words<'a>>,
+    usage: Option<Usage>,
+}
+
+/// Reads a provider's whole answer; `None` if it isn't one.
+pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let message: Message<'_> = serde_json::from_str(text).ok()?;
+    let mut parts = Vec::with_capacity(message.content.len());
+    for block in message.content {
+        parts.extend(part(block)?);
+    }
+    let finish = match message.stop_reason {
+        Some(reason) => words::finish(&reason.0, message.stop_sequence.map(|it| it.0)),
+        // Not the vendor's own, who always gives a reason.
+        None if parts.iter().any(|part| matches!(part, Part::Call(_))) => Finish::ToolCalls,
+        None => Finish::Stop,
+    };
+    Some(Answer {
+        id: message.id.map(|it| it.0).unwrap_or_default(),
+        model: message.model.map(|it| it.0).unwrap_or_default(),
+        parts,
+        finish,
+        usage: message.usage.map(Into::into).unwrap_or_default(),
+    })
+}
+
+/// The part of a block; none of a block that is only the vendor's, such as of a tool that it ran. `None` if a block
+/// lacks what it is about.
+fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
+    Some(Some(match block.kind.as_ref() {
+        "text" => Part::text(block.text?.0),
+        "thinking" => {
+            let signature = filled(block.signature).map(own);
+            Part::Thought(Thought { text: block.thinking?.0, signature, is_redacted: false })
+        }
+        "redacted_thinking" => {
+            let signature = Some(own(block.data?.0));
+            Part::Thought(Thought { text: "".into(), signature, is_redacted: true })
+        }
+        "tool_use" => Part::Call(Call {
+            id: block.id?.0,
+            name: block.name?.0,
+            arguments: block.input?.get().into(),
+            signature: None,
+            ends_cache: false,
+        }),
+        _ => return Some(None),
+    }))
+}
+
+/// What the provider signed, which may be a gateway like us.
+pub(super) fn own(text: Cow<'_, str>) -> Signature<'_> {
+    signature::unwrap(text, Api::Messages)
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "message")]
+pub(super) struct MessageOut<'w> {
+    pub(super) id: Cow<'w, str>,
+    pub(super) role: &'static str,
+    pub(super) model: &'w str,
+    pub(super) content: Vec<Block<'w>>,
+    pub(super) stop_reason: Option<&'static str>,
+    pub(super) stop_sequence: Option<&'w str>,
+    pub(super) usage: Usage,
+}
+
+/// Writes an answer for a client.
+pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
+    let mut content = Vec::with_capacity(answer.parts.len());
+    for part in &answer.parts {
+        write_part(part, &mut content);
+    }
+    let message = MessageOut {
+        id: id(&answer.id, asked.request_id),
+        role: "assistant",
+        model: &answer.model,
+        content,
+        stop_reason: Some(words::stop_reason(&answer.finish)),
+        stop_sequence: words::stop_sequence(&answer.finish),
+        usage: answer.usage.into(),
+    };
+    // Texts, numbers and JSON that was checked: nothing that could fail.
+    serde_json::to_vec(&message).unwrap_or_default()
+}
+
+/// Blocks of a part. Media and results are nothing that a model says.
+fn write_part<'w>(part: &'w Part<'_>, content: &mut Vec<Block<'w>>) {
+    match part {
+        Part::Text(text) => content.extend((!text.text.is_empty()).then(|| Block::text(text.text.as_ref()))),
+        Part::Refusal(text) => content.push(Block::text(text.as_ref())),
+        Part::Call(call) => {
+            // See the request's reader, which takes it from there.
+            let signature = call.signature.as_ref().filter(|it| it.maker != Api::Messages);
+            content.extend(signature.map(|it| Block::thought("", Some(it))));
+            content.push(Block::ToolUse {
+                id: call.id.as_ref().into(),
+                name: call.name.as_ref().into(),
+                input: Input::of(&call.arguments),
+                cache_control: None,
+            });
+        }
+        Part::Thought(Thought { signature: Some(signature), is_redacted: true, .. }) => {
+            content.push(Block::RedactedThinking { data: signature::wrap(signature, Api::Messages) });
+        }
+        Part::Thought(thought) => content.push(Block::thought(&thought.text, thought.signature.as_ref())),
+        Part::Media(_) | Part::Result(_) => {}
+    }
+}
+
+/// The id of a message: the provider's, or else the request's, so that neither is lost.
+pub(super) fn id<'i>(provider: &'i str, request: &'i str) -> Cow<'i, str> {
+    let id = if provider.is_empty() { request } else { provider };
+    if id.starts_with(ID_PREFIX) { id.into() } else { format!("{ID_PREFIX}{id}").into() }
+}

@@ -1,0 +1,201 @@
+//! A provider's stream, into the hub's events.
+//!
+//! Blocks come one after another, each with a start, its pieces and a stop; input is counted at the stream's beginning,
+//! output at its end. Budget: one parse per event, nothing copied but texts with escapes. Source: Anthropic, "Streaming
+//! messages".
+
+use super::answer::own;
+use super::incoming::{Block, Words};
+use super::read::filled;
+use super::words::{self, Usage};
+use crate::domain::TokenUsage;
+use crate::translate::canonical::Event;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// Reads the events of one stream, in their order.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    block: Open,
+    usage: TokenUsage,
+    has_finished: bool,
+    has_ended: bool,
+}
+
+/// The block that is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Open {
+    /// None, or one whose pieces speak for themselves.
+    #[default]
+    Plain,
+    /// A call, of whose arguments nothing has come yet.
+    Call,
+    /// A call with arguments.
+    CallWithArguments,
+    /// One that only the vendor understands, such as of a tool that it ran: its pieces are nobody's.
+    Skipped,
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Option<Opening<'a>>,
+    #[serde(borrow)]
+    content_block: Option<Block<'a>>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Opening<'a> {
+    #[serde(borrow)]
+    id: Option<Words<'a>>,
+    #[serde(borrow)]
+    model: Option<Words<'a>>,
+    usage: Option<Usage>,
+}
+
+/// A piece of a block, or what a message ends with.
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    text: Option<Words<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Words<'a>>,
+    #[serde(borrow)]
+    signature: Option<Words<'a>>,
+    #[serde(borrow)]
+    partial_json: Option<Words<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<Words<'a>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Words<'a>>,
+}
+
+impl Decoder {
+    /// Reads the JSON of one event. `false` if it isn't understood, and skipped.
+    ///
+    /// New types of events may come at any time (Anthropic, "Versioning"), and say nothing here; nor do errors, which
+    /// [`crate::translate::signs`] tells apart.
+    pub fn see(&mut self, data: &[u8], out: &mut dyn FnMut(Event<'_>)) -> bool {
+        let frame = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str(text).ok());
+        let Some(Frame { kind, message, content_block, delta, usage }) = frame else { return false };
+        match (kind.as_ref(), message, content_block, delta) {
+            ("message_start", Some(message), ..) => self.start(message, out),
+            ("content_block_start", _, Some(block), _) => return self.open(block, out),
+            ("content_block_delta", .., Some(delta)) => self.piece(delta, out),
+            ("content_block_stop", ..) => self.close(out),
+            ("message_delta", .., delta) => {
+                self.count(usage, out);
+                self.finish_by(delta, out);
+            }
+            ("message_stop", ..) => self.end(out),
+            ("message_start" | "content_block_start" | "content_block_delta", ..) => return false,
+            _ => {}
+        }
+        true
+    }
+
+    /// The provider's stream is over. One that had a reason to stop lacks its marker at most; of any other nothing more
+    /// is said.
+    pub fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        if self.has_finished {
+            self.end(out);
+        }
+    }
+
+    fn start(&mut self, message: Opening<'_>, out: &mut dyn FnMut(Event<'_>)) {
+        let text = |words: Option<Words<'_>>| words.map(|it| it.0.into_owned()).unwrap_or_default();
+        out(Event::Start { id: text(message.id).into(), model: text(message.model).into() });
+        self.count(message.usage, out);
+    }
+
+    /// Each report is of all so far, but not every one has all figures.
+    fn count(&mut self, usage: Option<Usage>, out: &mut dyn FnMut(Event<'_>)) {
+        if let Some(usage) = usage {
+            self.usage = words::larger(self.usage, usage.into());
+            out(Event::Usage(self.usage));
+        }
+    }
+
+    fn open(&mut self, block: Block<'_>, out: &mut dyn FnMut(Event<'_>)) -> bool {
+        self.close(out);
+        match block.kind.as_ref() {
+            "text" => say(block.text, Event::Text, out),
+            "thinking" => {
+                say(block.thinking, Event::Thought, out);
+                say(block.signature, |text| Event::ThoughtSignature(own(text)), out);
+            }
+            "redacted_thinking" => say(block.data, |text| Event::Redacted(own(text)), out),
+            "tool_use" => {
+                let (Some(id), Some(name)) = (block.id, block.name) else {
+                    self.block = Open::Skipped;
+                    return false;
+                };
+                out(Event::Call { id: id.0, name: name.0, signature: None });
+                self.block = Open::Call;
+                // The vendor begins with none; some who speak its dialect have them all at once.
+                let input = block.input.map(|it| it.get()).filter(|it| !is_empty_object(it));
+                if let Some(input) = input {
+                    self.block = Open::CallWithArguments;
+                    out(Event::Arguments(input.into()));
+                }
+            }
+            _ => self.block = Open::Skipped,
+        }
+        true
+    }
+
+    fn piece(&mut self, delta: Delta<'_>, out: &mut dyn FnMut(Event<'_>)) {
+        if self.block == Open::Skipped {
+            return;
+        }
+        say(delta.text, Event::Text, out);
+        say(delta.thinking, Event::Thought, out);
+        say(delta.signature, |text| Event::ThoughtSignature(own(text)), out);
+        if let Some(arguments) = filled(delta.partial_json) {
+            self.block = Open::CallWithArguments;
+            out(Event::Arguments(arguments));
+        }
+    }
+
+    /// A call without any arguments is one with an empty object.
+    fn close(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        if std::mem::take(&mut self.block) == Open::Call {
+            out(Event::Arguments("{}".into()));
+        }
+    }
+
+    fn finish_by(&mut self, delta: Option<Delta<'_>>, out: &mut dyn FnMut(Event<'_>)) {
+        let Some((Some(reason), sequence)) = delta.map(|it| (it.stop_reason, it.stop_sequence)) else {
+            return;
+        };
+        self.close(out);
+        self.has_finished = true;
+        out(Event::Finish(words::finish(&reason.0, sequence.map(|it| it.0))));
+    }
+
+    fn end(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            out(Event::End);
+        }
+    }
+}
+
+fn say<'e>(
+    words: Option<Words<'e>>,
+    event: impl FnOnce(Cow<'e, str>) -> Event<'e>,
+    out: &mut dyn FnMut(Event<'_>),
+) {
+    if let Some(text) = filled(words) {
+        out(event(text));
+    }
+}
+
+fn is_empty_object(json: &str) -> bool {
+    let inner = json.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+    inner.is_none_or(|it| it.trim().is_empty())
+}

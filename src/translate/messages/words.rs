@@ -1,0 +1,155 @@
+//! The vocabularies of Messages as tables, read in both directions.
+
+use crate::domain::TokenUsage;
+use crate::translate::canonical::{Effort, Finish};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Why a model stopped, by its name and by what it means.
+///
+/// A turn that the vendor paused is at its end as far as anybody else can tell; a context that is full ends an answer as
+/// a limit does. Source: Anthropic, "Handling stop reasons".
+const STOP_REASONS: [(&str, Finish<'static>); 7] = [
+    ("end_turn", Finish::Stop),
+    ("max_tokens", Finish::Length),
+    ("stop_sequence", Finish::StopSequence(None)),
+    ("tool_use", Finish::ToolCalls),
+    ("refusal", Finish::ContentFilter),
+    ("pause_turn", Finish::Stop),
+    ("model_context_window_exceeded", Finish::Length),
+];
+
+/// What a `stop_reason` means; one that isn't known is an end like any other.
+pub(super) fn finish<'a>(reason: &str, sequence: Option<Cow<'a, str>>) -> Finish<'a> {
+    match STOP_REASONS.iter().find(|(name, _)| *name == reason) {
+        Some((_, Finish::StopSequence(_))) => Finish::StopSequence(sequence),
+        Some((_, finish)) => finish.clone(),
+        None => Finish::Stop,
+    }
+}
+
+/// The `stop_reason` for a finish: the first that means it.
+pub(super) fn stop_reason(finish: &Finish<'_>) -> &'static str {
+    let is_same = |it: &Finish<'_>| std::mem::discriminant(it) == std::mem::discriminant(finish);
+    STOP_REASONS.iter().find(|(_, it)| is_same(it)).map_or("end_turn", |(name, _)| name)
+}
+
+/// The `stop_sequence` of a finish.
+pub(super) fn stop_sequence<'f>(finish: &'f Finish<'_>) -> Option<&'f str> {
+    match finish {
+        Finish::StopSequence(sequence) => sequence.as_deref(),
+        _ => None,
+    }
+}
+
+/// Every `effort` with what it is worth. The first of a worth is the one that is written: not every model that knows
+/// `max` knows `xhigh`. Source: Anthropic, "Effort".
+const EFFORTS: [(&str, Effort); 5] = [
+    ("low", Effort::Low),
+    ("medium", Effort::Medium),
+    ("high", Effort::High),
+    ("max", Effort::Max),
+    ("xhigh", Effort::Max),
+];
+
+/// The effort of that name.
+pub(super) fn effort(name: &str) -> Option<Effort> {
+    EFFORTS.iter().find(|(it, _)| *it == name).map(|(_, effort)| *effort)
+}
+
+/// The name of an effort; of the least there is, for less than that.
+pub(super) fn effort_name(effort: Effort) -> &'static str {
+    EFFORTS.iter().find(|(_, it)| *it >= effort).map_or("max", |(name, _)| name)
+}
+
+/// Usage on the wire. Input excludes what was cached; in streams each report is of all so far.
+/// Source: Anthropic's reference of `usage`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(super) struct Usage {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+struct OutputDetails {
+    #[serde(default)]
+    thinking_tokens: Option<u64>,
+}
+
+impl From<Usage> for TokenUsage {
+    fn from(usage: Usage) -> TokenUsage {
+        TokenUsage {
+            input: usage.input_tokens.unwrap_or_default(),
+            cache_read: usage.cache_read_input_tokens.unwrap_or_default(),
+            cache_write: usage.cache_creation_input_tokens.unwrap_or_default(),
+            output: usage.output_tokens.unwrap_or_default(),
+            reasoning: usage.output_tokens_details.and_then(|it| it.thinking_tokens).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<TokenUsage> for Usage {
+    fn from(usage: TokenUsage) -> Usage {
+        let details = OutputDetails { thinking_tokens: Some(usage.reasoning) };
+        Usage {
+            input_tokens: Some(usage.input),
+            cache_creation_input_tokens: Some(usage.cache_write),
+            cache_read_input_tokens: Some(usage.cache_read),
+            output_tokens: Some(usage.output),
+            output_tokens_details: (usage.reasoning > 0).then_some(details),
+        }
+    }
+}
+
+/// Of two reports the larger of each figure.
+pub(super) fn larger(one: TokenUsage, other: TokenUsage) -> TokenUsage {
+    TokenUsage {
+        input: one.input.max(other.input),
+        cache_read: one.cache_read.max(other.cache_read),
+        cache_write: one.cache_write.max(other.cache_write),
+        output: one.output.max(other.output),
+        reasoning: one.reasoning.max(other.reasoning),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finish_has_a_reason_that_means_it() {
+        for (name, finish) in STOP_REASONS {
+            assert_eq!(self::finish(name, None), finish, "{name}");
+            assert_eq!(self::finish(stop_reason(&finish), None), finish, "{name}");
+        }
+        assert_eq!(stop_reason(&Finish::Stop), "end_turn");
+        assert_eq!(stop_reason(&Finish::Length), "max_tokens");
+        assert_eq!(self::finish("something_new", None), Finish::Stop);
+        let stopped = self::finish("stop_sequence", Some("END".into()));
+        assert_eq!(stopped, Finish::StopSequence(Some("END".into())));
+        assert_eq!((stop_reason(&stopped), stop_sequence(&stopped)), ("stop_sequence", Some("END")));
+    }
+
+    #[test]
+    fn every_effort_has_a_name() {
+        for (effort, name) in [
+            (Effort::Minimal, "low"),
+            (Effort::Low, "low"),
+            (Effort::Medium, "medium"),
+            (Effort::High, "high"),
+            (Effort::Max, "max"),
+        ] {
+            assert_eq!(effort_name(effort), name);
+        }
+        assert_eq!(self::effort("xhigh"), Some(Effort::Max));
+        assert_eq!(self::effort("boundless"), None);
+    }
+}

@@ -1,0 +1,296 @@
+//! The hub's request, for a provider that speaks Messages.
+//!
+//! Decides every setting; [`super::outgoing`] writes what is said, [`super::thinking`] how the model thinks. Writes only
+//! what the vendor takes, and notes what that costs. Source: Anthropic's reference of `POST /v1/messages`.
+
+use super::blocks::{Block, CacheControl};
+use super::outgoing::{Message, Outgoing, Role, check_results, merged, open_with_user, trim_last};
+use super::thinking::{self, Course, Generation, Thinking};
+use crate::translate::canonical::{Output, Request, Tool, ToolChoice};
+use crate::translate::peek::BadBody;
+use crate::translate::sides::{Target, Written};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// The limit of an answer where neither the client nor the operator sets one: what every model of Claude 3.5 and later
+/// can say.
+const MAX_TOKENS: u64 = 8_192;
+
+/// The least `top_p` that is taken together with thinking. Source: Anthropic, "Extended thinking".
+const MIN_THINKING_TOP_P: f64 = 0.95;
+
+/// The longest `metadata.user_id`. Source: Anthropic's reference of `metadata`.
+const MAX_USER: usize = 256;
+
+/// Writes a request for a provider.
+///
+/// # Errors
+/// When it can't be said in this API: a call without its result, arguments that are not a JSON object, a medium of a
+/// kind that isn't taken.
+pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
+    let mut written = Written::default();
+    let max_tokens = request.max_output_tokens.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
+    let generation = Generation::of(target.model);
+    let mut outgoing = Outgoing::new(request, &mut written);
+    let tools = request.tools.iter().map(|tool| tool_of(tool, &mut outgoing)).collect::<Vec<_>>();
+    let tool_choice = tool_choice(request, &mut outgoing)?;
+    let system = outgoing.blocks(&request.system)?;
+    let messages = outgoing.messages(request)?;
+    if system.is_empty() && messages.is_empty() {
+        return Err(BadBody("nothing is said; send at least one message with words in it".to_owned()));
+    }
+    let renamed = outgoing.names.renamed();
+    let thinking = thinking::choose(request, generation, max_tokens, course(&messages), &mut written);
+    let messages = settled(messages, thinking.map(|(thinking, _)| thinking), &mut written);
+    check_results(&messages)?;
+    let sampling =
+        Sampling::of(request, generation, thinking.is_some_and(|(it, _)| it.is_on()), &mut written);
+    let body = Body {
+        model: target.model,
+        max_tokens,
+        system,
+        messages,
+        tools,
+        tool_choice,
+        sampling,
+        stop_sequences: stops(request, &mut written),
+        thinking: thinking.map(|(thinking, _)| thinking),
+        output_config: output_config(request, thinking.and_then(|(_, effort)| effort), &mut written),
+        metadata: user(request, &mut written).map(|user_id| Metadata { user_id }),
+        stream: request.streams,
+    };
+    written.body = serde_json::to_vec(&body).map_err(|why| BadBody(format!("the request: {why}")))?;
+    written.renamed = renamed;
+    Ok(written)
+}
+
+#[derive(Serialize)]
+struct Body<'w> {
+    model: &'w str,
+    max_tokens: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    system: Vec<Block<'w>>,
+    messages: Vec<Message<'w>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolParam<'w>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Choice<'w>>,
+    #[serde(flatten)]
+    sampling: Sampling,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop_sequences: Vec<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<Thinking>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig<'w>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'w>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+}
+
+#[derive(Serialize)]
+struct ToolParam<'w> {
+    name: Cow<'w, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'w str>,
+    input_schema: Schema<'w>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<CacheControl>,
+}
+
+/// The schema of a tool's arguments; one that takes none still has to have one.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Schema<'w> {
+    Own(&'w RawValue),
+    Nothing {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        properties: Properties,
+    },
+}
+
+#[derive(Serialize)]
+struct Properties {}
+
+#[derive(Serialize)]
+struct Choice<'w> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'w, str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disable_parallel_tool_use: bool,
+}
+
+#[derive(Serialize)]
+struct OutputConfig<'w> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format<'w>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "json_schema")]
+struct Format<'w> {
+    schema: &'w RawValue,
+}
+
+#[derive(Serialize)]
+struct Metadata<'w> {
+    user_id: &'w str,
+}
+
+#[derive(Default, Serialize)]
+struct Sampling {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u64>,
+}
+
+impl Sampling {
+    /// What is left of the request's own. 1 is the temperature of every model that isn't told another, so that leaving
+    /// it out is no loss.
+    fn of(request: &Request<'_>, generation: Generation, thinks: bool, written: &mut Written) -> Sampling {
+        let takes_none = generation == Generation::EffortsOnly;
+        let mut temperature = request.temperature;
+        if temperature.is_some_and(|it| it > 1.0) {
+            temperature = Some(1.0);
+            written.lose("temperature");
+        }
+        if thinks || takes_none {
+            if temperature.is_some_and(|it| it < 1.0) {
+                written.lose("temperature");
+            }
+            temperature = None;
+        }
+        let least = if thinks { MIN_THINKING_TOP_P } else { 0.0 };
+        let top_p = request.top_p.filter(|it| !takes_none && temperature.is_none() && *it >= least);
+        if top_p != request.top_p {
+            written.lose("top_p");
+        }
+        let top_k = request.top_k.filter(|_| !takes_none && !thinks);
+        if top_k != request.top_k {
+            written.lose("top_k");
+        }
+        Sampling { temperature, top_p, top_k }
+    }
+}
+
+fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'w, '_>) -> ToolParam<'w> {
+    let nothing = Schema::Nothing { kind: "object", properties: Properties {} };
+    ToolParam {
+        name: outgoing.names.sent(&tool.name),
+        description: tool.description.as_deref().filter(|it| !it.is_empty()),
+        input_schema: tool.parameters.map_or(nothing, Schema::Own),
+        strict: tool.strict.filter(|strict| *strict),
+        cache_control: outgoing.mark(tool.ends_cache),
+    }
+}
+
+fn tool_choice<'w>(
+    request: &'w Request<'_>,
+    outgoing: &mut Outgoing<'w, '_>,
+) -> Result<Option<Choice<'w>>, BadBody> {
+    let is_serial = request.parallel_tool_calls == Some(false);
+    let (kind, name) = match &request.tool_choice {
+        ToolChoice::Auto if !is_serial => return Ok(None),
+        ToolChoice::Auto => ("auto", None),
+        ToolChoice::Any => ("any", None),
+        ToolChoice::None => ("none", None),
+        ToolChoice::One(name) => ("tool", Some(outgoing.names.sent(name))),
+    };
+    if request.tools.is_empty() {
+        return match kind {
+            "any" | "tool" => Err(BadBody("a tool is to be called, but there are none".to_owned())),
+            _ => Ok(None),
+        };
+    }
+    Ok(Some(Choice { kind, name, disable_parallel_tool_use: is_serial && kind != "none" }))
+}
+
+/// What of the conversation matters to thinking.
+fn course(messages: &[Message<'_>]) -> Course {
+    let (last, before) = match messages {
+        [.., before, last] => (Some(last), Some(before)),
+        [last] => (Some(last), None),
+        [] => (None, None),
+    };
+    let ends_with_model = last.is_some_and(|last| last.role == Role::Assistant);
+    let has_results = last.is_some_and(|last| matches!(last.content.first(), Some(Block::ToolResult { .. })));
+    let is_thought = before.and_then(|it| it.content.first()).is_some_and(Block::is_thought);
+    Course { is_unthought_loop: has_results && !is_thought, ends_with_model }
+}
+
+/// The messages without the thoughts that can't stand where they stand, the user's first, the model's last words trimmed.
+///
+/// Without thinking they say nothing to anybody; where nobody says whether to think, they may not stand in an answer that
+/// the model is to go on from; and no turn of the model's may end with one.
+fn settled<'w>(
+    mut messages: Vec<Message<'w>>,
+    thinking: Option<Thinking>,
+    written: &mut Written,
+) -> Vec<Message<'w>> {
+    let is_off = thinking.is_some_and(|thinking| !thinking.is_on());
+    let last = messages.len().saturating_sub(1);
+    for (index, message) in messages.iter_mut().enumerate().filter(|(_, it)| it.role == Role::Assistant) {
+        if is_off || index == last {
+            message.content.retain(|block| !block.is_thought());
+        }
+        while message.content.pop_if(|block| block.is_thought()).is_some() {
+            written.lose("thinking");
+        }
+    }
+    let mut messages = merged(messages);
+    open_with_user(&mut messages);
+    if trim_last(&mut messages) {
+        written.lose("trailing whitespace");
+    }
+    messages
+}
+
+/// The texts to stop at. One of white space only is refused.
+fn stops<'w>(request: &'w Request<'_>, written: &mut Written) -> Vec<&'w str> {
+    let stops: Vec<&str> =
+        request.stop.iter().map(AsRef::as_ref).filter(|it: &&str| !it.trim().is_empty()).collect();
+    if stops.len() < request.stop.len() {
+        written.lose("stop");
+    }
+    stops
+}
+
+/// A schema goes where the vendor has a place for it. For any JSON there is none: a schema that allows anything is
+/// refused, and a tool whose arguments are the answer would come as a call, which the client didn't ask for. So it is
+/// left out and named: who asks for it has to say in the prompt that JSON is wanted anyway, or OpenAI refuses it.
+fn output_config<'w>(
+    request: &'w Request<'_>,
+    effort: Option<&'static str>,
+    written: &mut Written,
+) -> Option<OutputConfig<'w>> {
+    let format = match request.output {
+        Output::Text => None,
+        Output::Json => {
+            written.lose("response_format");
+            None
+        }
+        Output::Schema { schema, .. } => Some(Format { schema }),
+    };
+    (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format })
+}
+
+fn user<'w>(request: &'w Request<'_>, written: &mut Written) -> Option<&'w str> {
+    let user = request.user.as_deref().filter(|it| !it.is_empty())?;
+    if user.len() > MAX_USER {
+        written.lose("user");
+        return None;
+    }
+    Some(user)
+}
