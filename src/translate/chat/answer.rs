@@ -152,3 +152,126 @@ pub(super) fn push(out: &mut Vec<u8>, json: &impl Serialize) {
     let written = serde_json::to_writer(out, json);
     debug_assert!(written.is_ok(), "{written:?}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::canonical::Signature;
+    use super::super::super::frames::Framing;
+    use super::super::super::signs::Api;
+    use super::*;
+    use crate::domain::TokenUsage;
+    use serde_json::{Value, json};
+
+    const ASKED: Asked<'_> =
+        Asked { request_id: "r1", created: 7, body: b"{}", framing: Framing::Events, include_usage: false };
+
+    fn body(message: &Value, finish_reason: &str) -> Vec<u8> {
+        let choice = json!({"index": 0, "message": message, "finish_reason": finish_reason});
+        json!({"id": "chatcmpl-9", "model": "m", "choices": [choice]}).to_string().into_bytes()
+    }
+
+    fn call(id: &str, arguments: &Value) -> Value {
+        json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}})
+    }
+
+    fn wire(answer: &Answer<'_>) -> Value {
+        serde_json::from_slice(&write_answer(answer, &ASKED)).expect("JSON")
+    }
+
+    #[test]
+    fn a_whole_answer_is_read_and_written_as_it_was() {
+        let original = json!({
+            "id": "chatcmpl-9", "object": "chat.completion", "created": 7, "model": "m",
+            "choices": [{"index": 0, "finish_reason": "tool_calls", "logprobs": null, "message": {
+                "role": "assistant", "content": "so", "refusal": null, "reasoning_content": "hm",
+                "tool_calls": [call("a", &json!("{\"x\": 1 }")), call("b", &json!("{}"))],
+            }}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 3}},
+        });
+        let body = original.to_string();
+        let answer = read_answer(body.as_bytes()).expect("an answer");
+        let usage = TokenUsage { input: 6, cache_read: 4, cache_write: 0, output: 5, reasoning: 3 };
+        assert_eq!(answer.usage, usage);
+        assert_eq!(wire(&answer), original);
+    }
+
+    #[test]
+    fn what_imitators_say_otherwise_is_understood() {
+        for (message, reason, parts, finish) in [
+            (json!({"content": "x", "reasoning": "hm"}), "eos", 2, Finish::Stop),
+            (json!({"content": [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": []}]}), "stop", 1, Finish::Stop),
+            (json!({"content": "", "tool_calls": [call("a", &json!({"x": 1}))]}), "stop", 1, Finish::ToolCalls),
+            (json!({"content": null, "tool_calls": [call("a", &json!(""))]}), "tool_use", 1, Finish::ToolCalls),
+            (json!({"content": null, "refusal": "no"}), "stop", 1, Finish::ContentFilter),
+            (json!({"content": "x", "tool_calls": []}), "whatever", 1, Finish::Stop),
+            (json!({"content": null}), "length", 0, Finish::Length),
+        ] {
+            let body = body(&message, reason);
+            let answer = read_answer(&body).expect("an answer");
+            assert_eq!((answer.parts.len(), answer.finish), (parts, finish), "{message}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_an_object_whatever_a_provider_makes_of_them() {
+        for (sent, expected) in [(json!("{\"x\": 1}"), "{\"x\": 1}"), (json!({"x": 1}), "{\"x\":1}"), (json!(""), "{}")] {
+            let body = body(&json!({"tool_calls": [call("a", &sent)]}), "tool_calls");
+            let answer = read_answer(&body).expect("an answer");
+            assert!(matches!(&answer.parts[..], [Part::Call(call)] if call.arguments == expected), "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_an_id_gets_one_that_is_always_the_same() {
+        let body = body(&json!({"tool_calls": [call("", &json!("{}")), call("", &json!("{}"))]}), "stop");
+        let ids = |answer: Answer<'_>| -> Vec<String> {
+            let id = |part: &Part<'_>| if let Part::Call(call) = part { call.id.to_string() } else { String::new() };
+            answer.parts.iter().map(id).collect()
+        };
+        assert_eq!(read_answer(&body).map(ids), Some(vec!["call_chatcmpl9_0".to_owned(), "call_chatcmpl9_1".to_owned()]));
+    }
+
+    #[test]
+    fn a_call_that_the_limit_cut_short_is_left_out_and_any_other_broken_one_is_no_answer() {
+        let message = json!({"content": "x", "tool_calls": [call("a", &json!("{\"x\":"))]});
+        assert_eq!(read_answer(&body(&message, "length")).map(|answer| answer.parts.len()), Some(1));
+        assert_eq!(read_answer(&body(&message, "tool_calls")), None);
+    }
+
+    #[test]
+    fn what_is_no_answer_is_none() {
+        for body in [
+            "", "[]", "{}", "{\"choices\":[]}", "{\"choices\":[{}]}", "{\"error\":{\"message\":\"x\"}}",
+            "{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"error\"}]}",
+        ] {
+            assert_eq!(read_answer(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_another_dialect_has_this_ones_id_and_no_signature() {
+        let signature = Some(Signature { maker: Api::Messages, text: "secret-signature".into() });
+        let thought = Thought { text: "hm".into(), signature: signature.clone(), is_redacted: false };
+        let redacted = Thought { text: "".into(), signature, is_redacted: true };
+        let parts = vec![Part::Thought(thought), Part::Thought(redacted), Part::text("a"), Part::text("b")];
+        let mut answer = Answer {
+            id: "msg_1".into(),
+            model: "claude".into(),
+            parts,
+            finish: Finish::StopSequence(Some("x".into())),
+            usage: TokenUsage { input: 1, cache_read: 2, cache_write: 4, output: 8, reasoning: 0 },
+        };
+        let body = wire(&answer);
+        assert_eq!(body["id"], "chatcmpl-msg_1");
+        assert_eq!(body["choices"][0]["message"]["content"], "ab");
+        assert_eq!(body["choices"][0]["message"]["reasoning_content"], "hm");
+        assert_eq!(body["choices"][0]["finish_reason"], "stop");
+        assert_eq!(body["usage"]["prompt_tokens"], 7, "written tokens are input here");
+        assert_eq!(body["usage"]["prompt_tokens_details"], json!({"cached_tokens": 2, "cache_write_tokens": 4}));
+        assert!(!body.to_string().contains("secret-signature"));
+        answer.id = "".into();
+        assert_eq!(wire(&answer)["id"], "chatcmpl-r1");
+    }
+}

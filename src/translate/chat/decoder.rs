@@ -119,8 +119,8 @@ impl Decoder {
             self.refuses = true;
             out(Event::Refusal(refusal));
         }
-        for call in delta.tool_calls.into_iter().flatten() {
-            self.take_call(call, out);
+        for (nth, call) in delta.tool_calls.into_iter().flatten().enumerate() {
+            self.take_call(call, nth, out);
         }
         let reason = choice.finish_reason.0.filter(|reason| reason != "null");
         if let Some(finish) = reason.and_then(|reason| self.finish_of(&reason)) {
@@ -137,7 +137,8 @@ impl Decoder {
         finish::read(reason, Said { calls: self.calls > 0, refuses: self.refuses })
     }
 
-    fn take_call(&mut self, call: ToolCall<'_>, out: &mut dyn FnMut(Event<'_>)) {
+    /// Takes a piece of a call, the `nth` in its chunk.
+    fn take_call(&mut self, call: ToolCall<'_>, nth: usize, out: &mut dyn FnMut(Event<'_>)) {
         let ToolCall { index, id, function } = call;
         let (name, arguments) = match function {
             Some(function) => {
@@ -147,7 +148,12 @@ impl Decoder {
             None => (None, Cow::Borrowed("")),
         };
         let (id, name) = (id.0.as_deref().unwrap_or(""), name.as_deref().unwrap_or(""));
+        let is_told_by_name = id.is_empty() && !name.is_empty() && (index.is_none() || nth > 0);
         match self.open.as_ref().map(|open| open.next(index, id, name)) {
+            // Without ids, or indexes that differ, a name is all that tells a call from a piece of the one before.
+            Some(Next::Piece) if is_told_by_name => {
+                self.open = Some(Open { index, id: String::new(), name: String::new() });
+            }
             Some(Next::Piece) => {}
             Some(Next::Call) | None => {
                 self.open = Some(Open { index, id: id.to_owned(), name: String::new() });
@@ -207,5 +213,223 @@ impl Open {
             _ if is_other(id, &self.id) && (!name.is_empty() || index.is_none()) => Next::Call,
             _ => Next::Piece,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::TokenUsage;
+    use serde_json::{Value, json};
+
+    /// What the hub hears of these chunks, in short, and whether each was understood.
+    fn heard(chunks: &[Value]) -> (Vec<String>, Vec<bool>) {
+        let (mut decoder, mut heard) = (Decoder::default(), Vec::new());
+        let mut note = |event: Event<'_>| heard.push(short(&event));
+        let understood = chunks
+            .iter()
+            .map(|chunk| match chunk {
+                Value::String(text) => decoder.see(text.as_bytes(), &mut note),
+                chunk => decoder.see(chunk.to_string().as_bytes(), &mut note),
+            })
+            .collect();
+        decoder.finish(&mut note);
+        (heard, understood)
+    }
+
+    fn short(event: &Event<'_>) -> String {
+        match event {
+            Event::Start { id, model } => format!("start {id} {model}"),
+            Event::Text(text) => format!("text {text}"),
+            Event::Thought(text) => format!("thought {text}"),
+            Event::Refusal(text) => format!("refusal {text}"),
+            Event::Call { id, name, .. } => format!("call {id} {name}"),
+            Event::Arguments(text) => format!("arguments {text}"),
+            Event::Usage(usage) => format!("usage {} {}", usage.input_total(), usage.output),
+            Event::Finish(finish) => format!("finish {finish:?}"),
+            Event::End => "end".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn chunk(delta: &Value, finish_reason: Option<&str>) -> Value {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish_reason});
+        json!({"id": "chatcmpl-9", "model": "m", "choices": [choice]})
+    }
+
+    fn calls(calls: Value) -> Value {
+        chunk(&json!({"tool_calls": calls}), None)
+    }
+
+    /// What is heard of calls that come in these pieces, each of a chunk of its own unless it is a list.
+    #[track_caller]
+    fn expect_calls(pieces: &[Value], expected: &[&str]) {
+        let piece = |piece: &Value| calls(if piece.is_array() { piece.clone() } else { json!([piece]) });
+        let mut chunks: Vec<_> = pieces.iter().map(piece).collect();
+        chunks.push(chunk(&json!({}), Some("stop")));
+        chunks.push(json!("[DONE]"));
+        let mut all = vec!["start chatcmpl-9 m"];
+        all.extend(expected);
+        all.extend(["finish ToolCalls", "end"]);
+        assert_eq!(heard(&chunks).0, all);
+    }
+
+    #[test]
+    fn a_stream_of_openais_is_heard_piece_by_piece() {
+        let usage = json!({"prompt_tokens": 9, "completion_tokens": 3});
+        let (heard, understood) = heard(&[
+            chunk(&json!({"role": "assistant", "content": "", "refusal": null}), None),
+            chunk(&json!({"reasoning_content": "hm"}), None),
+            chunk(&json!({"content": "a"}), None),
+            chunk(&json!({"content": "\n\u{e4}"}), None),
+            chunk(&json!({}), Some("stop")),
+            json!({"id": "chatcmpl-9", "model": "m", "choices": [], "usage": usage}),
+            json!("[DONE]"),
+        ]);
+        assert_eq!(heard, [
+            "start chatcmpl-9 m", "thought hm", "text a", "text \n\u{e4}", "finish Stop", "usage 9 3", "end",
+        ]);
+        assert!(understood.into_iter().all(|understood| understood));
+    }
+
+    #[test]
+    fn calls_come_one_after_the_other_with_their_arguments_in_pieces() {
+        expect_calls(
+            &[
+                json!({"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}),
+                json!({"index": 0, "function": {"arguments": "{\"x\""}}),
+                json!({"index": 0, "function": {"arguments": ":1}"}}),
+                json!({"index": 1, "id": "b", "type": "function", "function": {"name": "f", "arguments": ""}}),
+                json!({"index": 1, "function": {"arguments": "{}"}}),
+            ],
+            &["call a f", "arguments {\"x\"", "arguments :1}", "call b f", "arguments {}"],
+        );
+    }
+
+    #[test]
+    fn what_imitators_make_of_calls_is_understood() {
+        let piece = |index: Value, id: Value, name: Value, arguments: &str| {
+            json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}})
+        };
+        let null = || Value::Null;
+        // The id and the name are said again with each piece.
+        expect_calls(
+            &[piece(json!(0), json!("a"), json!("f"), "{"), piece(json!(0), json!("a"), json!("f"), "}")],
+            &["call a f", "arguments {", "arguments }"],
+        );
+        // They are empty in later pieces.
+        expect_calls(
+            &[piece(json!(0), json!("a"), json!("f"), "{"), piece(json!(0), json!(""), json!(""), "}")],
+            &["call a f", "arguments {", "arguments }"],
+        );
+        // Each piece has an id of its own.
+        expect_calls(
+            &[piece(json!(0), json!("a"), json!("f"), "{"), piece(json!(0), json!("z"), null(), "}")],
+            &["call a f", "arguments {", "arguments }"],
+        );
+        // No index at all.
+        expect_calls(
+            &[
+                piece(null(), json!("a"), json!("f"), "{"),
+                piece(null(), null(), null(), "}"),
+                piece(null(), json!("b"), json!("f"), "{}"),
+            ],
+            &["call a f", "arguments {", "arguments }", "call b f", "arguments {}"],
+        );
+        // Whole calls in one chunk, all of the same index.
+        expect_calls(
+            &[json!([piece(json!(0), json!("a"), json!("f"), "{}"), piece(json!(0), json!("b"), json!("f"), "{}")])],
+            &["call a f", "arguments {}", "call b f", "arguments {}"],
+        );
+        // The same without ids, which are made up.
+        for index in [null(), json!(0)] {
+            let twin = || piece(index.clone(), json!(""), json!("f"), "{}");
+            expect_calls(
+                &[json!([twin(), twin()])],
+                &["call call_chatcmpl9_0 f", "arguments {}", "call call_chatcmpl9_1 f", "arguments {}"],
+            );
+        }
+        // The name comes after the id, and the arguments are an object.
+        let object = json!({"index": 0, "function": {"name": "f", "arguments": {"x": 1}}});
+        expect_calls(&[piece(json!(0), json!("a"), null(), ""), object], &["call a f", "arguments {\"x\":1}"]);
+        // An empty piece for a call that has ended.
+        expect_calls(
+            &[
+                piece(json!(0), json!("a"), json!("f"), "{}"),
+                piece(json!(1), json!("b"), json!("g"), "{}"),
+                piece(json!(0), json!("a"), null(), ""),
+            ],
+            &["call a f", "arguments {}", "call b g", "arguments {}"],
+        );
+    }
+
+    #[test]
+    fn a_stream_whose_calls_cant_be_told_apart_has_no_end() {
+        let named = |index: u64, id: &str| json!([{"index": index, "id": id, "function": {"name": "f", "arguments": "{"}}]);
+        let more = json!([{"index": 0, "function": {"arguments": "}"}}]);
+        let nameless = json!([{"index": 0, "id": "a", "function": {"arguments": "{}"}}]);
+        for chunks in [vec![calls(named(0, "a")), calls(named(1, "b")), calls(more)], vec![calls(nameless)]] {
+            let end = [chunk(&json!({"content": "x"}), Some("tool_calls")), json!("[DONE]")];
+            let (heard, _) = heard(&[chunks, end.to_vec()].concat());
+            assert!(heard.iter().all(|event| !event.starts_with("finish") && event != "end"), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn the_finish_may_come_with_content_and_comes_once() {
+        let usage = json!({"prompt_tokens": 9, "completion_tokens": 3});
+        let mut last = chunk(&json!({"content": "a"}), Some("length"));
+        last["usage"] = usage;
+        let (heard, _) = heard(&[chunk(&json!({"content": "x"}), Some("")), last.clone(), last]);
+        let expected = ["start chatcmpl-9 m", "text x", "text a", "finish Length", "usage 9 3", "usage 9 3", "end"];
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
+    fn azures_opening_without_choices_is_no_beginning() {
+        let opening = json!({"id": "", "model": "", "choices": [], "prompt_filter_results": []});
+        let (heard, understood) = heard(&[opening, chunk(&json!({"content": "a"}), Some("stop"))]);
+        assert_eq!(heard, ["start chatcmpl-9 m", "text a", "finish Stop", "end"]);
+        assert_eq!(understood, [true, true]);
+    }
+
+    #[test]
+    fn a_refusal_finishes_as_one() {
+        let (heard, _) = heard(&[chunk(&json!({"refusal": "no"}), None), chunk(&json!({}), Some("stop"))]);
+        assert_eq!(heard[1..], ["refusal no", "finish ContentFilter", "end"]);
+    }
+
+    #[test]
+    fn a_torn_or_broken_stream_has_no_end() {
+        for last in [chunk(&json!({"content": "b"}), None), chunk(&json!({}), Some("error")), json!("[DONE]")] {
+            let (heard, _) = heard(&[chunk(&json!({"content": "a"}), None), last]);
+            assert!(heard.iter().all(|event| !event.starts_with("finish") && event != "end"), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn what_isnt_understood_is_skipped() {
+        let (heard, understood) = heard(&[
+            json!({"error": {"message": "overloaded"}}),
+            json!("ping"),
+            json!({"choices": 7}),
+            json!({"choices": [{"index": 1, "delta": {"content": "of another"}}]}),
+            chunk(&json!({"content": "a", "unheard_of": {"x": []}}), None),
+        ]);
+        assert_eq!(understood, [false, false, false, true, true]);
+        assert_eq!(heard, ["start  ", "text a"]);
+    }
+
+    #[test]
+    fn usage_is_told_each_time_that_the_provider_tells_it() {
+        let mut first = chunk(&json!({"content": "a"}), None);
+        first["usage"] = json!({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 2}});
+        let mut seen = Vec::new();
+        Decoder::default().see(first.to_string().as_bytes(), &mut |event| {
+            if let Event::Usage(usage) = event {
+                seen.push(usage);
+            }
+        });
+        assert_eq!(seen, [TokenUsage { input: 7, cache_read: 2, cache_write: 0, output: 1, reasoning: 0 }]);
     }
 }

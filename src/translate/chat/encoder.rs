@@ -193,3 +193,143 @@ impl Encoder {
         out.extend_from_slice(b"\n\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::canonical::Signature;
+    use super::super::super::frames::Framing;
+    use super::super::super::signs::Api;
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The JSON of each frame that a client gets of these events; the end mark is a text.
+    fn frames(events: &[Event<'_>], include_usage: bool) -> Vec<Value> {
+        let framing = Framing::Events;
+        let asked = Asked { request_id: "r1", created: 7, body: b"{}", framing, include_usage };
+        let (mut encoder, mut out) = (Encoder::new(&asked), Vec::new());
+        for event in events {
+            encoder.put(event, &mut out);
+        }
+        let text = String::from_utf8(out).expect("UTF-8");
+        let data = |frame: &str| {
+            let data = frame.strip_prefix("data: ").expect("data only").to_owned();
+            serde_json::from_str(&data).unwrap_or(Value::String(data))
+        };
+        text.split_terminator("\n\n").map(data).collect()
+    }
+
+    fn deltas(events: &[Event<'_>]) -> Vec<Value> {
+        frames(events, false).into_iter().map(|frame| frame["choices"][0]["delta"].clone()).collect()
+    }
+
+    fn start() -> Event<'static> {
+        Event::Start { id: "msg_1".into(), model: "m".into() }
+    }
+
+    fn call(id: &'static str) -> Event<'static> {
+        Event::Call { id: id.into(), name: "f".into(), signature: None }
+    }
+
+    fn usage(input: u64, output: u64) -> Event<'static> {
+        Event::Usage(TokenUsage { input, output, ..TokenUsage::default() })
+    }
+
+    fn end(finish: Finish<'static>) -> [Event<'static>; 2] {
+        [Event::Finish(finish), Event::End]
+    }
+
+    #[test]
+    fn a_stream_is_role_pieces_finish_and_mark() {
+        let chunk = |delta: Value, finish_reason: Value| {
+            let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
+            json!({"id": "chatcmpl-msg_1", "object": "chat.completion.chunk", "created": 7, "model": "m",
+                "choices": [choice]})
+        };
+        let [finish, end] = end(Finish::StopSequence(None));
+        let events = [start(), Event::Text("a\n\n".into()), usage(1, 2), finish, end];
+        assert_eq!(frames(&events, false), [
+            chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null),
+            chunk(json!({"content": "a\n\n"}), Value::Null),
+            chunk(json!({}), json!("stop")),
+            json!("[DONE]"),
+        ]);
+    }
+
+    #[test]
+    fn usage_has_a_chunk_of_its_own_if_it_was_asked_for_and_reported() {
+        let [finish, end] = end(Finish::Length);
+        let events = [start(), usage(9, 1), finish.clone(), usage(0, 4), end.clone()];
+        let frames = frames(&events, true);
+        let (usage, others): (Vec<_>, Vec<_>) =
+            frames.iter().filter(|frame| frame.is_object()).partition(|frame| frame["choices"] == json!([]));
+        assert!(others.iter().all(|frame| frame.get("usage") == Some(&Value::Null)));
+        assert_eq!(usage.len(), 1);
+        assert_eq!((&usage[0]["usage"]["prompt_tokens"], &usage[0]["usage"]["total_tokens"]), (&json!(9), &json!(13)));
+        assert_eq!(frames[frames.len() - 2], *usage[0], "last before the mark");
+        let unreported = super::tests::frames(&[start(), finish, end], true);
+        assert!(unreported.iter().all(|frame| frame["choices"] != json!([])));
+    }
+
+    #[test]
+    fn calls_are_counted_from_nought_whatever_came_before() {
+        let events = [
+            start(),
+            Event::Thought("hm".into()),
+            Event::Text("so".into()),
+            call("a"),
+            Event::Arguments("{\"x\"".into()),
+            Event::Arguments("".into()),
+            Event::Arguments(":1}".into()),
+            call("b"),
+            Event::Arguments("{}".into()),
+        ];
+        let begun = |index: u64, id: &str| {
+            json!({"tool_calls": [{"index": index, "id": id, "type": "function",
+                "function": {"name": "f", "arguments": ""}}]})
+        };
+        let more =
+            |index: u64, text: &str| json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]});
+        assert_eq!(deltas(&events)[1..], [
+            json!({"reasoning_content": "hm"}),
+            json!({"content": "so"}),
+            begun(0, "a"),
+            more(0, "{\"x\""),
+            more(0, ":1}"),
+            begun(1, "b"),
+            more(1, "{}"),
+        ]);
+    }
+
+    #[test]
+    fn a_call_without_arguments_has_an_empty_object_unless_the_limit_cut_it_short() {
+        let empty = |index: u64| json!({"tool_calls": [{"index": index, "function": {"arguments": "{}"}}]});
+        let [finish, _] = end(Finish::ToolCalls);
+        let whole = deltas(&[start(), call("a"), call("b"), finish]);
+        assert_eq!((&whole[2], &whole[4]), (&empty(0), &empty(1)));
+        let [finish, _] = end(Finish::Length);
+        assert_eq!(deltas(&[start(), call("a"), finish]).len(), 3);
+    }
+
+    #[test]
+    fn a_refusal_finishes_as_openai_finishes_it() {
+        for (said, reason) in [(Event::Refusal("no".into()), "stop"), (Event::Text("no".into()), "content_filter")] {
+            let [finish, _] = end(Finish::ContentFilter);
+            let frames = frames(&[start(), said, finish], false);
+            assert_eq!(frames[2]["choices"][0]["finish_reason"], reason);
+        }
+    }
+
+    #[test]
+    fn signatures_are_nobody_elses_business() {
+        let signature = || Signature { maker: Api::Messages, text: "s".into() };
+        let events = [start(), Event::ThoughtSignature(signature()), Event::Redacted(signature())];
+        assert_eq!(frames(&events, false).len(), 1);
+    }
+
+    #[test]
+    fn a_stream_that_doesnt_say_its_beginning_has_the_requests_id() {
+        let frames = frames(&[Event::Text("a".into())], false);
+        assert_eq!(frames[0]["choices"][0]["delta"]["role"], "assistant");
+        assert_eq!(frames[1]["id"], "chatcmpl-r1");
+    }
+}

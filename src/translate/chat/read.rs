@@ -325,3 +325,184 @@ fn reasoning(Words(effort): &Words<'_>) -> Result<Reasoning, BadBody> {
         bad("reasoning_effort", &format!("must be one of {}", names.join(", ")))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A request with these members beside its one message.
+    fn body(members: &Value) -> Vec<u8> {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        for (name, value) in members.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        body.to_string().into_bytes()
+    }
+
+    fn tool(name: &str) -> Value {
+        json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}})
+    }
+
+    #[test]
+    fn what_the_hub_has_a_word_for_is_read() {
+        let members = json!({
+            "max_tokens": 5, "max_completion_tokens": 7, "temperature": 1, "top_p": 0.5, "top_k": 40, "seed": -3,
+            "presence_penalty": -1.5, "frequency_penalty": 2, "stop": "end", "parallel_tool_calls": false,
+            "user": "old", "safety_identifier": "u1", "stream": true, "stream_options": {"include_usage": true},
+            "reasoning_effort": "xhigh", "tools": [tool("f")], "tool_choice": "required",
+        });
+        let body = body(&members);
+        let request = read(&body).expect("good");
+        assert_eq!(request.max_output_tokens, Some(7));
+        assert_eq!((request.temperature, request.top_p, request.top_k), (Some(1.0), Some(0.5), Some(40)));
+        assert_eq!(request.seed, Some(-3));
+        assert_eq!((request.presence_penalty, request.frequency_penalty), (Some(-1.5), Some(2.0)));
+        assert_eq!(request.stop, ["end"]);
+        assert_eq!(request.parallel_tool_calls, Some(false));
+        assert_eq!(request.user.as_deref(), Some("u1"));
+        assert!(request.streams && request.shows_thoughts);
+        assert_eq!(request.reasoning, Some(Reasoning::Effort(Effort::Max)));
+        assert_eq!(request.tool_choice, ToolChoice::Any);
+        for feature in [Feature::TopK, Feature::Seed, Feature::Penalties, Feature::SerialCalls, Feature::User] {
+            assert!(request.features.contains(feature), "{feature:?}");
+        }
+        assert!(!request.features.contains(Feature::Other));
+    }
+
+    #[test]
+    fn a_tools_schema_is_kept_byte_for_byte() {
+        let body = br#"{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":
+            {"name":"f","description":"d","strict":true,"parameters":{ "b" : 1,"a":[ ] }}},
+            {"type":"function","function":{"name":"g","parameters":null}}]}"#;
+        let tools = read(body).expect("good").tools;
+        assert_eq!(tools[0].parameters.map(RawValue::get), Some(r#"{ "b" : 1,"a":[ ] }"#));
+        assert_eq!((tools[0].strict, tools[0].description.as_deref()), (Some(true), Some("d")));
+        assert!(tools[1].parameters.is_none());
+    }
+
+    #[test]
+    fn each_effort_is_one_of_the_hubs() {
+        for (name, expected) in EFFORTS {
+            let body = body(&json!({"reasoning_effort": name}));
+            let request = read(&body).expect(name);
+            assert_eq!(request.reasoning, Some(expected), "{name}");
+            assert_eq!(request.shows_thoughts, name != "none", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_choice_of_tools_is_read_in_each_of_its_forms() {
+        let one = |name: &'static str| ToolChoice::One(name.into());
+        let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [tool("g")]}});
+        for (choice, expected, tools) in [
+            (json!("auto"), ToolChoice::Auto, vec!["f", "g"]),
+            (json!("none"), ToolChoice::None, vec!["f", "g"]),
+            (json!("required"), ToolChoice::Any, vec!["f", "g"]),
+            (json!({"type": "function", "function": {"name": "g"}}), one("g"), vec!["f", "g"]),
+            (allowed, ToolChoice::Any, vec!["g"]),
+        ] {
+            let body = body(&json!({"tools": [tool("f"), tool("g")], "tool_choice": choice}));
+            let request = read(&body).expect("good");
+            assert_eq!(request.tool_choice, expected);
+            assert_eq!(request.tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), tools);
+        }
+        for word in ["auto", "none"] {
+            let body = body(&json!({"tools": [], "tool_choice": word}));
+            assert_eq!(read(&body).expect("good").tool_choice, ToolChoice::Auto, "without tools");
+        }
+    }
+
+    #[test]
+    fn the_form_of_the_answer_is_read() {
+        let read_output = |format: Value| {
+            let body = body(&json!({"response_format": format}));
+            format!("{:?}", read(&body).map(|request| request.output).expect("good"))
+        };
+        assert_eq!(read_output(json!({"type": "text"})), "Text");
+        assert_eq!(read_output(json!({"type": "json_object"})), "Json");
+        let schema = json!({"name": "n", "strict": true, "schema": {"type": "object"}});
+        let schema = read_output(json!({"type": "json_schema", "json_schema": schema}));
+        assert!(schema.contains(r#"name: Some("n")"#) && schema.contains("strict: Some(true)"), "{schema}");
+    }
+
+    #[test]
+    fn what_others_lack_is_noted_and_what_says_nothing_is_not() {
+        let stops = |count: usize| json!({"stop": vec!["x"; count]});
+        for (members, feature) in [
+            (json!({"n": 2}), Feature::SeveralAnswers),
+            (json!({"logprobs": true}), Feature::Logprobs),
+            (json!({"top_logprobs": 1}), Feature::Logprobs),
+            (json!({"logit_bias": {"1": 5}}), Feature::LogitBias),
+            (stops(5), Feature::FiveStops),
+            (stops(6), Feature::SixStops),
+            (json!({"modalities": ["text", "audio"]}), Feature::MediaOutput),
+            (json!({"audio": {"voice": "x"}}), Feature::MediaOutput),
+            (json!({"web_search_options": {}}), Feature::ServerTools),
+            (json!({"tools": [{"type": "web_search"}]}), Feature::ServerTools),
+            (json!({"tools": [{"type": "custom", "custom": {"name": "x"}}]}), Feature::CustomTools),
+            (json!({"functions": [{"name": "f"}], "function_call": "auto"}), Feature::CustomTools),
+            (json!({"service_tier": "flex"}), Feature::ServiceTier),
+            (json!({"metadata": {"a": "b"}}), Feature::Labels),
+            (json!({"store": true}), Feature::Labels),
+            (json!({"prediction": {"type": "content", "content": "x"}}), Feature::Prediction),
+            (json!({"verbosity": "low"}), Feature::Verbosity),
+            (json!({"min_p": 0.1}), Feature::Other),
+            (json!({"prompt_cache_key": "k"}), Feature::Other),
+        ] {
+            let body = body(&members);
+            assert!(read(&body).expect("good").features.contains(feature), "{members}");
+        }
+        for members in [
+            stops(4),
+            json!({"n": 1, "logprobs": false, "top_logprobs": 0, "logit_bias": {}, "modalities": ["text"]}),
+            json!({"audio": null, "functions": [], "service_tier": "auto", "metadata": {}, "store": false}),
+            json!({"min_p": null, "presence_penalty": 0, "top_k": -1, "parallel_tool_calls": false}),
+        ] {
+            let body = body(&members);
+            assert_eq!(read(&body).expect("good").features, Features::NONE, "{members}");
+        }
+        let body = body(&stops(5));
+        assert!(!read(&body).expect("good").features.contains(Feature::SixStops));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_field() {
+        for (members, start) in [
+            (json!({"messages": "hi"}), "`messages` "),
+            (json!({"temperature": "hot"}), "`temperature` "),
+            (json!({"max_tokens": -1}), "`max_tokens` "),
+            (json!({"stop": [1]}), "`stop[0]` "),
+            (json!({"tools": [{"type": "function"}]}), "`tools[0].function` is missing"),
+            (json!({"tools": [{"type": "function", "function": {}}]}), "`tools[0].function` "),
+            (json!({"tools": [tool("f"), tool("")]}), "`tools[1].function.name` "),
+            (
+                json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}),
+                "`tools[0].function.parameters` ",
+            ),
+            (json!({"tool_choice": "required"}), "`tool_choice` asks for a tool"),
+            (json!({"tool_choice": "sometimes", "tools": [tool("f")]}), "`tool_choice` must be"),
+            (json!({"tool_choice": {"type": "x"}, "tools": [tool("f")]}), "`tool_choice` must have"),
+            (
+                json!({"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [tool("f")]}),
+                "`tool_choice.function.name` ",
+            ),
+            (json!({"reasoning_effort": "immense"}), "`reasoning_effort` must be one of none, minimal"),
+            (json!({"response_format": {"type": "xml"}}), "`response_format.type` "),
+            (json!({"response_format": {"type": "json_schema"}}), "`response_format.json_schema.schema` "),
+        ] {
+            let body = body(&members);
+            let BadBody(why) = read(&body).map(|_| ()).expect_err("bad");
+            assert!(why.starts_with(start), "{why} for {members}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_at_all_is_said_to_be_none() {
+        for body in ["", "[]", "{", "{}", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]} x", "7"] {
+            let BadBody(why) = read(body.as_bytes()).map(|_| ()).expect_err(body);
+            assert!(why.starts_with("the body"), "{why} for {body}");
+        }
+        assert!(read(b"{\"messages\":\"\xff\"}").is_err_and(|BadBody(why)| why.contains("UTF-8")));
+    }
+}

@@ -269,3 +269,179 @@ pub(super) fn joined<'r>(texts: impl Iterator<Item = &'r str>, parting: &str) ->
         all
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::canonical::{Signature, Thought};
+    use super::super::super::signs::Api;
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn turn(speaker: Speaker, parts: Vec<Part<'_>>) -> Turn<'_> {
+        Turn { speaker, parts }
+    }
+
+    fn user(parts: Vec<Part<'_>>) -> Turn<'_> {
+        turn(Speaker::User, parts)
+    }
+
+    fn model(parts: Vec<Part<'_>>) -> Turn<'_> {
+        turn(Speaker::Model, parts)
+    }
+
+    fn call(id: &'static str) -> Part<'static> {
+        let arguments = "{\"a\": 1 }".into();
+        Part::Call(Call { id: id.into(), name: "f".into(), arguments, signature: None, ends_cache: false })
+    }
+
+    fn result<'a>(id: &'a str, content: Vec<Part<'a>>) -> Part<'a> {
+        Part::Result(CallResult { id: id.into(), name: "f".into(), content, is_error: false, ends_cache: false })
+    }
+
+    fn media(kind: MediaKind, source: Source<'_>) -> Part<'_> {
+        Part::Media(Media { kind, source, name: None, ends_cache: false })
+    }
+
+    fn inline(kind: MediaKind, media_type: &'static str) -> Part<'static> {
+        media(kind, Source::Inline { media_type: media_type.into(), data: "QUJD".into() })
+    }
+
+    /// As sent: the messages, and what was lost.
+    fn rendered(request: &Request<'_>) -> Result<(Value, Vec<&'static str>), BadBody> {
+        let mut written = Written::default();
+        let messages = messages(request, &mut written)?;
+        Ok((serde_json::to_value(&messages).expect("JSON"), written.lost))
+    }
+
+    #[track_caller]
+    fn expect(turns: Vec<Turn<'_>>, expected: &Value) -> Vec<&'static str> {
+        let request = Request { turns, ..Request::default() };
+        let (messages, lost) = rendered(&request).expect("can be written");
+        assert_eq!(&messages, expected);
+        lost
+    }
+
+    fn wire_call(id: &str) -> Value {
+        json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1 }"}})
+    }
+
+    #[test]
+    fn the_systems_words_come_first_as_one_text() {
+        let system = vec![Part::text("one"), Part::text("two")];
+        let request = Request { system, turns: vec![user(vec![Part::text("hi")])], ..Request::default() };
+        let (messages, _) = rendered(&request).expect("can be written");
+        assert_eq!(messages, json!([
+            {"role": "system", "content": "one\n\ntwo"}, {"role": "user", "content": "hi"},
+        ]));
+    }
+
+    #[test]
+    fn a_users_words_are_one_text_unless_there_is_a_medium_among_them() {
+        expect(vec![user(vec![Part::text("a"), Part::text("b")])], &json!([{"role": "user", "content": "a\n\nb"}]));
+        let url = Source::Url { url: "https://x/y".into(), media_type: None };
+        let words = media(MediaKind::Document, Source::Text("plain".into()));
+        let parts = vec![
+            Part::text("a"),
+            inline(MediaKind::Image, "image/png"),
+            media(MediaKind::Image, url),
+            inline(MediaKind::Audio, "audio/x-wav"),
+            inline(MediaKind::Document, "application/pdf"),
+            words,
+        ];
+        expect(vec![user(parts)], &json!([{"role": "user", "content": [
+            {"type": "text", "text": "a"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+            {"type": "image_url", "image_url": {"url": "https://x/y"}},
+            {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}},
+            {"type": "file", "file": {"filename": "document", "file_data": "data:application/pdf;base64,QUJD"}},
+            {"type": "text", "text": "plain"},
+        ]}]));
+    }
+
+    #[test]
+    fn results_directly_follow_their_calls_and_pictures_in_them_come_after() {
+        let picture = inline(MediaKind::Image, "image/png");
+        let turns = vec![
+            model(vec![Part::text("let me"), Part::text(" see"), call("a"), call("b")]),
+            user(vec![Part::text("here"), result("a", vec![Part::text("x"), picture])]),
+            user(vec![result("b", vec![])]),
+        ];
+        expect(turns, &json!([
+            {"role": "assistant", "content": "let me see", "tool_calls": [wire_call("a"), wire_call("b")]},
+            {"role": "tool", "tool_call_id": "a", "content": "x"},
+            {"role": "tool", "tool_call_id": "b", "content": ""},
+            {"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+                {"type": "text", "text": "here"},
+            ]},
+        ]));
+    }
+
+    #[test]
+    fn calls_in_neighbouring_turns_are_one_message_and_what_was_said_before_another() {
+        let turns = vec![
+            model(vec![Part::text("one")]),
+            model(vec![call("a")]),
+            model(vec![call("b")]),
+            user(vec![result("a", vec![]), result("b", vec![])]),
+        ];
+        expect(turns, &json!([
+            {"role": "assistant", "content": "one"},
+            {"role": "assistant", "content": null, "tool_calls": [wire_call("a"), wire_call("b")]},
+            {"role": "tool", "tool_call_id": "a", "content": ""},
+            {"role": "tool", "tool_call_id": "b", "content": ""},
+        ]));
+    }
+
+    #[test]
+    fn only_thoughts_that_nobody_signed_are_sent() {
+        let thought = |text: &'static str, is_signed: bool, is_redacted| {
+            let signature = is_signed.then(|| Signature { maker: Api::Messages, text: "sig".into() });
+            Part::Thought(Thought { text: text.into(), signature, is_redacted })
+        };
+        let parts = vec![thought("signed", true, false), thought("", true, true), thought("own", false, false)];
+        let turns = vec![
+            model(parts.iter().cloned().chain([Part::text("so")]).collect()),
+            user(vec![Part::text("and?")]),
+            model(parts),
+        ];
+        expect(turns, &json!([
+            {"role": "assistant", "content": "so", "reasoning_content": "own"},
+            {"role": "user", "content": "and?"},
+        ]));
+    }
+
+    #[test]
+    fn a_refusal_is_told_apart() {
+        let turns = vec![model(vec![Part::Refusal("no".into())])];
+        expect(turns, &json!([{"role": "assistant", "content": null, "refusal": "no"}]));
+    }
+
+    #[test]
+    fn what_has_no_place_is_named() {
+        let mut failed = result("a", vec![]);
+        if let Part::Result(failed) = &mut failed {
+            failed.is_error = true;
+        }
+        let turns = vec![model(vec![inline(MediaKind::Image, "image/png"), call("a")]), user(vec![failed])];
+        let lost = expect(turns, &json!([
+            {"role": "assistant", "content": null, "tool_calls": [wire_call("a")]},
+            {"role": "tool", "tool_call_id": "a", "content": ""},
+        ]));
+        assert_eq!(lost, ["media of the model", "is_error"]);
+    }
+
+    #[test]
+    fn what_cant_be_sent_at_all_is_refused() {
+        let url = || Source::Url { url: "https://x".into(), media_type: None };
+        for part in [
+            inline(MediaKind::Audio, "audio/ogg"),
+            media(MediaKind::Audio, url()),
+            media(MediaKind::Document, url()),
+            media(MediaKind::Video, url()),
+        ] {
+            let request = Request { turns: vec![user(vec![part])], ..Request::default() };
+            assert!(rendered(&request).is_err_and(|BadBody(why)| why.starts_with("a chat completion can't be given ")));
+        }
+    }
+}

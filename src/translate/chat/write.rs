@@ -229,3 +229,148 @@ fn effort(request: &Request<'_>, family: &Family, written: &mut Written) -> Opti
     }
     EFFORTS.iter().find(|(_, reasoning)| Some(*reasoning) == nearest).map(|(name, _)| *name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::canonical::{Effort, Reasoning};
+    use super::super::super::features::Features;
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn target(model: &str) -> Target<'_> {
+        Target { model, max_output_tokens: None }
+    }
+
+    fn written(request: &Request<'_>, target: &Target<'_>) -> (Value, Written) {
+        let written = write(request, target).expect("can be written");
+        (serde_json::from_slice(&written.body).expect("JSON"), written)
+    }
+
+    #[test]
+    fn a_request_that_asks_for_nothing_more_has_nothing_more() {
+        let (body, written) = written(&Request::default(), &target("m"));
+        assert_eq!(body, json!({"model": "m", "messages": []}));
+        assert!(written.lost.is_empty() && written.renamed.is_empty());
+    }
+
+    #[test]
+    fn all_that_the_hub_has_a_word_for_is_written() {
+        let schema: &RawValue = serde_json::from_str(r#"{ "b":1, "a":2 }"#).expect("JSON");
+        let tool = |name: &'static str, parameters| Tool {
+            name: name.into(),
+            description: None,
+            parameters,
+            strict: Some(false),
+            ends_cache: true,
+        };
+        let request = Request {
+            tools: vec![tool("f", Some(schema)), tool("g", None)],
+            tool_choice: ToolChoice::One("f".into()),
+            parallel_tool_calls: Some(false),
+            max_output_tokens: Some(9),
+            temperature: Some(0.3),
+            top_p: Some(1.0),
+            top_k: Some(4),
+            seed: Some(-1),
+            presence_penalty: Some(0.5),
+            frequency_penalty: Some(-0.5),
+            stop: vec!["a".into(), "b".into()],
+            output: Output::Schema { name: None, schema, strict: Some(true) },
+            reasoning: Some(Reasoning::Budget(2_048)),
+            user: Some("u".into()),
+            streams: true,
+            features: Features::NONE,
+            ..Request::default()
+        };
+        let (body, written) = written(&request, &target("m"));
+        let expected = json!({
+            "model": "m", "messages": [],
+            "tools": [
+                {"type": "function", "function": {"name": "f", "parameters": {"b": 1, "a": 2}}},
+                {"type": "function", "function": {"name": "g", "parameters": {"type": "object", "properties": {}}}},
+            ],
+            "tool_choice": {"type": "function", "function": {"name": "f"}},
+            "parallel_tool_calls": false, "max_tokens": 9, "temperature": 0.3, "top_p": 1.0, "seed": -1,
+            "presence_penalty": 0.5, "frequency_penalty": -0.5, "stop": ["a", "b"],
+            "response_format": {"type": "json_schema", "json_schema":
+                {"name": "answer", "schema": {"b": 1, "a": 2}, "strict": true}},
+            "reasoning_effort": "low", "user": "u",
+            "stream": true, "stream_options": {"include_usage": true},
+        });
+        assert_eq!(body, expected);
+        let text = String::from_utf8(written.body).expect("UTF-8");
+        assert!(text.contains(r#""parameters":{ "b":1, "a":2 }"#), "byte for byte: {text}");
+    }
+
+    #[test]
+    fn each_choice_of_tools_is_written_if_there_are_any() {
+        let tool = Tool { name: "f".into(), description: None, parameters: None, strict: None, ends_cache: false };
+        for (tool_choice, expected) in [
+            (ToolChoice::Auto, Value::Null),
+            (ToolChoice::Any, json!("required")),
+            (ToolChoice::None, json!("none")),
+            (ToolChoice::One("f".into()), json!({"type": "function", "function": {"name": "f"}})),
+        ] {
+            let mut request = Request { tools: vec![tool.clone()], tool_choice, ..Request::default() };
+            assert_eq!(written(&request, &target("m")).0["tool_choice"], expected);
+            request.tools.clear();
+            assert_eq!(written(&request, &target("m")).0["tool_choice"], Value::Null, "without tools");
+        }
+    }
+
+    #[test]
+    fn a_name_that_cant_be_sent_is_renamed_wherever_it_stands() {
+        let tool =
+            Tool { name: "a.b".into(), description: None, parameters: None, strict: Some(true), ends_cache: false };
+        let tool_choice = ToolChoice::One("a.b".into());
+        let request = Request { tools: vec![tool], tool_choice, ..Request::default() };
+        let (body, written) = written(&request, &target("m"));
+        let sent = names::sent("a.b").into_owned();
+        assert_eq!(body["tools"][0]["function"]["name"], json!(sent));
+        assert_eq!(body["tools"][0]["function"]["strict"], json!(true));
+        assert_eq!(body["tool_choice"]["function"]["name"], json!(sent));
+        assert_eq!(written.renamed, [(sent, "a.b".to_owned())]);
+    }
+
+    #[test]
+    fn openais_reasoning_models_get_what_they_take_and_the_client_is_told() {
+        let request = Request {
+            max_output_tokens: Some(9),
+            temperature: Some(0.3),
+            top_p: Some(0.2),
+            presence_penalty: Some(1.0),
+            frequency_penalty: Some(1.0),
+            reasoning: Some(Reasoning::Effort(Effort::Max)),
+            ..Request::default()
+        };
+        let (body, written) = written(&request, &target("o3-mini"));
+        let expected = json!({
+            "model": "o3-mini", "messages": [], "max_completion_tokens": 9, "reasoning_effort": "high",
+        });
+        assert_eq!(body, expected);
+        assert_eq!(written.lost, ["temperature", "top_p", "penalties", "reasoning_effort"]);
+    }
+
+    #[test]
+    fn thinking_asked_of_a_model_that_cant_is_left_out_and_named() {
+        for (reasoning, lost) in
+            [(Reasoning::Off, None), (Reasoning::Dynamic, None), (Reasoning::Budget(5_000), Some("reasoning_effort"))]
+        {
+            let request = Request { reasoning: Some(reasoning), ..Request::default() };
+            let (body, written) = written(&request, &target("gpt-4o"));
+            assert_eq!(body["reasoning_effort"], Value::Null);
+            assert_eq!(written.lost.first().copied(), lost, "{reasoning:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_what_the_model_can_say_stays_and_one_past_it_is_lowered_and_named() {
+        for (asked, lost) in [(100, None), (101, Some("max_tokens"))] {
+            let request = Request { max_output_tokens: Some(asked), ..Request::default() };
+            let target = Target { model: "m", max_output_tokens: Some(100) };
+            let (body, written) = written(&request, &target);
+            assert_eq!(body["max_tokens"], json!(100));
+            assert_eq!(written.lost.first().copied(), lost);
+        }
+    }
+}
