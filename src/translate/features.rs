@@ -63,6 +63,8 @@ pub enum Feature {
     ForeignThoughts,
     /// Quotations that say where they are from.
     Citations,
+    /// An answer that is one word of a list, and no JSON: Gemini's `text/x.enum`.
+    EnumOutput,
     /// Anything else that this dialect alone has, and that is no part of the conversation.
     Other,
 }
@@ -98,7 +100,7 @@ const fn refused(feature: Feature, name: &'static str, lacking: &'static [Api]) 
 const ALL: &[Api] = &[Api::Completions, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages and `generateContent`.
-static ROWS: [Row; 27] = [
+static ROWS: [Row; 28] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
@@ -125,6 +127,7 @@ static ROWS: [Row; 27] = [
     dropped(Feature::SafetySettings, "safety_settings", &[Api::Completions, Api::Messages]),
     dropped(Feature::ForeignThoughts, "thinking", ALL),
     dropped(Feature::Citations, "citations", &[Api::Completions, Api::Generate]),
+    refused(Feature::EnumOutput, "text/x.enum", ALL),
     dropped(Feature::Other, "other", ALL),
 ];
 

@@ -44,7 +44,7 @@ impl Report {
 }
 
 /// Usage that isn't `null` and has numbers where numbers belong, in one form.
-fn reported(dialect: Dialect, usage: &[u8]) -> Option<TokenUsage> {
+pub(super) fn reported(dialect: Dialect, usage: &[u8]) -> Option<TokenUsage> {
     match dialect {
         Dialect::OpenAi => openai(usage),
         Dialect::Anthropic => anthropic(usage),
