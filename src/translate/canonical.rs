@@ -213,8 +213,9 @@ pub struct Tool<'a> {
     pub name: Cow<'a, str>,
     /// To what end.
     pub description: Option<Cow<'a, str>>,
-    /// The JSON schema of its arguments, as it came; `None` for a tool that takes none.
-    pub parameters: Option<&'a RawValue>,
+    /// The JSON schema of its arguments, as it came, but for Gemini's own words, which are brought to the standard's;
+    /// `None` for a tool that takes none.
+    pub parameters: Option<Cow<'a, RawValue>>,
     /// Whether arguments have to follow the schema to the letter.
     pub strict: Option<bool>,
     /// Whether everything up to here is to be cached by the provider.
@@ -247,8 +248,8 @@ pub enum Output<'a> {
     Schema {
         /// What the client calls it.
         name: Option<Cow<'a, str>>,
-        /// The JSON schema, as it came.
-        schema: &'a RawValue,
+        /// The JSON schema, as it came, but for Gemini's own words, which are brought to the standard's.
+        schema: Cow<'a, RawValue>,
         /// Whether to the letter.
         strict: Option<bool>,
     },

@@ -63,6 +63,8 @@ pub enum Feature {
     ForeignThoughts,
     /// Quotations that say where they are from.
     Citations,
+    /// An answer that is one word of a list, and no JSON: Gemini's `text/x.enum`.
+    EnumOutput,
     /// Anything else that this dialect alone has, and that is no part of the conversation.
     Other,
     /// Pieces of the conversation that this dialect alone has.
@@ -127,6 +129,7 @@ static ROWS: [Row; 28] = [
     dropped(Feature::SafetySettings, "safety_settings", &[Api::Completions, Api::Messages]),
     dropped(Feature::ForeignThoughts, "thinking", ALL),
     dropped(Feature::Citations, "citations", &[Api::Completions, Api::Generate]),
+    refused(Feature::EnumOutput, "text/x.enum", ALL),
     dropped(Feature::Other, "other", ALL),
     refused(Feature::ForeignContent, "content that only this API knows", ALL),
 ];

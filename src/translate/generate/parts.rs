@@ -1,0 +1,85 @@
+//! What a model said, part by part: the same in the history of a request and in an answer.
+
+use super::signature::unwrapped;
+use super::wire::{self, Blob, Str};
+use super::{base64, media};
+use crate::translate::canonical::{Media, MediaKind, Part, Source, Thought};
+use crate::translate::signs::Api;
+use std::borrow::Cow;
+
+/// Words, or thoughts, and the signature beside them.
+///
+/// A stream's pieces are joined again, as a client sends them back one by one: a signed block has to be whole. A
+/// signature that stands beside words, or beside nothing, is a thought of which nothing else is known.
+pub(super) fn push_words<'a>(
+    parts: &mut Vec<Part<'a>>,
+    text: Option<Cow<'a, str>>,
+    is_thought: bool,
+    signature: Option<Cow<'a, str>>,
+) {
+    let signature = signature.filter(|signature| !signature.is_empty()).map(unwrapped);
+    let text = text.filter(|text| !text.is_empty());
+    if is_thought {
+        match parts.last_mut() {
+            Some(Part::Thought(open)) if open.signature.is_none() => {
+                join(&mut open.text, text);
+                open.signature = signature;
+            }
+            _ if text.is_none() && signature.is_none() => {}
+            _ => {
+                let text = text.unwrap_or_default();
+                parts.push(Part::Thought(Thought { text, signature, is_redacted: false }));
+            }
+        }
+        return;
+    }
+    match (parts.last_mut(), text) {
+        (Some(Part::Text(open)), Some(text)) => join(&mut open.text, Some(text)),
+        (_, Some(text)) => parts.push(Part::text(text)),
+        (_, None) => {}
+    }
+    if signature.is_some() {
+        parts.push(Part::Thought(Thought { text: Cow::Borrowed(""), signature, is_redacted: true }));
+    }
+}
+
+fn join<'a>(before: &mut Cow<'a, str>, more: Option<Cow<'a, str>>) {
+    match more {
+        Some(more) if before.is_empty() => *before = more,
+        Some(more) => before.to_mut().push_str(&more),
+        None => {}
+    }
+}
+
+/// The media type of a blob that has none, which Gemini refuses, but others make a guess.
+const UNTYPED: &str = "application/octet-stream";
+
+/// Bytes that are in the body; `None` if they are no base64.
+pub(super) fn inline(blob: Blob<'_>) -> Option<Media<'_>> {
+    let media_type = blob.mime_type.map_or(Cow::Borrowed(UNTYPED), |Str(text)| text);
+    let data = base64::standard(blob.data.0)?;
+    let kind = media::kind_of_type(&media_type);
+    let words = if media_type.starts_with("text/") { base64::words(&data) } else { None };
+    let source = match words {
+        Some(words) => Source::Text(words.into()),
+        None => Source::Inline { media_type, data },
+    };
+    Some(Media { kind, source, name: blob.display_name.map(|Str(name)| name), ends_cache: false })
+}
+
+/// Whose a signature is.
+pub(super) fn maker(signature: &str) -> Api {
+    unwrapped(signature.into()).maker
+}
+
+/// Where Gemini keeps the files that were given to it.
+const OWN_FILES: &str = "https://generativelanguage.googleapis.com/";
+
+/// A file by its address; `None` for one that only Google can fetch.
+pub(super) fn by_address(file: wire::File<'_>) -> Option<Media<'_>> {
+    let (url, media_type) = (file.file_uri.0, file.mime_type.map(|Str(text)| text));
+    let is_public = (url.starts_with("https://") || url.starts_with("http://")) && !url.starts_with(OWN_FILES);
+    let kind: MediaKind = media_type.as_deref().map_or_else(|| media::kind_of_url(&url), media::kind_of_type);
+    let name = file.display_name.map(|Str(name)| name);
+    is_public.then_some(Media { kind, source: Source::Url { url, media_type }, name, ends_cache: false })
+}
