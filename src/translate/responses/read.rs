@@ -7,6 +7,7 @@ use crate::translate::canonical::{Effort, Output, Part, Reasoning, Request, Tool
 use crate::translate::features::{Feature, Features};
 use crate::translate::peek::BadBody;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 
 /// Efforts by name. Source: OpenAI's `reasoning.effort`.
 const EFFORTS: [(&str, Reasoning); 7] = [
@@ -181,11 +182,12 @@ fn choose<'a>(
             Ok(ToolChoice::One(name.0))
         }
         "allowed_tools" => {
-            let mut allowed = Vec::new();
+            let mut allowed = HashSet::new();
             for (index, tool) in choice.tools.unwrap_or_default().into_iter().enumerate() {
-                allowed.extend(tool_of(tool, || format!("tool_choice.tools[{index}]"), features)?);
+                let tool = tool_of(tool, || format!("tool_choice.tools[{index}]"), features)?;
+                allowed.extend(tool.map(|tool| tool.name));
             }
-            tools.retain(|tool| allowed.iter().any(|it| it.name == tool.name));
+            tools.retain(|tool| allowed.contains(&tool.name));
             choice_of(choice.mode.as_ref().map_or("auto", |mode| &mode.0), "tool_choice.mode")
         }
         kind => {

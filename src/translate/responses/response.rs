@@ -132,3 +132,34 @@ fn write_usage(out: &mut Vec<u8>, usage: &TokenUsage) {
     }
     out.push(b'}');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::frames::Framing;
+    use serde_json::Value;
+
+    #[test]
+    fn ids_come_of_the_providers_and_else_of_the_requests() {
+        for (provider, id) in [
+            ("resp_1", "resp_1"),
+            ("chatcmpl-1", "resp_1"),
+            ("msg_1", "resp_1"),
+            ("a\"\n\u{e9}", "resp_a\"\n\u{e9}"),
+            ("", "resp_req"),
+        ] {
+            let asked = Asked {
+                request_id: "req",
+                created: 7,
+                body: b"{}",
+                framing: Framing::Events,
+                include_usage: false,
+            };
+            let (mut head, mut out) = (Head::new(&asked), Vec::new());
+            head.name(provider, "");
+            head.write(&mut out, State::Completed, b"", None);
+            let response: Value = serde_json::from_slice(&out).expect("JSON");
+            assert_eq!((&response["id"], &response["model"]), (&Value::from(id), &Value::from("")));
+        }
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Thoughts are told as summaries (`response.reasoning_summary_text.…`), not as `response.reasoning_text.…`: what
 //! vendors show of their thoughts mostly are summaries, it is what a client asks for by `reasoning.summary`, and it is
-//! what clients show. Either is read back.
+//! what clients show. Either is read back. What a provider shows is told: whether it was to show any is the request's
+//! matter.
 //!
 //! This API alone wants all text a second time: the events that end a part and an item repeat it, and the last one has
 //! the whole answer. So an encoder keeps what was said, up to [`MAX_KEPT`].

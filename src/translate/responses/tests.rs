@@ -165,3 +165,15 @@ const GOOD: &str = r#"{"input":[{"role":"user","content":[{"type":"input_image",
 fn the_request_that_is_broken_is_a_good_one() {
     assert!(read(GOOD.as_bytes()).is_ok());
 }
+
+#[test]
+fn depth_is_refused_or_passed_over_and_breaks_nothing() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for (member, is_good) in [("input", false), ("tools", false), ("tool_choice", false), ("metadata", true)]
+    {
+        let body = format!(r#"{{"prompt":"p","{member}":{deep}}}"#);
+        assert_eq!(read(body.as_bytes()).is_ok(), is_good, "{member}");
+        let last = told(body.as_bytes(), &[Event::End]);
+        assert!(last.contains("response.completed"));
+    }
+}
