@@ -48,7 +48,8 @@ fn what_a_provider_has_no_words_for_is_left_out_and_named() {
     body["top_k"] = 5.into();
     body["temperature"] = json!(0.5);
     let client = gateway.client();
-    let answer = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body).send().expect(200);
+    let answer =
+        client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body).send().expect(200);
     assert_eq!(answer.header("x-cliproxy-dropped"), Some("top_k"));
     let asked: Value = serde_json::from_slice(&provider.asked()[0].body).expect("JSON");
     assert_eq!((&asked["temperature"], &asked["top_k"]), (&json!(0.5), &Value::Null));
@@ -98,7 +99,8 @@ fn a_request_that_makes_no_sense_is_refused_by_the_name_of_its_field() {
                 "messages[0].content[0]"
             }
             Dialect::Gemini => {
-                body["contents"][0]["parts"] = json!([{"inlineData": {"mimeType": "image/png", "data": "%%"}}]);
+                body["contents"][0]["parts"] =
+                    json!([{"inlineData": {"mimeType": "image/png", "data": "%%"}}]);
                 "contents[0].parts[0]"
             }
         };
@@ -121,8 +123,10 @@ fn a_client_of_the_responses_api_is_served_by_whoever_has_the_model() {
             assert_eq!(answer.end, BodyEnd::Clean);
             let response = if streams {
                 let events = Event::all(&answer.body);
-                let numbers: Vec<u64> =
-                    events.iter().map(|event| event.json()["sequence_number"].as_u64().expect("a number")).collect();
+                let numbers: Vec<u64> = events
+                    .iter()
+                    .map(|event| event.json()["sequence_number"].as_u64().expect("a number"))
+                    .collect();
                 assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
                 events.last().expect("an event").json()["response"].clone()
             } else {
@@ -156,7 +160,8 @@ fn tokens_that_nobody_counts_are_estimated() {
     let gateway = before(&provider);
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x".repeat(400)}]});
     let client = gateway.client();
-    let answer = client.post("/v1/messages/count_tokens").header("anthropic-version", "2023-06-01").json(&body);
+    let answer =
+        client.post("/v1/messages/count_tokens").header("anthropic-version", "2023-06-01").json(&body);
     let answer = answer.send().expect(200);
     assert_eq!(answer.header("x-cliproxy-estimated"), Some("tokens"));
     let tokens = answer.json()["input_tokens"].as_u64().expect("a number");

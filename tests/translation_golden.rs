@@ -137,7 +137,11 @@ fn an_array_of_answers_is_one_json_text() {
         let array = relayed(translation.stream(1 << 20), &[text.as_bytes()]);
         let parsed: Value = serde_json::from_str(&array).expect("one JSON text");
         let mut said = String::new();
-        for part in parsed.as_array().into_iter().flatten().flat_map(|it| it["candidates"][0]["content"]["parts"].as_array().cloned().unwrap_or_default()) {
+        for part in
+            parsed.as_array().into_iter().flatten().flat_map(|it| {
+                it["candidates"][0]["content"]["parts"].as_array().cloned().unwrap_or_default()
+            })
+        {
             if part["thought"] != true {
                 let _ = write!(said, "{}", part["text"].as_str().unwrap_or_default());
             }

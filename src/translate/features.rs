@@ -102,7 +102,7 @@ const fn refused(feature: Feature, name: &'static str, lacking: &'static [Api]) 
 const ALL: &[Api] = &[Api::Completions, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages and `generateContent`.
-static ROWS: [Row; 28] = [
+static ROWS: [Row; 29] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),

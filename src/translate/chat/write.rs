@@ -179,7 +179,7 @@ fn function<'r>(tool: &'r Tool<'_>, written: &mut Written) -> WireTool<'r> {
     WireTool::Function(Function {
         name,
         description: tool.description.as_deref(),
-        parameters: Parameters(tool.parameters),
+        parameters: Parameters(tool.parameters.as_deref()),
         // What holds anyway isn't said: not every imitator knows the word.
         strict: tool.strict.filter(|is_strict| *is_strict),
     })
@@ -264,7 +264,7 @@ mod tests {
             ends_cache: true,
         };
         let request = Request {
-            tools: vec![tool("f", Some(schema)), tool("g", None)],
+            tools: vec![tool("f", Some(Cow::Borrowed(schema))), tool("g", None)],
             tool_choice: ToolChoice::One("f".into()),
             parallel_tool_calls: Some(false),
             max_output_tokens: Some(9),
@@ -275,7 +275,7 @@ mod tests {
             presence_penalty: Some(0.5),
             frequency_penalty: Some(-0.5),
             stop: vec!["a".into(), "b".into()],
-            output: Output::Schema { name: None, schema, strict: Some(true) },
+            output: Output::Schema { name: None, schema: Cow::Borrowed(schema), strict: Some(true) },
             reasoning: Some(Reasoning::Budget(2_048)),
             user: Some("u".into()),
             streams: true,
@@ -304,7 +304,8 @@ mod tests {
 
     #[test]
     fn each_choice_of_tools_is_written_if_there_are_any() {
-        let tool = Tool { name: "f".into(), description: None, parameters: None, strict: None, ends_cache: false };
+        let tool =
+            Tool { name: "f".into(), description: None, parameters: None, strict: None, ends_cache: false };
         for (tool_choice, expected) in [
             (ToolChoice::Auto, Value::Null),
             (ToolChoice::Any, json!("required")),
@@ -320,8 +321,13 @@ mod tests {
 
     #[test]
     fn a_name_that_cant_be_sent_is_renamed_wherever_it_stands() {
-        let tool =
-            Tool { name: "a.b".into(), description: None, parameters: None, strict: Some(true), ends_cache: false };
+        let tool = Tool {
+            name: "a.b".into(),
+            description: None,
+            parameters: None,
+            strict: Some(true),
+            ends_cache: false,
+        };
         let tool_choice = ToolChoice::One("a.b".into());
         let request = Request { tools: vec![tool], tool_choice, ..Request::default() };
         let (body, written) = written(&request, &target("m"));
@@ -353,9 +359,11 @@ mod tests {
 
     #[test]
     fn thinking_asked_of_a_model_that_cant_is_left_out_and_named() {
-        for (reasoning, lost) in
-            [(Reasoning::Off, None), (Reasoning::Dynamic, None), (Reasoning::Budget(5_000), Some("reasoning_effort"))]
-        {
+        for (reasoning, lost) in [
+            (Reasoning::Off, None),
+            (Reasoning::Dynamic, None),
+            (Reasoning::Budget(5_000), Some("reasoning_effort")),
+        ] {
             let request = Request { reasoning: Some(reasoning), ..Request::default() };
             let (body, written) = written(&request, &target("gpt-4o"));
             assert_eq!(body["reasoning_effort"], Value::Null);

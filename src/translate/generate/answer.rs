@@ -103,7 +103,9 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     let mut finish_reason = finish::name(&answer.finish);
     for part in &answer.parts {
         match part {
-            Part::Call(call) if said::arguments(&call.arguments).is_none() => finish_reason = malformed(finish_reason),
+            Part::Call(call) if said::arguments(&call.arguments).is_none() => {
+                finish_reason = malformed(finish_reason)
+            }
             _ => said.extend(write_part(part)),
         }
     }
@@ -137,7 +139,11 @@ fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
             let args = said::arguments(&call.arguments)?;
             let function_call = said::FunctionCall { id: &call.id, name: &call.name, args };
             let thought_signature = call.signature.as_ref().and_then(signature::wrapped);
-            Some(said::Part { function_call: Some(function_call), thought_signature, ..said::Part::default() })
+            Some(said::Part {
+                function_call: Some(function_call),
+                thought_signature,
+                ..said::Part::default()
+            })
         }
         // No answer has one.
         Part::Result(_) => None,

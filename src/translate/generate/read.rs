@@ -162,8 +162,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn result(&mut self, at: (usize, usize), result: FunctionResponse<'a>) -> Result<CallResult<'a>, BadBody> {
-        let given = |text: &Option<Str<'a>>| text.as_ref().map(|Str(text)| text.clone()).filter(|text| !text.is_empty());
+    fn result(
+        &mut self,
+        at: (usize, usize),
+        result: FunctionResponse<'a>,
+    ) -> Result<CallResult<'a>, BadBody> {
+        let given = |text: &Option<Str<'a>>| {
+            text.as_ref().map(|Str(text)| text.clone()).filter(|text| !text.is_empty())
+        };
         let (id, name) = (given(&result.id), given(&result.name));
         let Some((id, name)) = self.calls.result(id.as_deref(), name.as_deref()) else {
             let why = "no functionCall of the turn before has this id, or else this name";

@@ -263,7 +263,8 @@ impl<'s> Cleaner<'s> {
     /// Vertex takes nothing beside `anyOf`: a description goes into each alternative that has none.
     fn write_alternatives(&mut self, node: Node<'s>) {
         let described = node.kept.iter().find(|(name, _)| name == "description").map(|(_, value)| *value);
-        self.has_lost |= node.kept.iter().any(|(name, _)| !matches!(name.as_ref(), "description" | "title" | "default"));
+        self.has_lost |=
+            node.kept.iter().any(|(name, _)| !matches!(name.as_ref(), "description" | "title" | "default"));
         self.out.push_str(r#"{"anyOf":["#);
         for schema in node.alternatives {
             push_comma(&mut self.out);
@@ -289,7 +290,11 @@ impl<'s> Cleaner<'s> {
             self.write_values(&values, &kind);
         }
         if node.is_nullable {
-            self.out.push_str(if self.out.ends_with('{') { r#""nullable":true"# } else { r#","nullable":true"# });
+            self.out.push_str(if self.out.ends_with('{') {
+                r#""nullable":true"#
+            } else {
+                r#","nullable":true"#
+            });
         }
         if let Some(format) = &node.format {
             if FORMATS.contains(&(kind.as_ref(), format.as_ref())) {
@@ -303,7 +308,9 @@ impl<'s> Cleaner<'s> {
             push_name(&mut self.out, name);
             self.out.push_str(value.get());
         }
-        if let Some(described) = described.filter(|_| !node.kept.iter().any(|(name, _)| name == "description")) {
+        if let Some(described) =
+            described.filter(|_| !node.kept.iter().any(|(name, _)| name == "description"))
+        {
             push_name(&mut self.out, "description");
             self.out.push_str(described.get());
         }
@@ -360,7 +367,8 @@ impl<'s> Cleaner<'s> {
             .collect();
         let is_word = |value: &&RawValue| value.get() == "null" || value.get().starts_with('"');
         // An empty word is refused.
-        self.has_lost |= !values.iter().all(|value| is_word(value)) || texts.iter().any(|text| text.is_empty());
+        self.has_lost |=
+            !values.iter().all(|value| is_word(value)) || texts.iter().any(|text| text.is_empty());
         push_name(&mut self.out, "enum");
         self.out.push('[');
         for text in texts.iter().filter(|text| !text.is_empty()) {

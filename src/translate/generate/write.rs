@@ -4,11 +4,11 @@
 //! so what a user says beside results, pictures that a tool gave included, comes in a content behind them.
 
 use super::config::Config;
+use super::models;
 use super::names::Names;
 use super::said::{self, Content, FunctionCall, FunctionResponse, Given, Part};
 use super::tools::{Choice, Tools};
 use super::wire::bad;
-use super::models;
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
@@ -121,7 +121,9 @@ impl<'w> Writing<'w, '_> {
         let mut has_called = false;
         for part in &turn.parts {
             match part {
-                canonical::Part::Text(_) | canonical::Part::Refusal(_) => parts.extend(words(part).map(Part::text)),
+                canonical::Part::Text(_) | canonical::Part::Refusal(_) => {
+                    parts.extend(words(part).map(Part::text))
+                }
                 canonical::Part::Media(media) => parts.push(self.medium(media)),
                 canonical::Part::Thought(thought) => parts.extend(self.thought(thought)),
                 canonical::Part::Call(call) => {
@@ -232,5 +234,7 @@ fn holds_results(content: &Content<'_>) -> bool {
 }
 
 fn says_error(text: &str) -> bool {
-    said::object(text).and_then(super::members::Members::of).is_some_and(|members| members.get("error").is_some())
+    said::object(text)
+        .and_then(super::members::Members::of)
+        .is_some_and(|members| members.get("error").is_some())
 }

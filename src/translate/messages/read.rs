@@ -105,7 +105,7 @@ fn read_tool<'a>(tool: Tool<'a>, features: &mut Features) -> Result<Option<canon
     Ok(Some(canonical::Tool {
         name,
         description: tool.description.map(|it| it.0),
-        parameters: Some(schema),
+        parameters: Some(Cow::Borrowed(schema)),
         strict: tool.strict,
         ends_cache: tool.cache_control.is_some(),
     }))
@@ -169,5 +169,5 @@ fn output(format: Format<'_>) -> Result<Output<'_>, Fault> {
     let schema = format.schema.filter(|it| it.get().starts_with('{'));
     let schema = schema.ok_or_else(|| Fault::at("schema", "must be a JSON object"))?;
     // What it says is kept to the letter, and there is no other way here.
-    Ok(Output::Schema { name: None, schema, strict: Some(true) })
+    Ok(Output::Schema { name: None, schema: Cow::Borrowed(schema), strict: Some(true) })
 }

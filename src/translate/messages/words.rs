@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn every_finish_has_a_reason_that_means_it() {
-        for (name, finish) in STOP_REASONS {
-            assert_eq!(self::finish(name, None), finish, "{name}");
-            assert_eq!(self::finish(stop_reason(&finish), None), finish, "{name}");
+        for (name, reason) in STOP_REASONS {
+            assert_eq!(finish(name, None), reason, "{name}");
+            assert_eq!(finish(stop_reason(&reason), None), reason, "{name}");
         }
         assert_eq!(stop_reason(&Finish::Stop), "end_turn");
         assert_eq!(stop_reason(&Finish::Length), "max_tokens");
-        assert_eq!(self::finish("something_new", None), Finish::Stop);
-        let stopped = self::finish("stop_sequence", Some("END".into()));
+        assert_eq!(finish("something_new", None), Finish::Stop);
+        let stopped = finish("stop_sequence", Some("END".into()));
         assert_eq!(stopped, Finish::StopSequence(Some("END".into())));
         assert_eq!((stop_reason(&stopped), stop_sequence(&stopped)), ("stop_sequence", Some("END")));
     }
@@ -149,7 +149,7 @@ mod tests {
         ] {
             assert_eq!(effort_name(effort), name);
         }
-        assert_eq!(self::effort("xhigh"), Some(Effort::Max));
-        assert_eq!(self::effort("boundless"), None);
+        assert_eq!(effort("xhigh"), Some(Effort::Max));
+        assert_eq!(effort("boundless"), None);
     }
 }

@@ -190,7 +190,7 @@ fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'w, '_>) -> ToolParam
     ToolParam {
         name: outgoing.names.sent(&tool.name),
         description: tool.description.as_deref().filter(|it| !it.is_empty()),
-        input_schema: tool.parameters.map_or(nothing, Schema::Own),
+        input_schema: tool.parameters.as_deref().map_or(nothing, Schema::Own),
         strict: tool.strict.filter(|strict| *strict),
         cache_control: outgoing.mark(tool.ends_cache),
     }
@@ -275,7 +275,7 @@ fn output_config<'w>(
     effort: Option<&'static str>,
     written: &mut Written,
 ) -> Option<OutputConfig<'w>> {
-    let format = match request.output {
+    let format = match &request.output {
         Output::Text => None,
         Output::Json => {
             written.lose("response_format");

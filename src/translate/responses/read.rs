@@ -7,6 +7,7 @@ use crate::translate::canonical::{Effort, Output, Part, Reasoning, Request, Tool
 use crate::translate::features::{Feature, Features};
 use crate::translate::peek::BadBody;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Efforts by name. Source: OpenAI's `reasoning.effort`.
@@ -162,7 +163,13 @@ fn tool_of<'a>(
         return Err(bad(format_args!("{}.parameters", place()), "must be a JSON schema"));
     }
     let description = tool.description.map(|text| text.0);
-    Ok(Some(Tool { name, description, parameters: tool.parameters, strict: tool.strict, ends_cache: false }))
+    Ok(Some(Tool {
+        name,
+        description,
+        parameters: tool.parameters.map(Cow::Borrowed),
+        strict: tool.strict,
+        ends_cache: false,
+    }))
 }
 
 /// The choice. Where only some tools are allowed, the others are taken away: it says the same, and everybody has it.
@@ -216,7 +223,11 @@ fn output<'a>(format: Option<Format<'a>>, features: &mut Features) -> Result<Out
             features.insert_if(format.description.is_some(), Feature::Other);
             let schema = format.schema.filter(|schema| schema.get().starts_with('{'));
             let schema = schema.ok_or_else(|| bad("text.format.schema", "must be a JSON schema"))?;
-            Ok(Output::Schema { name: format.name.map(|name| name.0), schema, strict: format.strict })
+            Ok(Output::Schema {
+                name: format.name.map(|name| name.0),
+                schema: Cow::Borrowed(schema),
+                strict: format.strict,
+            })
         }
         _ => Err(bad("text.format.type", "must be text, json_object or json_schema")),
     }
@@ -267,7 +278,7 @@ mod tests {
         );
         let tool = &request.tools[0];
         assert_eq!((&*tool.name, tool.description.as_deref(), tool.strict), ("f", Some("d"), Some(true)));
-        assert_eq!(tool.parameters.map(RawValue::get), Some(r#"{"type": "object"}"#));
+        assert_eq!(tool.parameters.as_deref().map(RawValue::get), Some(r#"{"type": "object"}"#));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::translate::messages;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 fn user(parts: Vec<Part<'_>>) -> Turn<'_> {
     Turn { speaker: Speaker::User, parts }
@@ -389,7 +390,7 @@ fn media_are_written_as_they_are_taken() {
 fn a_schema_is_the_form_of_the_answer_and_json_without_one_is_lost() {
     let schema: Box<serde_json::value::RawValue> =
         serde_json::from_str(r#"{ "type":"object" }"#).expect("JSON");
-    let output = Output::Schema { name: Some("n".into()), schema: &schema, strict: None };
+    let output = Output::Schema { name: Some("n".into()), schema: Cow::Borrowed(&schema), strict: None };
     let written = write(&Request { output, ..hi() });
     assert!(
         String::from_utf8_lossy(&written.body)
