@@ -253,10 +253,8 @@ impl<'a> Conversation<'a> {
         // What a model is to know of a document is said in front of it, where there is no other place for it.
         parts.extend(filled(block.context).map(Part::text));
         let name = block.title.map(|it| it.0);
-        let source = match self.source(*origin, kind).map_err(|it| it.within("source"))? {
-            Some(source) => source,
-            None => return Ok(()),
-        };
+        let source = self.source(*origin, kind).map_err(|it| it.within("source"))?;
+        let Some(source) = source else { return Ok(()) };
         parts.push(Part::Media(Media { kind, source, name, ends_cache }));
         Ok(())
     }
@@ -337,7 +335,7 @@ impl<'a> Conversation<'a> {
 }
 
 /// What a call's maker wants back with it travels in front of it, in a thought without words: a `tool_use` has no place
-/// for it. See [`super::outgoing`] for the other way.
+/// for it. [`super::encoder`] puts it there.
 fn signature_before<'a>(parts: &mut Vec<Part<'a>>) -> Option<canonical::Signature<'a>> {
     let foreign = parts.pop_if(|part| match part {
         Part::Thought(Thought { text, signature: Some(signature), is_redacted: false }) => {

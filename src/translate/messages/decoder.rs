@@ -11,6 +11,7 @@ use super::words::{self, Usage};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Reads the events of one stream, in their order.
@@ -138,7 +139,7 @@ impl Decoder {
                 out(Event::Call { id: id.0, name: name.0, signature: None });
                 self.block = Open::Call;
                 // The vendor begins with none; some who speak its dialect have them all at once.
-                let input = block.input.map(|it| it.get()).filter(|it| !is_empty_object(it));
+                let input = block.input.map(RawValue::get).filter(|it| !is_empty_object(it));
                 if let Some(input) = input {
                     self.block = Open::CallWithArguments;
                     out(Event::Arguments(input.into()));

@@ -44,9 +44,8 @@ pub(super) fn why_refused(text: &str) -> BadBody {
     let mut json = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
     let parsed = Body::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
-    let why = match parsed.and_then(|_| json.end()) {
-        Err(why) => why,
-        Ok(()) => return BadBody("the body can't be read twice alike".to_owned()),
+    let Err(why) = parsed.and_then(|_| json.end()) else {
+        return BadBody("the body can't be read twice alike".to_owned());
     };
     // Where a text breaks off nobody knows what comes next, which the path tells by a question mark.
     let path = track.path().to_string();

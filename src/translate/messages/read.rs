@@ -54,7 +54,8 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
         Some(format) => ("output_config.format", Some(format)),
         None => ("output_format", body.output_format),
     };
-    request.output = format.map(output).transpose().map_err(|it| it.within(path))?.unwrap_or_default();
+    request.output =
+        format.as_ref().map(output).transpose().map_err(|it| it.within(path))?.unwrap_or_default();
     let mut conversation = Conversation::new(features);
     if let Some(system) = body.system {
         conversation.add_system(system).map_err(|it| it.within("system"))?;
@@ -162,7 +163,7 @@ fn reasoning(
     }
 }
 
-fn output(format: Format<'_>) -> Result<Output<'_>, Fault> {
+fn output<'a>(format: &Format<'a>) -> Result<Output<'a>, Fault> {
     if format.kind != "json_schema" {
         return Err(Fault::at("type", "must be json_schema"));
     }

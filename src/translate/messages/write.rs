@@ -17,6 +17,9 @@ use std::borrow::Cow;
 /// can say.
 const MAX_TOKENS: u64 = 8_192;
 
+/// What is set aside for a body, so that a usual one grows once at most.
+const USUAL_SIZE: usize = 4 << 10;
+
 /// The least `top_p` that is taken together with thinking. Source: Anthropic, "Extended thinking".
 const MIN_THINKING_TOP_P: f64 = 0.95;
 
@@ -60,7 +63,8 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
         metadata: user(request, &mut written).map(|user_id| Metadata { user_id }),
         stream: request.streams,
     };
-    written.body = serde_json::to_vec(&body).map_err(|why| BadBody(format!("the request: {why}")))?;
+    written.body.reserve(USUAL_SIZE);
+    serde_json::to_writer(&mut written.body, &body).map_err(|why| BadBody(format!("the request: {why}")))?;
     written.renamed = renamed;
     Ok(written)
 }

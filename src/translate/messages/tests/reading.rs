@@ -285,11 +285,19 @@ fn speakers_keep_their_order() {
     assert_eq!(speakers, [Speaker::User, Speaker::User, Speaker::Model]);
 }
 
+/// Each of these bodies is refused with words that begin so.
+fn assert_refused(cases: &[(String, &str)]) {
+    for (body, field) in cases {
+        let why = refusal(body);
+        assert!(why.starts_with(field), "{body}\n{why}");
+    }
+}
+
 #[test]
-fn a_fault_names_its_field() {
+fn a_fault_in_a_message_names_its_field() {
     let call = r#"{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"n","input":{}}]}"#;
     let result = r#"{"type":"tool_result","tool_use_id":"t"}"#;
-    for (body, field) in [
+    assert_refused(&[
         ("[]".to_owned(), "the body: "),
         ("{".to_owned(), "the body: "),
         (r#"{"model":"m"}"#.to_owned(), "the body: missing field `messages`"),
@@ -347,6 +355,12 @@ fn a_fault_names_its_field() {
             )),
             "`messages[1].content` lacks the result of the tool_use `t`",
         ),
+    ]);
+}
+
+#[test]
+fn a_fault_in_a_setting_names_its_field() {
+    assert_refused(&[
         (with(r#""system":[{"type":"image"}]"#), "`system[0].type` must be text"),
         (with(r#""max_tokens":-1"#), "`max_tokens`: "),
         (with(r#""tools":[{"name":"t"}]"#), "`tools[0].input_schema` is missing"),
@@ -356,9 +370,6 @@ fn a_fault_names_its_field() {
         (with(r#""thinking":{"type":"enabled"}"#), "`thinking.budget_tokens` is missing"),
         (with(r#""output_config":{"effort":"huge"}"#), "`output_config.effort` must"),
         (with(r#""output_config":{"format":{"type":"xml"}}"#), "`output_config.format.type` must"),
-    ] {
-        let why = refusal(&body);
-        assert!(why.starts_with(field), "{body}\n{why}");
-    }
+    ]);
     assert!(super::super::read(b"{\"a\":\"\xff\"}").is_err_and(|why| why.0.contains("UTF-8")));
 }
