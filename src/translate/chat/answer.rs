@@ -201,9 +201,24 @@ mod tests {
     fn what_imitators_say_otherwise_is_understood() {
         for (message, reason, parts, finish) in [
             (json!({"content": "x", "reasoning": "hm"}), "eos", 2, Finish::Stop),
-            (json!({"content": [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": []}]}), "stop", 1, Finish::Stop),
-            (json!({"content": "", "tool_calls": [call("a", &json!({"x": 1}))]}), "stop", 1, Finish::ToolCalls),
-            (json!({"content": null, "tool_calls": [call("a", &json!(""))]}), "tool_use", 1, Finish::ToolCalls),
+            (
+                json!({"content": [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": []}]}),
+                "stop",
+                1,
+                Finish::Stop,
+            ),
+            (
+                json!({"content": "", "tool_calls": [call("a", &json!({"x": 1}))]}),
+                "stop",
+                1,
+                Finish::ToolCalls,
+            ),
+            (
+                json!({"content": null, "tool_calls": [call("a", &json!(""))]}),
+                "tool_use",
+                1,
+                Finish::ToolCalls,
+            ),
             (json!({"content": null, "refusal": "no"}), "stop", 1, Finish::ContentFilter),
             (json!({"content": "x", "tool_calls": []}), "whatever", 1, Finish::Stop),
             (json!({"content": null}), "length", 0, Finish::Length),
@@ -216,7 +231,9 @@ mod tests {
 
     #[test]
     fn arguments_are_an_object_whatever_a_provider_makes_of_them() {
-        for (sent, expected) in [(json!("{\"x\": 1}"), "{\"x\": 1}"), (json!({"x": 1}), "{\"x\":1}"), (json!(""), "{}")] {
+        for (sent, expected) in
+            [(json!("{\"x\": 1}"), "{\"x\": 1}"), (json!({"x": 1}), "{\"x\":1}"), (json!(""), "{}")]
+        {
             let body = body(&json!({"tool_calls": [call("a", &sent)]}), "tool_calls");
             let answer = read_answer(&body).expect("an answer");
             assert!(matches!(&answer.parts[..], [Part::Call(call)] if call.arguments == expected), "{sent}");
@@ -227,10 +244,15 @@ mod tests {
     fn a_call_without_an_id_gets_one_that_is_always_the_same() {
         let body = body(&json!({"tool_calls": [call("", &json!("{}")), call("", &json!("{}"))]}), "stop");
         let ids = |answer: Answer<'_>| -> Vec<String> {
-            let id = |part: &Part<'_>| if let Part::Call(call) = part { call.id.to_string() } else { String::new() };
+            let id = |part: &Part<'_>| {
+                if let Part::Call(call) = part { call.id.to_string() } else { String::new() }
+            };
             answer.parts.iter().map(id).collect()
         };
-        assert_eq!(read_answer(&body).map(ids), Some(vec!["call_chatcmpl9_0".to_owned(), "call_chatcmpl9_1".to_owned()]));
+        assert_eq!(
+            read_answer(&body).map(ids),
+            Some(vec!["call_chatcmpl9_0".to_owned(), "call_chatcmpl9_1".to_owned()])
+        );
     }
 
     #[test]
@@ -243,7 +265,12 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_none() {
         for body in [
-            "", "[]", "{}", "{\"choices\":[]}", "{\"choices\":[{}]}", "{\"error\":{\"message\":\"x\"}}",
+            "",
+            "[]",
+            "{}",
+            "{\"choices\":[]}",
+            "{\"choices\":[{}]}",
+            "{\"error\":{\"message\":\"x\"}}",
             "{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"error\"}]}",
         ] {
             assert_eq!(read_answer(body.as_bytes()), None, "{body}");
@@ -269,7 +296,10 @@ mod tests {
         assert_eq!(body["choices"][0]["message"]["reasoning_content"], "hm");
         assert_eq!(body["choices"][0]["finish_reason"], "stop");
         assert_eq!(body["usage"]["prompt_tokens"], 7, "written tokens are input here");
-        assert_eq!(body["usage"]["prompt_tokens_details"], json!({"cached_tokens": 2, "cache_write_tokens": 4}));
+        assert_eq!(
+            body["usage"]["prompt_tokens_details"],
+            json!({"cached_tokens": 2, "cache_write_tokens": 4})
+        );
         assert!(!body.to_string().contains("secret-signature"));
         answer.id = "".into();
         assert_eq!(wire(&answer)["id"], "chatcmpl-r1");

@@ -133,7 +133,9 @@ struct Conversation<'r, 'a> {
 
 impl<'a> Conversation<'_, 'a> {
     fn take(&mut self, at: usize, message: Message<'a>) -> Result<(), BadBody> {
-        self.request.features.insert_if(message.name.is_some() && message.role != Role::Function, Feature::Other);
+        self.request
+            .features
+            .insert_if(message.name.is_some() && message.role != Role::Function, Feature::Other);
         match message.role {
             Role::System | Role::Developer => self.take_system(at, message),
             Role::User => {
@@ -214,7 +216,10 @@ impl<'a> Conversation<'_, 'a> {
             return Err(bad(field, "is missing"));
         };
         let Some(index) = self.open.iter().position(|open| open.id == id) else {
-            return Err(bad(field, "is of no call of the assistant's turn directly before that has no result yet"));
+            return Err(bad(
+                field,
+                "is of no call of the assistant's turn directly before that has no result yet",
+            ));
         };
         let name = self.open.remove(index).name;
         let content = self.content(at, message.content, Role::Tool)?;
@@ -281,41 +286,44 @@ impl<'a> Conversation<'_, 'a> {
         let ends_cache = part.cache_control.is_some() || part.prompt_cache_breakpoint.is_some();
         self.request.features.insert_if(ends_cache, Feature::CacheMarks);
         let may_hold_media = matches!(role, Role::User | Role::Tool);
-        let mut media = match (&*part.kind.0, part.text, part.refusal, part.image_url, part.input_audio, part.file) {
-            ("text", Some(Words(text)), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
-            ("refusal", _, Some(Words(refusal)), ..) if role == Role::Assistant => {
-                return Ok(Some(Part::Refusal(refusal)));
-            }
-            ("image_url", _, _, Some(image), ..) if may_hold_media => {
-                let url = match image {
-                    TextOr::Text(url) => url,
-                    TextOr::Other(ImageUrl { url, detail }) => {
-                        let is_particular = detail.is_some_and(|Words(detail)| detail != "auto");
-                        self.request.features.insert_if(is_particular, Feature::Other);
-                        url.0
+        let mut media =
+            match (&*part.kind.0, part.text, part.refusal, part.image_url, part.input_audio, part.file) {
+                ("text", Some(Words(text)), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
+                ("refusal", _, Some(Words(refusal)), ..) if role == Role::Assistant => {
+                    return Ok(Some(Part::Refusal(refusal)));
+                }
+                ("image_url", _, _, Some(image), ..) if may_hold_media => {
+                    let url = match image {
+                        TextOr::Text(url) => url,
+                        TextOr::Other(ImageUrl { url, detail }) => {
+                            let is_particular = detail.is_some_and(|Words(detail)| detail != "auto");
+                            self.request.features.insert_if(is_particular, Feature::Other);
+                            url.0
+                        }
+                    };
+                    media::image(url, format_args!("{field}.image_url.url"))?
+                }
+                ("input_audio", .., Some(audio), _) if may_hold_media => {
+                    media::audio(audio.data.0, &audio.format.0, format_args!("{field}.input_audio"))?
+                }
+                ("file", .., Some(file)) if may_hold_media => match file.file_data {
+                    Some(Words(data)) => {
+                        let name = file.filename.map(|Words(name)| name);
+                        media::file(data, name, format_args!("{field}.file.file_data"))?
                     }
-                };
-                media::image(url, format_args!("{field}.image_url.url"))?
-            }
-            ("input_audio", .., Some(audio), _) if may_hold_media => {
-                media::audio(audio.data.0, &audio.format.0, format_args!("{field}.input_audio"))?
-            }
-            ("file", .., Some(file)) if may_hold_media => match file.file_data {
-                Some(Words(data)) => {
-                    let name = file.filename.map(|Words(name)| name);
-                    media::file(data, name, format_args!("{field}.file.file_data"))?
+                    None if file.file_id.is_some() => {
+                        self.request.features.insert(Feature::ProviderState);
+                        return Ok(None);
+                    }
+                    None => return Err(bad(format_args!("{field}.file.file_data"), "is missing")),
+                },
+                (kind, ..) => {
+                    let why = format!(
+                        "is `{kind}`, which this role's content can't have, or lacks what belongs to it"
+                    );
+                    return Err(bad(format_args!("{field}.type"), &why));
                 }
-                None if file.file_id.is_some() => {
-                    self.request.features.insert(Feature::ProviderState);
-                    return Ok(None);
-                }
-                None => return Err(bad(format_args!("{field}.file.file_data"), "is missing")),
-            },
-            (kind, ..) => {
-                let why = format!("is `{kind}`, which this role's content can't have, or lacks what belongs to it");
-                return Err(bad(format_args!("{field}.type"), &why));
-            }
-        };
+            };
         media.ends_cache = ends_cache;
         media::note(&media, &mut self.request.features);
         Ok(Some(Part::Media(media)))
@@ -350,7 +358,8 @@ mod tests {
     /// What is said of a request of these messages, which is bad.
     fn complaint(messages: &Value) -> String {
         let body = json!({"model": "m", "messages": messages}).to_string();
-        let BadBody(why) = read(body.as_bytes()).map(|request| format!("{request:?}")).expect_err("a bad request");
+        let BadBody(why) =
+            read(body.as_bytes()).map(|request| format!("{request:?}")).expect_err("a bad request");
         why
     }
 
@@ -425,12 +434,15 @@ mod tests {
             result("call_b", "time", vec![Part::text("noon")]),
             result("call_a", "weather", vec![Part::text("rain")]),
         ];
-        turns(&messages, &[
-            (Speaker::User, vec![Part::text("weather?")]),
-            (Speaker::Model, std::iter::once(thought).chain(calls).collect()),
-            (Speaker::User, results),
-            (Speaker::Model, vec![Part::text("Rain at noon.")]),
-        ]);
+        turns(
+            &messages,
+            &[
+                (Speaker::User, vec![Part::text("weather?")]),
+                (Speaker::Model, std::iter::once(thought).chain(calls).collect()),
+                (Speaker::User, results),
+                (Speaker::Model, vec![Part::text("Rain at noon.")]),
+            ],
+        );
         assert!(features(&messages).contains(Feature::ForeignThoughts));
     }
 
@@ -450,10 +462,10 @@ mod tests {
             "function_call": null, "tool_calls": null, "reasoning_content": null});
         let messages = json!([{"role": "user", "content": "hi"}, message]);
         assert_eq!(features(&messages), Features::NONE);
-        turns(&messages, &[
-            (Speaker::User, vec![Part::text("hi")]),
-            (Speaker::Model, vec![Part::text("ho")]),
-        ]);
+        turns(
+            &messages,
+            &[(Speaker::User, vec![Part::text("hi")]), (Speaker::Model, vec![Part::text("ho")])],
+        );
     }
 
     #[test]
@@ -463,11 +475,20 @@ mod tests {
         for (messages, feature) in [
             (user(json!({"type": "file", "file": {"file_id": "file-1"}})), Feature::ProviderState),
             (user(json!({"type": "file", "file": {"file_data": "https://x/y.pdf"}})), Feature::DocumentUrl),
-            (user(json!({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}})), Feature::CacheMarks),
-            (user(json!({"type": "image_url", "image_url": {"url": "https://x", "detail": "low"}})), Feature::Other),
+            (
+                user(json!({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}})),
+                Feature::CacheMarks,
+            ),
+            (
+                user(json!({"type": "image_url", "image_url": {"url": "https://x", "detail": "low"}})),
+                Feature::Other,
+            ),
             (json!([{"role": "user", "content": "x", "name": "bob"}]), Feature::Other),
             (json!([{"role": "assistant", "audio": {"id": "audio_1"}}]), Feature::ProviderState),
-            (json!([{"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}]), Feature::CustomTools),
+            (
+                json!([{"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}]),
+                Feature::CustomTools,
+            ),
             (json!([{"role": "function", "name": "f", "content": "x"}]), Feature::CustomTools),
             (
                 json!([{"role": "assistant", "tool_calls": [custom]}, {"role": "tool", "tool_call_id": "c", "content": ""}]),
@@ -486,7 +507,10 @@ mod tests {
         let called_a = json!({"role": "assistant", "tool_calls": [wire_call("a", "f", "{}")]});
         for (messages, start) in [
             (json!([]), "`messages` must not"),
-            (json!([{"role": "user", "content": "x"}, {"role": "wizard", "content": "x"}]), "`messages[1].role` "),
+            (
+                json!([{"role": "user", "content": "x"}, {"role": "wizard", "content": "x"}]),
+                "`messages[1].role` ",
+            ),
             (json!([{"content": "x"}]), "`messages[0]` "),
             (json!([{"role": "user"}]), "`messages[0].content` is missing"),
             (json!([{"role": "user", "content": 7}]), "`messages[0].content` "),
@@ -509,7 +533,10 @@ mod tests {
             (called(wire_call("a", "f", "[1]")), "`messages[0].tool_calls[0].function.arguments` "),
             (called(wire_call("a", "f", "{\"x\":")), "`messages[0].tool_calls[0].function.arguments` "),
             (json!([called_a]), "`messages[0]` comes before the result of the tool call `a`"),
-            (json!([called_a, {"role": "user", "content": "x"}, tool("a")]), "`messages[1]` comes before the result"),
+            (
+                json!([called_a, {"role": "user", "content": "x"}, tool("a")]),
+                "`messages[1]` comes before the result",
+            ),
             (json!([called_a, called_a, tool("a")]), "`messages[1]` comes before the result"),
             (json!([called_a, tool("b")]), "`messages[1].tool_call_id` is of no call"),
             (json!([called_a, tool("a"), tool("a")]), "`messages[2].tool_call_id` is of no call"),

@@ -73,7 +73,8 @@ impl Decoder {
             self.finish(out);
             return true;
         }
-        let chunk = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Chunk<'_>>(text).ok());
+        let chunk =
+            std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Chunk<'_>>(text).ok());
         let Some(Chunk { id, model, choices: Some(choices), usage }) = chunk else { return false };
         if self.has_ended {
             return true;
@@ -177,7 +178,9 @@ impl Decoder {
 
     /// Begins the open call once its name is known.
     fn begin(&mut self, id: &str, name: &str, out: &mut dyn FnMut(Event<'_>)) {
-        let Some(open) = self.open.as_mut().filter(|open| open.name.is_empty() && !name.is_empty()) else { return };
+        let Some(open) = self.open.as_mut().filter(|open| open.name.is_empty() && !name.is_empty()) else {
+            return;
+        };
         open.name.push_str(name);
         if open.id.is_empty() {
             open.id.push_str(id);
@@ -286,9 +289,18 @@ mod tests {
             json!({"id": "chatcmpl-9", "model": "m", "choices": [], "usage": usage}),
             json!("[DONE]"),
         ]);
-        assert_eq!(heard, [
-            "start chatcmpl-9 m", "thought hm", "text a", "text \n\u{e4}", "finish Stop", "usage 9 3", "end",
-        ]);
+        assert_eq!(
+            heard,
+            [
+                "start chatcmpl-9 m",
+                "thought hm",
+                "text a",
+                "text \n\u{e4}",
+                "finish Stop",
+                "usage 9 3",
+                "end",
+            ]
+        );
         assert!(understood.into_iter().all(|understood| understood));
     }
 
@@ -308,9 +320,7 @@ mod tests {
 
     #[test]
     fn what_imitators_make_of_calls_is_understood() {
-        let piece = |index: Value, id: Value, name: Value, arguments: &str| {
-            json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}})
-        };
+        let piece = |index: Value, id: Value, name: Value, arguments: &str| json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
         let null = || Value::Null;
         // The id and the name are said again with each piece.
         expect_calls(
@@ -338,7 +348,10 @@ mod tests {
         );
         // Whole calls in one chunk, all of the same index.
         expect_calls(
-            &[json!([piece(json!(0), json!("a"), json!("f"), "{}"), piece(json!(0), json!("b"), json!("f"), "{}")])],
+            &[json!([
+                piece(json!(0), json!("a"), json!("f"), "{}"),
+                piece(json!(0), json!("b"), json!("f"), "{}")
+            ])],
             &["call a f", "arguments {}", "call b f", "arguments {}"],
         );
         // The same without ids, which are made up.
@@ -351,7 +364,10 @@ mod tests {
         }
         // The name comes after the id, and the arguments are an object.
         let object = json!({"index": 0, "function": {"name": "f", "arguments": {"x": 1}}});
-        expect_calls(&[piece(json!(0), json!("a"), null(), ""), object], &["call a f", "arguments {\"x\":1}"]);
+        expect_calls(
+            &[piece(json!(0), json!("a"), null(), ""), object],
+            &["call a f", "arguments {\"x\":1}"],
+        );
         // An empty piece for a call that has ended.
         expect_calls(
             &[
@@ -381,7 +397,8 @@ mod tests {
         let mut last = chunk(&json!({"content": "a"}), Some("length"));
         last["usage"] = usage;
         let (heard, _) = heard(&[chunk(&json!({"content": "x"}), Some("")), last.clone(), last]);
-        let expected = ["start chatcmpl-9 m", "text x", "text a", "finish Length", "usage 9 3", "usage 9 3", "end"];
+        let expected =
+            ["start chatcmpl-9 m", "text x", "text a", "finish Length", "usage 9 3", "usage 9 3", "end"];
         assert_eq!(heard, expected);
     }
 
@@ -401,7 +418,8 @@ mod tests {
 
     #[test]
     fn a_torn_or_broken_stream_has_no_end() {
-        for last in [chunk(&json!({"content": "b"}), None), chunk(&json!({}), Some("error")), json!("[DONE]")] {
+        for last in [chunk(&json!({"content": "b"}), None), chunk(&json!({}), Some("error")), json!("[DONE]")]
+        {
             let (heard, _) = heard(&[chunk(&json!({"content": "a"}), None), last]);
             assert!(heard.iter().all(|event| !event.starts_with("finish") && event != "end"), "{heard:?}");
         }

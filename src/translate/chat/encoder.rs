@@ -242,18 +242,22 @@ mod tests {
     #[test]
     fn a_stream_is_role_pieces_finish_and_mark() {
         let chunk = |delta: Value, finish_reason: Value| {
-            let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
+            let choice =
+                json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
             json!({"id": "chatcmpl-msg_1", "object": "chat.completion.chunk", "created": 7, "model": "m",
                 "choices": [choice]})
         };
         let [finish, end] = end(Finish::StopSequence(None));
         let events = [start(), Event::Text("a\n\n".into()), usage(1, 2), finish, end];
-        assert_eq!(frames(&events, false), [
-            chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null),
-            chunk(json!({"content": "a\n\n"}), Value::Null),
-            chunk(json!({}), json!("stop")),
-            json!("[DONE]"),
-        ]);
+        assert_eq!(
+            frames(&events, false),
+            [
+                chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null),
+                chunk(json!({"content": "a\n\n"}), Value::Null),
+                chunk(json!({}), json!("stop")),
+                json!("[DONE]"),
+            ]
+        );
     }
 
     #[test]
@@ -265,7 +269,10 @@ mod tests {
             frames.iter().filter(|frame| frame.is_object()).partition(|frame| frame["choices"] == json!([]));
         assert!(others.iter().all(|frame| frame.get("usage") == Some(&Value::Null)));
         assert_eq!(usage.len(), 1);
-        assert_eq!((&usage[0]["usage"]["prompt_tokens"], &usage[0]["usage"]["total_tokens"]), (&json!(9), &json!(13)));
+        assert_eq!(
+            (&usage[0]["usage"]["prompt_tokens"], &usage[0]["usage"]["total_tokens"]),
+            (&json!(9), &json!(13))
+        );
         assert_eq!(frames[frames.len() - 2], *usage[0], "last before the mark");
         let unreported = super::tests::frames(&[start(), finish, end], true);
         assert!(unreported.iter().all(|frame| frame["choices"] != json!([])));
@@ -288,17 +295,19 @@ mod tests {
             json!({"tool_calls": [{"index": index, "id": id, "type": "function",
                 "function": {"name": "f", "arguments": ""}}]})
         };
-        let more =
-            |index: u64, text: &str| json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]});
-        assert_eq!(deltas(&events)[1..], [
-            json!({"reasoning_content": "hm"}),
-            json!({"content": "so"}),
-            begun(0, "a"),
-            more(0, "{\"x\""),
-            more(0, ":1}"),
-            begun(1, "b"),
-            more(1, "{}"),
-        ]);
+        let more = |index: u64, text: &str| json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]});
+        assert_eq!(
+            deltas(&events)[1..],
+            [
+                json!({"reasoning_content": "hm"}),
+                json!({"content": "so"}),
+                begun(0, "a"),
+                more(0, "{\"x\""),
+                more(0, ":1}"),
+                begun(1, "b"),
+                more(1, "{}"),
+            ]
+        );
     }
 
     #[test]
@@ -313,7 +322,9 @@ mod tests {
 
     #[test]
     fn a_refusal_finishes_as_openai_finishes_it() {
-        for (said, reason) in [(Event::Refusal("no".into()), "stop"), (Event::Text("no".into()), "content_filter")] {
+        for (said, reason) in
+            [(Event::Refusal("no".into()), "stop"), (Event::Text("no".into()), "content_filter")]
+        {
             let [finish, _] = end(Finish::ContentFilter);
             let frames = frames(&[start(), said, finish], false);
             assert_eq!(frames[2]["choices"][0]["finish_reason"], reason);

@@ -100,7 +100,11 @@ fn media_type(head: &str) -> Option<&str> {
     (coding.eq_ignore_ascii_case("base64") && media_type.contains('/')).then_some(media_type)
 }
 
-fn inline<'a>(media_type: Cow<'a, str>, data: Cow<'a, str>, field: impl Display) -> Result<Source<'a>, BadBody> {
+fn inline<'a>(
+    media_type: Cow<'a, str>,
+    data: Cow<'a, str>,
+    field: impl Display,
+) -> Result<Source<'a>, BadBody> {
     if !is_base64(&data) {
         return Err(bad(field, "is not valid base64"));
     }
@@ -126,11 +130,21 @@ mod tests {
     #[test]
     fn what_is_no_address_is_named() {
         for url in [
-            "", "QUJD", "data:", "data:image/png;base64", "data:image/png,QUJD", "data:;base64,QUJD",
-            "data:image/png;base64,QUJ", "ftp://x/y", "file:///etc/passwd",
+            "",
+            "QUJD",
+            "data:",
+            "data:image/png;base64",
+            "data:image/png,QUJD",
+            "data:;base64,QUJD",
+            "data:image/png;base64,QUJ",
+            "ftp://x/y",
+            "file:///etc/passwd",
         ] {
             for url in [Cow::Borrowed(url), Cow::Owned(url.to_owned())] {
-                assert!(image(url.clone(), "a.b").is_err_and(|BadBody(why)| why.starts_with("`a.b` ")), "{url}");
+                assert!(
+                    image(url.clone(), "a.b").is_err_and(|BadBody(why)| why.starts_with("`a.b` ")),
+                    "{url}"
+                );
             }
         }
     }
@@ -152,7 +166,10 @@ mod tests {
     fn sound_has_one_of_two_formats() {
         for (format, media_types) in SOUNDS {
             let media = audio("QUJD".into(), format, "a").expect("known");
-            assert_eq!(media.source, Source::Inline { media_type: media_types[0].into(), data: "QUJD".into() });
+            assert_eq!(
+                media.source,
+                Source::Inline { media_type: media_types[0].into(), data: "QUJD".into() }
+            );
             assert!(media_types.iter().all(|media_type| audio_format(media_type) == Some(format)));
         }
         assert!(audio("QUJD".into(), "ogg", "a").is_err());

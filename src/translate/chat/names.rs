@@ -42,7 +42,9 @@ mod tests {
 
     #[test]
     fn a_name_of_other_letters_is_always_changed_alike() {
-        for (name, start) in [("get.weather", "get_weather-"), ("wetter für münchen", "wetter_f_r_m_nchen-"), ("", "-")] {
+        for (name, start) in
+            [("get.weather", "get_weather-"), ("wetter für münchen", "wetter_f_r_m_nchen-"), ("", "-")]
+        {
             let changed = sent(name);
             assert!(changed.starts_with(start), "{changed}");
             assert_eq!(changed, sent(name));

@@ -67,9 +67,15 @@ mod tests {
 
     #[test]
     fn base64_is_what_the_standard_says_also_at_the_bound_of_a_piece() {
-        for (text, expected) in
-            [("QQ==", true), ("QUI=", true), ("QUJD", true), ("QQ", false), ("", false), ("QQ=A", false), ("Q-_D", false)]
-        {
+        for (text, expected) in [
+            ("QQ==", true),
+            ("QUI=", true),
+            ("QUJD", true),
+            ("QQ", false),
+            ("", false),
+            ("QQ=A", false),
+            ("Q-_D", false),
+        ] {
             assert_eq!(is_base64(text), expected, "{text}");
         }
         let piece = "QUJD".repeat(1_024);

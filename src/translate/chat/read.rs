@@ -189,7 +189,8 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
 /// What is asked for that the hub has no word for.
 fn features(body: &Body<'_>) -> Features {
     let says = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() != "{}");
-    let is_other_than = |words: &Option<Words<'_>>, usual: &str| words.as_ref().is_some_and(|it| it.0 != usual);
+    let is_other_than =
+        |words: &Option<Words<'_>>, usual: &str| words.as_ref().is_some_and(|it| it.0 != usual);
     let speaks = |modalities: &Vec<Words<'_>>| modalities.iter().any(|Words(modality)| modality != "text");
     let asks = [
         (Feature::Logprobs, body.logprobs == Some(true) || body.top_logprobs.is_some_and(|top| top > 0)),
@@ -247,7 +248,10 @@ fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result
             return Err(bad(format_args!("tools[{at}].function.name"), "must not be empty"));
         }
         if function.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
-            return Err(bad(format_args!("tools[{at}].function.parameters"), "must be a JSON schema, an object"));
+            return Err(bad(
+                format_args!("tools[{at}].function.parameters"),
+                "must be a JSON schema, an object",
+            ));
         }
         request.features.insert_if(tool.cache_control.is_some(), Feature::CacheMarks);
         request.tools.push(Tool {
@@ -266,28 +270,42 @@ fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result
 fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {
     const FIELD: &str = "tool_choice";
     let choice = match choice {
-        TextOr::Text(word) => mode(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?,
-        TextOr::Other(WireChoice { kind, function, allowed_tools }) => match (&*kind.0, function, allowed_tools) {
-            ("function", Some(function), _) => ToolChoice::One(function.name.0),
-            ("allowed_tools", _, Some(allowed)) => {
-                let names = |tool: &AllowedTool<'a>, name: &str| tool.function.as_ref().is_some_and(|it| it.name.0 == name);
-                request.tools.retain(|tool| allowed.tools.iter().any(|it| names(it, &tool.name)));
-                mode(&allowed.mode.0)
-                    .ok_or_else(|| bad("tool_choice.allowed_tools.mode", "must be auto or required"))?
+        TextOr::Text(word) => {
+            mode(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?
+        }
+        TextOr::Other(WireChoice { kind, function, allowed_tools }) => {
+            match (&*kind.0, function, allowed_tools) {
+                ("function", Some(function), _) => ToolChoice::One(function.name.0),
+                ("allowed_tools", _, Some(allowed)) => {
+                    let names = |tool: &AllowedTool<'a>, name: &str| {
+                        tool.function.as_ref().is_some_and(|it| it.name.0 == name)
+                    };
+                    request.tools.retain(|tool| allowed.tools.iter().any(|it| names(it, &tool.name)));
+                    mode(&allowed.mode.0)
+                        .ok_or_else(|| bad("tool_choice.allowed_tools.mode", "must be auto or required"))?
+                }
+                ("custom", ..) => {
+                    request.features.insert(Feature::CustomTools);
+                    return Ok(());
+                }
+                _ => {
+                    return Err(bad(
+                        FIELD,
+                        "must have the type function, allowed_tools or custom, and what belongs to it",
+                    ));
+                }
             }
-            ("custom", ..) => {
-                request.features.insert(Feature::CustomTools);
-                return Ok(());
-            }
-            _ => return Err(bad(FIELD, "must have the type function, allowed_tools or custom, and what belongs to it")),
-        },
+        }
     };
     match &choice {
         // Without tools these two say what holds anyway.
         ToolChoice::Auto | ToolChoice::None if request.tools.is_empty() => return Ok(()),
         // Other kinds of tools were left out, and make that nobody gets the request.
-        _ if request.features.contains(Feature::CustomTools) || request.features.contains(Feature::ServerTools) => {}
-        ToolChoice::Any if request.tools.is_empty() => return Err(bad(FIELD, "asks for a tool, but there is none")),
+        _ if request.features.contains(Feature::CustomTools)
+            || request.features.contains(Feature::ServerTools) => {}
+        ToolChoice::Any if request.tools.is_empty() => {
+            return Err(bad(FIELD, "asks for a tool, but there is none"));
+        }
         ToolChoice::One(name) if request.tools.iter().all(|tool| tool.name != *name) => {
             return Err(bad("tool_choice.function.name", "is none of `tools`"));
         }
@@ -310,10 +328,14 @@ fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
     match (&*format.kind.0, format.json_schema) {
         ("text", _) => Ok(Output::Text),
         ("json_object", _) => Ok(Output::Json),
-        ("json_schema", Some(JsonSchema { name, schema: Some(schema), strict })) if schema.get().starts_with('{') => {
+        ("json_schema", Some(JsonSchema { name, schema: Some(schema), strict }))
+            if schema.get().starts_with('{') =>
+        {
             Ok(Output::Schema { name: name.map(|Words(name)| name), schema, strict })
         }
-        ("json_schema", _) => Err(bad("response_format.json_schema.schema", "must be a JSON schema, an object")),
+        ("json_schema", _) => {
+            Err(bad("response_format.json_schema.schema", "must be a JSON schema, an object"))
+        }
         _ => Err(bad("response_format.type", "must be text, json_object or json_schema")),
     }
 }
@@ -364,7 +386,8 @@ mod tests {
         assert!(request.streams && request.shows_thoughts);
         assert_eq!(request.reasoning, Some(Reasoning::Effort(Effort::Max)));
         assert_eq!(request.tool_choice, ToolChoice::Any);
-        for feature in [Feature::TopK, Feature::Seed, Feature::Penalties, Feature::SerialCalls, Feature::User] {
+        for feature in [Feature::TopK, Feature::Seed, Feature::Penalties, Feature::SerialCalls, Feature::User]
+        {
             assert!(request.features.contains(feature), "{feature:?}");
         }
         assert!(!request.features.contains(Feature::Other));
@@ -394,7 +417,8 @@ mod tests {
     #[test]
     fn a_choice_of_tools_is_read_in_each_of_its_forms() {
         let one = |name: &'static str| ToolChoice::One(name.into());
-        let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [tool("g")]}});
+        let allowed =
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [tool("g")]}});
         for (choice, expected, tools) in [
             (json!("auto"), ToolChoice::Auto, vec!["f", "g"]),
             (json!("none"), ToolChoice::None, vec!["f", "g"]),

@@ -151,7 +151,8 @@ fn user<'r>(
         messages.push(Message::Tool { tool_call_id: &result.id, content });
     }
     for turn in turns {
-        let moved = results(turn).flat_map(|result| &result.content).filter(|part| matches!(part, Part::Media(_)));
+        let moved =
+            results(turn).flat_map(|result| &result.content).filter(|part| matches!(part, Part::Media(_)));
         let own = turn.parts.iter().filter(|part| matches!(part, Part::Text(_) | Part::Media(_)));
         messages.extend(content(moved.chain(own))?.map(|content| Message::User { content }));
     }
@@ -257,7 +258,9 @@ pub(super) fn refusal<'r>(part: &'r Part<'_>) -> Option<&'r str> {
 pub(super) fn texts<'r, 'a: 'r>(
     parts: impl IntoIterator<Item = &'r Part<'a>>,
 ) -> impl Iterator<Item = &'r str> {
-    parts.into_iter().filter_map(|part| if let Part::Text(text) = part { Some(text.text.as_ref()) } else { None })
+    parts
+        .into_iter()
+        .filter_map(|part| if let Part::Text(text) = part { Some(text.text.as_ref()) } else { None })
 }
 
 /// Texts as one, copied only where there are several; `None` where there are none.
@@ -295,7 +298,13 @@ mod tests {
     }
 
     fn result<'a>(id: &'a str, content: Vec<Part<'a>>) -> Part<'a> {
-        Part::Result(CallResult { id: id.into(), name: "f".into(), content, is_error: false, ends_cache: false })
+        Part::Result(CallResult {
+            id: id.into(),
+            name: "f".into(),
+            content,
+            is_error: false,
+            ends_cache: false,
+        })
     }
 
     fn media(kind: MediaKind, source: Source<'_>) -> Part<'_> {
@@ -330,14 +339,20 @@ mod tests {
         let system = vec![Part::text("one"), Part::text("two")];
         let request = Request { system, turns: vec![user(vec![Part::text("hi")])], ..Request::default() };
         let (messages, _) = rendered(&request).expect("can be written");
-        assert_eq!(messages, json!([
-            {"role": "system", "content": "one\n\ntwo"}, {"role": "user", "content": "hi"},
-        ]));
+        assert_eq!(
+            messages,
+            json!([
+                {"role": "system", "content": "one\n\ntwo"}, {"role": "user", "content": "hi"},
+            ])
+        );
     }
 
     #[test]
     fn a_users_words_are_one_text_unless_there_is_a_medium_among_them() {
-        expect(vec![user(vec![Part::text("a"), Part::text("b")])], &json!([{"role": "user", "content": "a\n\nb"}]));
+        expect(
+            vec![user(vec![Part::text("a"), Part::text("b")])],
+            &json!([{"role": "user", "content": "a\n\nb"}]),
+        );
         let url = Source::Url { url: "https://x/y".into(), media_type: None };
         let words = media(MediaKind::Document, Source::Text("plain".into()));
         let parts = vec![
@@ -348,14 +363,17 @@ mod tests {
             inline(MediaKind::Document, "application/pdf"),
             words,
         ];
-        expect(vec![user(parts)], &json!([{"role": "user", "content": [
-            {"type": "text", "text": "a"},
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
-            {"type": "image_url", "image_url": {"url": "https://x/y"}},
-            {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}},
-            {"type": "file", "file": {"filename": "document", "file_data": "data:application/pdf;base64,QUJD"}},
-            {"type": "text", "text": "plain"},
-        ]}]));
+        expect(
+            vec![user(parts)],
+            &json!([{"role": "user", "content": [
+                {"type": "text", "text": "a"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+                {"type": "image_url", "image_url": {"url": "https://x/y"}},
+                {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}},
+                {"type": "file", "file": {"filename": "document", "file_data": "data:application/pdf;base64,QUJD"}},
+                {"type": "text", "text": "plain"},
+            ]}]),
+        );
     }
 
     #[test]
@@ -366,15 +384,18 @@ mod tests {
             user(vec![Part::text("here"), result("a", vec![Part::text("x"), picture])]),
             user(vec![result("b", vec![])]),
         ];
-        expect(turns, &json!([
-            {"role": "assistant", "content": "let me see", "tool_calls": [wire_call("a"), wire_call("b")]},
-            {"role": "tool", "tool_call_id": "a", "content": "x"},
-            {"role": "tool", "tool_call_id": "b", "content": ""},
-            {"role": "user", "content": [
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
-                {"type": "text", "text": "here"},
-            ]},
-        ]));
+        expect(
+            turns,
+            &json!([
+                {"role": "assistant", "content": "let me see", "tool_calls": [wire_call("a"), wire_call("b")]},
+                {"role": "tool", "tool_call_id": "a", "content": "x"},
+                {"role": "tool", "tool_call_id": "b", "content": ""},
+                {"role": "user", "content": [
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+                    {"type": "text", "text": "here"},
+                ]},
+            ]),
+        );
     }
 
     #[test]
@@ -385,12 +406,15 @@ mod tests {
             model(vec![call("b")]),
             user(vec![result("a", vec![]), result("b", vec![])]),
         ];
-        expect(turns, &json!([
-            {"role": "assistant", "content": "one"},
-            {"role": "assistant", "content": null, "tool_calls": [wire_call("a"), wire_call("b")]},
-            {"role": "tool", "tool_call_id": "a", "content": ""},
-            {"role": "tool", "tool_call_id": "b", "content": ""},
-        ]));
+        expect(
+            turns,
+            &json!([
+                {"role": "assistant", "content": "one"},
+                {"role": "assistant", "content": null, "tool_calls": [wire_call("a"), wire_call("b")]},
+                {"role": "tool", "tool_call_id": "a", "content": ""},
+                {"role": "tool", "tool_call_id": "b", "content": ""},
+            ]),
+        );
     }
 
     #[test]
@@ -399,16 +423,20 @@ mod tests {
             let signature = is_signed.then(|| Signature { maker: Api::Messages, text: "sig".into() });
             Part::Thought(Thought { text: text.into(), signature, is_redacted })
         };
-        let parts = vec![thought("signed", true, false), thought("", true, true), thought("own", false, false)];
+        let parts =
+            vec![thought("signed", true, false), thought("", true, true), thought("own", false, false)];
         let turns = vec![
             model(parts.iter().cloned().chain([Part::text("so")]).collect()),
             user(vec![Part::text("and?")]),
             model(parts),
         ];
-        expect(turns, &json!([
-            {"role": "assistant", "content": "so", "reasoning_content": "own"},
-            {"role": "user", "content": "and?"},
-        ]));
+        expect(
+            turns,
+            &json!([
+                {"role": "assistant", "content": "so", "reasoning_content": "own"},
+                {"role": "user", "content": "and?"},
+            ]),
+        );
     }
 
     #[test]
@@ -424,10 +452,13 @@ mod tests {
             failed.is_error = true;
         }
         let turns = vec![model(vec![inline(MediaKind::Image, "image/png"), call("a")]), user(vec![failed])];
-        let lost = expect(turns, &json!([
-            {"role": "assistant", "content": null, "tool_calls": [wire_call("a")]},
-            {"role": "tool", "tool_call_id": "a", "content": ""},
-        ]));
+        let lost = expect(
+            turns,
+            &json!([
+                {"role": "assistant", "content": null, "tool_calls": [wire_call("a")]},
+                {"role": "tool", "tool_call_id": "a", "content": ""},
+            ]),
+        );
         assert_eq!(lost, ["media of the model", "is_error"]);
     }
 
@@ -441,7 +472,10 @@ mod tests {
             media(MediaKind::Video, url()),
         ] {
             let request = Request { turns: vec![user(vec![part])], ..Request::default() };
-            assert!(rendered(&request).is_err_and(|BadBody(why)| why.starts_with("a chat completion can't be given ")));
+            assert!(
+                rendered(&request)
+                    .is_err_and(|BadBody(why)| why.starts_with("a chat completion can't be given "))
+            );
         }
     }
 }

@@ -304,7 +304,8 @@ mod tests {
 
     #[test]
     fn each_choice_of_tools_is_written_if_there_are_any() {
-        let tool = Tool { name: "f".into(), description: None, parameters: None, strict: None, ends_cache: false };
+        let tool =
+            Tool { name: "f".into(), description: None, parameters: None, strict: None, ends_cache: false };
         for (tool_choice, expected) in [
             (ToolChoice::Auto, Value::Null),
             (ToolChoice::Any, json!("required")),
@@ -320,8 +321,13 @@ mod tests {
 
     #[test]
     fn a_name_that_cant_be_sent_is_renamed_wherever_it_stands() {
-        let tool =
-            Tool { name: "a.b".into(), description: None, parameters: None, strict: Some(true), ends_cache: false };
+        let tool = Tool {
+            name: "a.b".into(),
+            description: None,
+            parameters: None,
+            strict: Some(true),
+            ends_cache: false,
+        };
         let tool_choice = ToolChoice::One("a.b".into());
         let request = Request { tools: vec![tool], tool_choice, ..Request::default() };
         let (body, written) = written(&request, &target("m"));
@@ -353,9 +359,11 @@ mod tests {
 
     #[test]
     fn thinking_asked_of_a_model_that_cant_is_left_out_and_named() {
-        for (reasoning, lost) in
-            [(Reasoning::Off, None), (Reasoning::Dynamic, None), (Reasoning::Budget(5_000), Some("reasoning_effort"))]
-        {
+        for (reasoning, lost) in [
+            (Reasoning::Off, None),
+            (Reasoning::Dynamic, None),
+            (Reasoning::Budget(5_000), Some("reasoning_effort")),
+        ] {
             let request = Request { reasoning: Some(reasoning), ..Request::default() };
             let (body, written) = written(&request, &target("gpt-4o"));
             assert_eq!(body["reasoning_effort"], Value::Null);
