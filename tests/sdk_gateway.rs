@@ -1,8 +1,7 @@
 //! The vendors' own Python SDKs against the gateway, each in front of a provider of its own dialect.
 
 use crate::sdk::run_script;
-use crate::support::{Gateway, Provider, Question, error_message};
-use cliproxy::domain::Dialect;
+use crate::support::{Gateway, Provider};
 
 const KEY: &str = "client-key";
 
@@ -37,24 +36,4 @@ fn anthropics_sdk_works_before_anthropic() {
 #[test]
 fn googles_sdk_works_before_gemini() {
     works_before("gemini_sdk.py", &Provider::gemini(), "");
-}
-
-/// The scripts are for translation to pass before every provider; until it is there, this is what they meet.
-#[test]
-fn before_a_provider_of_another_dialect_the_client_is_told_that_nobody_translates() {
-    for providers in Dialect::ALL {
-        let provider = Provider::of(providers);
-        let gateway =
-            Gateway::start(&format!("providers:\n{}", provider.yaml_with("only", &["models: [m]"])));
-        for clients in Dialect::ALL.into_iter().filter(|clients| *clients != providers) {
-            let plain = Question::new(clients, "m");
-            for question in [plain.clone(), plain.streamed()] {
-                let answer = question.to(&gateway.client()).send().expect(501);
-                assert_eq!(answer.header("x-cliproxy-error"), Some("unsupported_feature"));
-                let message = error_message(clients, &answer.json());
-                assert!(message.contains("translation") && message.contains("`m`"), "{message}");
-            }
-        }
-        assert!(provider.asked().is_empty());
-    }
 }

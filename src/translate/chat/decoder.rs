@@ -260,14 +260,14 @@ mod tests {
         json!({"id": "chatcmpl-9", "model": "m", "choices": [choice]})
     }
 
-    fn calls(calls: Value) -> Value {
+    fn calls(calls: &Value) -> Value {
         chunk(&json!({"tool_calls": calls}), None)
     }
 
     /// What is heard of calls that come in these pieces, each of a chunk of its own unless it is a list.
     #[track_caller]
     fn expect_calls(pieces: &[Value], expected: &[&str]) {
-        let piece = |piece: &Value| calls(if piece.is_array() { piece.clone() } else { json!([piece]) });
+        let piece = |piece: &Value| if piece.is_array() { calls(piece) } else { calls(&json!([piece])) };
         let mut chunks: Vec<_> = pieces.iter().map(piece).collect();
         chunks.push(chunk(&json!({}), Some("stop")));
         chunks.push(json!("[DONE]"));
@@ -384,7 +384,9 @@ mod tests {
         let named = |index: u64, id: &str| json!([{"index": index, "id": id, "function": {"name": "f", "arguments": "{"}}]);
         let more = json!([{"index": 0, "function": {"arguments": "}"}}]);
         let nameless = json!([{"index": 0, "id": "a", "function": {"arguments": "{}"}}]);
-        for chunks in [vec![calls(named(0, "a")), calls(named(1, "b")), calls(more)], vec![calls(nameless)]] {
+        for chunks in
+            [vec![calls(&named(0, "a")), calls(&named(1, "b")), calls(&more)], vec![calls(&nameless)]]
+        {
             let end = [chunk(&json!({"content": "x"}), Some("tool_calls")), json!("[DONE]")];
             let (heard, _) = heard(&[chunks, end.to_vec()].concat());
             assert!(heard.iter().all(|event| !event.starts_with("finish") && event != "end"), "{heard:?}");

@@ -203,7 +203,7 @@ mod tests {
     use serde_json::{Value, json};
 
     /// The JSON of each frame that a client gets of these events; the end mark is a text.
-    fn frames(events: &[Event<'_>], include_usage: bool) -> Vec<Value> {
+    fn chunks(events: &[Event<'_>], include_usage: bool) -> Vec<Value> {
         let framing = Framing::Events;
         let asked = Asked { request_id: "r1", created: 7, body: b"{}", framing, include_usage };
         let (mut encoder, mut out) = (Encoder::new(&asked), Vec::new());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn deltas(events: &[Event<'_>]) -> Vec<Value> {
-        frames(events, false).into_iter().map(|frame| frame["choices"][0]["delta"].clone()).collect()
+        chunks(events, false).into_iter().map(|frame| frame["choices"][0]["delta"].clone()).collect()
     }
 
     fn start() -> Event<'static> {
@@ -249,7 +249,7 @@ mod tests {
         let [finish, end] = end(Finish::StopSequence(None));
         let events = [start(), Event::Text("a\n\n".into()), usage(1, 2), finish, end];
         assert_eq!(
-            frames(&events, false),
+            chunks(&events, false),
             [
                 chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null),
                 chunk(json!({"content": "a\n\n"}), Value::Null),
@@ -263,7 +263,7 @@ mod tests {
     fn usage_has_a_chunk_of_its_own_if_it_was_asked_for_and_reported() {
         let [finish, end] = end(Finish::Length);
         let events = [start(), usage(9, 1), finish.clone(), usage(0, 4), end.clone()];
-        let frames = frames(&events, true);
+        let frames = chunks(&events, true);
         let (usage, others): (Vec<_>, Vec<_>) =
             frames.iter().filter(|frame| frame.is_object()).partition(|frame| frame["choices"] == json!([]));
         assert!(others.iter().all(|frame| frame.get("usage") == Some(&Value::Null)));
@@ -273,7 +273,7 @@ mod tests {
             (&json!(9), &json!(13))
         );
         assert_eq!(frames[frames.len() - 2], *usage[0], "last before the mark");
-        let unreported = tests::frames(&[start(), finish, end], true);
+        let unreported = chunks(&[start(), finish, end], true);
         assert!(unreported.iter().all(|frame| frame["choices"] != json!([])));
     }
 
@@ -325,7 +325,7 @@ mod tests {
             [(Event::Refusal("no".into()), "stop"), (Event::Text("no".into()), "content_filter")]
         {
             let [finish, _] = end(Finish::ContentFilter);
-            let frames = frames(&[start(), said, finish], false);
+            let frames = chunks(&[start(), said, finish], false);
             assert_eq!(frames[2]["choices"][0]["finish_reason"], reason);
         }
     }
@@ -334,12 +334,12 @@ mod tests {
     fn signatures_are_nobody_elses_business() {
         let signature = || Signature { maker: Api::Messages, text: "s".into() };
         let events = [start(), Event::ThoughtSignature(signature()), Event::Redacted(signature())];
-        assert_eq!(frames(&events, false).len(), 1);
+        assert_eq!(chunks(&events, false).len(), 1);
     }
 
     #[test]
     fn a_stream_that_doesnt_say_its_beginning_has_the_requests_id() {
-        let frames = frames(&[Event::Text("a".into())], false);
+        let frames = chunks(&[Event::Text("a".into())], false);
         assert_eq!(frames[0]["choices"][0]["delta"]["role"], "assistant");
         assert_eq!(frames[1]["id"], "chatcmpl-r1");
     }

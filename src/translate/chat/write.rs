@@ -1,6 +1,6 @@
 //! A request, for a provider: everything but its messages, which are [`super::render`]'s.
 
-use super::super::canonical::{Output, Request, Tool, ToolChoice};
+use super::super::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
 use super::super::peek::BadBody;
 use super::super::sides::{Target, Written};
 use super::families::Family;
@@ -224,7 +224,7 @@ fn effort(request: &Request<'_>, family: &Family, written: &mut Written) -> Opti
     let asked = request.reasoning?;
     let nearest = family.nearest(asked);
     let wanted = asked.effort();
-    if wanted.is_some() && nearest.and_then(|it| it.effort()) != wanted {
+    if wanted.is_some() && nearest.and_then(Reasoning::effort) != wanted {
         written.lose("reasoning_effort");
     }
     EFFORTS.iter().find(|(_, reasoning)| Some(*reasoning) == nearest).map(|(name, _)| *name)
@@ -232,7 +232,7 @@ fn effort(request: &Request<'_>, family: &Family, written: &mut Written) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::{Effort, Reasoning};
+    use super::super::super::canonical::Effort;
     use super::super::super::features::Features;
     use super::*;
     use serde_json::{Value, json};
