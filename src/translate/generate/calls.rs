@@ -44,7 +44,11 @@ impl<'a> Calls<'a> {
     }
 
     /// The id and name of the call that a result belongs to; `None` if none waits for it.
-    pub(super) fn result(&mut self, id: Option<&str>, name: Option<&str>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+    pub(super) fn result(
+        &mut self,
+        id: Option<&str>,
+        name: Option<&str>,
+    ) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
         let by_id = id.and_then(|id| self.0.iter().position(|open| open.id == id));
         let by_name = || {
             let name = name?;

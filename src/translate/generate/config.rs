@@ -47,7 +47,8 @@ pub(super) fn read<'a>(request: &mut Request<'a>, config: GenerationConfig<'a>) 
     features.insert_if(penalties.iter().flatten().any(|penalty| *penalty != 0.0), Feature::Penalties);
     features.insert_if(request.stop.len() > 4, Feature::FiveStops);
     features.insert_if(request.stop.len() > 5, Feature::SixStops);
-    features.insert_if(number(config.candidate_count).is_some_and(|count| count > 1.0), Feature::SeveralAnswers);
+    features
+        .insert_if(number(config.candidate_count).is_some_and(|count| count > 1.0), Feature::SeveralAnswers);
     let has_logprobs = config.response_logprobs == Some(true) || config.logprobs.is_some();
     features.insert_if(has_logprobs, Feature::Logprobs);
     let modalities = config.response_modalities.unwrap_or_default();
@@ -66,7 +67,9 @@ pub(super) fn read<'a>(request: &mut Request<'a>, config: GenerationConfig<'a>) 
     if kind == JSON {
         request.output = match (config.response_json_schema, config.response_schema) {
             (Some(schema), _) => output(Cow::Borrowed(schema)),
-            (None, Some(schema)) => output(openapi::standard(schema, || "generationConfig.responseSchema".to_owned())?),
+            (None, Some(schema)) => {
+                output(openapi::standard(schema, || "generationConfig.responseSchema".to_owned())?)
+            }
             (None, None) => Output::Json,
         };
     } else if kind != ENUM && (has_schema || !PLAIN.contains(&kind.as_ref())) {
@@ -104,7 +107,8 @@ fn read_thinking(request: &mut Request<'_>, thinking: ThinkingConfig<'_>) -> Res
         }
         None => {
             let known = LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&level));
-            let (_, effort) = known.ok_or_else(|| bad(LEVEL, "must be MINIMAL, LOW, MEDIUM, HIGH or XHIGH"))?;
+            let (_, effort) =
+                known.ok_or_else(|| bad(LEVEL, "must be MINIMAL, LOW, MEDIUM, HIGH or XHIGH"))?;
             Some(Reasoning::Effort(*effort))
         }
     };
@@ -155,13 +159,19 @@ struct Thinking {
 
 impl<'r> Config<'r> {
     /// What a request says of it; `None` where that is nothing.
-    pub(super) fn of(request: &'r Request<'_>, target: &Target<'_>, written: &mut Written) -> Option<Config<'r>> {
+    pub(super) fn of(
+        request: &'r Request<'_>,
+        target: &Target<'_>,
+        written: &mut Written,
+    ) -> Option<Config<'r>> {
         // Gemini's seed has 32 bits.
         let seed = request.seed.and_then(|seed| i32::try_from(seed).ok());
         if seed.is_none() && request.seed.is_some() {
             written.lose("seed");
         }
-        let limit = request.max_output_tokens.map(|limit| target.max_output_tokens.map_or(limit, |most| limit.min(most)));
+        let limit = request
+            .max_output_tokens
+            .map(|limit| target.max_output_tokens.map_or(limit, |most| limit.min(most)));
         if limit != request.max_output_tokens {
             written.lose("max_tokens");
         }
@@ -215,7 +225,12 @@ impl<'r> Config<'r> {
 impl Thinking {
     /// What a model can do of what is asked. Showing thoughts is nothing that changes an answer, and isn't asked of a
     /// model that has none.
-    fn of(request: &Request<'_>, target: &Target<'_>, limit: Option<u64>, written: &mut Written) -> Option<Thinking> {
+    fn of(
+        request: &Request<'_>,
+        target: &Target<'_>,
+        limit: Option<u64>,
+        written: &mut Written,
+    ) -> Option<Thinking> {
         let reasoning = request.reasoning?;
         let include_thoughts = request.shows_thoughts.then_some(true);
         let family = models::family(target.model);
@@ -226,7 +241,11 @@ impl Thinking {
             return None;
         };
         if reasoning == Reasoning::Dynamic {
-            return Some(Thinking { thinking_budget: Some(DYNAMIC), include_thoughts, ..Thinking::default() });
+            return Some(Thinking {
+                thinking_budget: Some(DYNAMIC),
+                include_thoughts,
+                ..Thinking::default()
+            });
         }
         let budget = reasoning.budget_within(limit);
         if budget.is_none() && reasoning != Reasoning::Off {
@@ -239,7 +258,8 @@ impl Thinking {
         if budget == 0 && !family.can_stop && family.has_levels {
             return Some(Thinking { thinking_level: Some("LOW"), include_thoughts, ..Thinking::default() });
         }
-        let kept = if budget == 0 && family.can_stop { 0 } else { budget.clamp(*range.start(), *range.end()) };
+        let kept =
+            if budget == 0 && family.can_stop { 0 } else { budget.clamp(*range.start(), *range.end()) };
         let include_thoughts = include_thoughts.filter(|_| kept > 0);
         Some(Thinking { thinking_budget: i64::try_from(kept).ok(), include_thoughts, ..Thinking::default() })
     }

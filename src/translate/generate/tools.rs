@@ -57,7 +57,10 @@ fn read_choice<'a>(request: &mut Request<'a>, config: FunctionCallingConfig<'a>)
         false => request.tools.iter().map(|tool| tool.name.as_ref()).collect(),
     };
     if let Some(index) = allowed.iter().position(|name| !tools.contains(name.0.as_ref())) {
-        return Err(bad(format_args!("{FIELD}.allowedFunctionNames[{index}]"), "no such function is declared"));
+        return Err(bad(
+            format_args!("{FIELD}.allowedFunctionNames[{index}]"),
+            "no such function is declared",
+        ));
     }
     request.tool_choice = match (mode.as_str(), &allowed[..]) {
         ("NONE", _) => ToolChoice::None,
@@ -92,7 +95,11 @@ struct Function<'r> {
 
 impl<'r> Tools<'r> {
     /// What a request declares; `None` where that is nothing.
-    pub(super) fn of(request: &'r Request<'_>, names: &'r Names<'_>, written: &mut Written) -> Option<[Tools<'r>; 1]> {
+    pub(super) fn of(
+        request: &'r Request<'_>,
+        names: &'r Names<'_>,
+        written: &mut Written,
+    ) -> Option<[Tools<'r>; 1]> {
         let declare = |tool: &'r Tool<'_>| Function {
             name: names.sent(&tool.name),
             description: tool.description.as_deref().filter(|text| !text.is_empty()),
