@@ -149,3 +149,128 @@ fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
         Part::Result(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::canonical::{Signature, Thought};
+    use crate::translate::frames::Framing;
+    use crate::translate::signs::Api;
+    use serde_json::{Value, json};
+
+    const ASKED: Asked<'static> =
+        Asked { request_id: "req-1", created: 0, body: b"", framing: Framing::Events, include_usage: false };
+
+    const WHOLE: &str = r#"{"candidates":[{"index":0,"finishReason":"STOP","content":{"role":"model","parts":[
+        {"text":"Hm","thought":true,"thoughtSignature":"c2ln"},{"text":"Hi"},
+        {"functionCall":{"name":"f","args":{"b": 1,"a":2}},"thoughtSignature":"Y2Fs"},
+        {"functionCall":{"id":"own","name":"g"}}]}}],
+        "usageMetadata":{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,"thoughtsTokenCount":3,"totalTokenCount":18},
+        "modelVersion":"gemini-2.5-flash","responseId":"r-1"}"#;
+
+    fn signed(text: &'static str) -> Option<Signature<'static>> {
+        Some(Signature { maker: Api::Generate, text: text.into() })
+    }
+
+    #[test]
+    fn an_answer_is_read_with_thoughts_calls_and_usage() {
+        let answer = read_answer(WHOLE.as_bytes()).expect("an answer");
+        assert_eq!((answer.id.as_ref(), answer.model.as_ref()), ("r-1", "gemini-2.5-flash"));
+        assert_eq!(answer.finish, Finish::ToolCalls);
+        let usage = TokenUsage { input: 6, cache_read: 4, cache_write: 0, output: 8, reasoning: 3 };
+        assert_eq!(answer.usage, usage);
+        let thought = Thought { text: "Hm".into(), signature: signed("c2ln"), is_redacted: false };
+        assert_eq!(answer.parts[..2], [Part::Thought(thought), Part::text("Hi")]);
+        let [Part::Call(first), Part::Call(second)] = &answer.parts[2..] else { panic!("two calls") };
+        assert_eq!((first.arguments.as_ref(), &first.signature), (r#"{"b": 1,"a":2}"#, &signed("Y2Fs")));
+        assert_eq!((second.id.as_ref(), second.arguments.as_ref()), ("own", "{}"));
+        let again = read_answer(WHOLE.as_bytes()).expect("an answer");
+        assert_eq!(again, answer, "made-up ids are the same each time");
+    }
+
+    #[test]
+    fn an_answer_written_and_read_again_means_the_same() {
+        let answer = read_answer(WHOLE.as_bytes()).expect("an answer");
+        let written = write_answer(&answer, &ASKED);
+        assert_eq!(read_answer(&written).expect("an answer"), answer);
+        let text = String::from_utf8(written).expect("text");
+        assert!(text.contains(r#""args":{"b": 1,"a":2}"#) && text.contains(r#""thoughtSignature":"c2ln""#));
+        assert!(
+            text.contains(r#""promptTokenCount":10,"candidatesTokenCount":5,"totalTokenCount":18"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn each_reason_has_its_meaning() {
+        for (reason, finish) in [
+            ("STOP", Finish::Stop),
+            ("MAX_TOKENS", Finish::Length),
+            ("SAFETY", Finish::ContentFilter),
+            ("RECITATION", Finish::ContentFilter),
+            ("PROHIBITED_CONTENT", Finish::ContentFilter),
+            ("SPII", Finish::ContentFilter),
+            ("NEXT_YEARS_REASON", Finish::Stop),
+        ] {
+            let body = format!(r#"{{"candidates":[{{"finishReason":"{reason}"}}]}}"#);
+            assert_eq!(read_answer(body.as_bytes()).expect("an answer").finish, finish, "{reason}");
+        }
+        let cut = r#"{"candidates":[{"finishReason":"MAX_TOKENS","content":{"parts":[{"functionCall":{"name":"f"}}]}}]}"#;
+        assert_eq!(read_answer(cut.as_bytes()).expect("an answer").finish, Finish::Length);
+    }
+
+    #[test]
+    fn a_blocked_prompt_is_an_answer_without_parts() {
+        let answer = read_answer(br#"{"promptFeedback":{"blockReason":"SAFETY"}}"#).expect("an answer");
+        assert_eq!((answer.parts.len(), answer.finish), (0, Finish::ContentFilter));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_not_understood() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"error":{"code":503}}"#,
+            r#"{"candidates":[]}"#,
+            r#"{"candidates":[{"content":7}]}"#,
+        ] {
+            assert_eq!(read_answer(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    fn answer(parts: Vec<Part<'_>>, finish: Finish<'static>) -> Value {
+        let answer = Answer { id: "".into(), model: "m".into(), parts, finish, usage: TokenUsage::default() };
+        serde_json::from_slice(&write_answer(&answer, &ASKED)).expect("JSON")
+    }
+
+    #[test]
+    fn only_reasons_that_gemini_defines_are_written() {
+        for (finish, reason) in [
+            (Finish::Stop, "STOP"),
+            (Finish::StopSequence(Some("x".into())), "STOP"),
+            (Finish::ToolCalls, "STOP"),
+            (Finish::Length, "MAX_TOKENS"),
+            (Finish::ContentFilter, "SAFETY"),
+        ] {
+            assert_eq!(answer(vec![], finish)["candidates"][0]["finishReason"], reason);
+        }
+        assert_eq!(answer(vec![], Finish::Stop)["responseId"], "req-1", "ours where the provider has none");
+    }
+
+    #[test]
+    fn a_call_with_broken_arguments_never_makes_a_broken_body() {
+        let call = |arguments: &'static str| {
+            let (id, name) = ("1".into(), "f".into());
+            Part::Call(Call { id, name, arguments: arguments.into(), signature: None, ends_cache: false })
+        };
+        let cut = answer(vec![call("{\"a\":")], Finish::Length);
+        assert_eq!(cut["candidates"][0]["finishReason"], "MAX_TOKENS");
+        let broken = answer(vec![call("nothing"), call("")], Finish::ToolCalls);
+        assert_eq!(broken["candidates"][0]["finishReason"], finish::MALFORMED);
+        assert_eq!(
+            broken["candidates"][0]["content"]["parts"],
+            json!([{"functionCall": {"id": "1", "name": "f", "args": {}}}])
+        );
+    }
+}

@@ -49,12 +49,17 @@ pub(super) fn standard(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if kinds & URL == 0 && padding == missing {
         return Some(text);
     }
-    let letter = |letter| match letter {
-        '-' => '+',
-        '_' => '/',
-        other => other,
-    };
-    Some(plain.chars().map(letter).chain(std::iter::repeat_n('=', missing)).collect())
+    let mut bytes = text.into_owned().into_bytes();
+    bytes.truncate(bytes.len() - padding);
+    for byte in &mut bytes {
+        *byte = match *byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => other,
+        };
+    }
+    bytes.resize(bytes.len() + missing, b'=');
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 /// Words in base64.

@@ -181,3 +181,209 @@ fn larger(before: TokenUsage, now: TokenUsage) -> TokenUsage {
         reasoning: before.reasoning.max(now.reasoning),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::decoder::Decoder;
+    use super::*;
+    use crate::translate::canonical::Finish;
+    use crate::translate::frames::{self, Frames};
+    use crate::translate::signs::Api;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn asked(framing: Framing) -> Asked<'static> {
+        Asked { request_id: "req-1", created: 0, body: b"", framing, include_usage: false }
+    }
+
+    fn encoded(events: &[Event<'_>], framing: Framing) -> String {
+        let (mut encoder, mut out) = (Encoder::new(&asked(framing)), Vec::new());
+        for event in events {
+            encoder.put(event, &mut out);
+        }
+        String::from_utf8(out).expect("text")
+    }
+
+    fn start() -> Event<'static> {
+        Event::Start { id: "r-1".into(), model: "m".into() }
+    }
+
+    fn call(name: &'static str) -> Event<'static> {
+        Event::Call { id: name.into(), name: name.into(), signature: None }
+    }
+
+    fn signature(maker: Api) -> Signature<'static> {
+        Signature { maker, text: "c2ln".into() }
+    }
+
+    /// A stream with all that there is.
+    fn rich() -> Vec<Event<'static>> {
+        let usage = TokenUsage { input: 6, cache_read: 4, cache_write: 0, output: 8, reasoning: 3 };
+        vec![
+            start(),
+            Event::Thought("Hm".into()),
+            Event::ThoughtSignature(signature(Api::Generate)),
+            Event::Text("Hi ".into()),
+            Event::Text("\"you\"\n".into()),
+            Event::Redacted(signature(Api::Messages)),
+            call("f"),
+            Event::Arguments("{\"a\"".into()),
+            Event::Usage(TokenUsage { input: 6, ..TokenUsage::default() }),
+            Event::Arguments(": 1}".into()),
+            call("g"),
+            Event::Arguments("{}".into()),
+            Event::Finish(Finish::ToolCalls),
+            Event::Usage(usage),
+            Event::End,
+        ]
+    }
+
+    /// The JSON of each event or element.
+    fn responses(stream: &str, framing: Framing) -> Vec<Value> {
+        match framing {
+            Framing::Elements => serde_json::from_str(stream).expect("an array"),
+            Framing::Events => {
+                let events = stream.split_terminator("\r\n\r\n");
+                events
+                    .map(|event| serde_json::from_slice(&frames::data(event.as_bytes())).expect("JSON"))
+                    .collect()
+            }
+        }
+    }
+
+    #[test]
+    fn each_event_is_a_whole_response_in_either_framing() {
+        for framing in [Framing::Events, Framing::Elements] {
+            let responses = responses(&encoded(&rich(), framing), framing);
+            let parts: Vec<_> = responses
+                .iter()
+                .map(|response| response["candidates"][0]["content"]["parts"][0].clone())
+                .collect();
+            assert_eq!(parts[0], json!({"text": "Hm", "thought": true}));
+            assert_eq!(parts[1], json!({"text": "", "thought": true, "thoughtSignature": "c2ln"}));
+            assert_eq!(parts[3], json!({"text": "\"you\"\n"}));
+            assert_eq!(parts[5], json!({"functionCall": {"id": "f", "name": "f", "args": {"a": 1}}}));
+            assert_eq!(responses.len(), 8, "one for each but start, usage, finish and the pieces of calls");
+            assert!(responses.iter().all(|it| it["modelVersion"] == "m" && it["responseId"] == "r-1"));
+            let last = responses.last().expect("an end");
+            assert_eq!(last["candidates"][0]["finishReason"], "STOP");
+            assert_eq!(
+                last["usageMetadata"],
+                json!({"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 18,
+                    "cachedContentTokenCount": 4, "thoughtsTokenCount": 3})
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_is_written_when_its_arguments_are_complete() {
+        let (mut encoder, mut out) = (Encoder::new(&asked(Framing::Events)), Vec::new());
+        for event in [start(), call("f"), Event::Arguments("{}".into())] {
+            encoder.put(&event, &mut out);
+        }
+        assert!(out.is_empty());
+        encoder.put(&Event::Finish(Finish::ToolCalls), &mut out);
+        assert!(String::from_utf8_lossy(&out).contains("functionCall"));
+    }
+
+    #[test]
+    fn arguments_up_to_the_bound_are_held_and_one_byte_more_loses_the_call() {
+        for (length, reason) in [(MAX_ARGUMENTS, "STOP"), (MAX_ARGUMENTS + 1, finish::MALFORMED)] {
+            let piece = format!("{{\"a\":\"{}", "x".repeat(length - 8));
+            let arguments = [Event::Arguments(piece.into()), Event::Arguments("\"}".into())];
+            let end = [Event::Finish(Finish::ToolCalls), Event::End];
+            let events: Vec<_> = [start(), call("f")].into_iter().chain(arguments).chain(end).collect();
+            let stream = encoded(&events, Framing::Events);
+            assert!(stream.contains(&format!(r#""finishReason":"{reason}""#)), "{length}");
+            assert_eq!(stream.contains("functionCall"), reason == "STOP", "{length}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_was_cut_off_is_left_out() {
+        let events = [
+            start(),
+            call("f"),
+            Event::Arguments("{\"a\":".into()),
+            Event::Finish(Finish::Length),
+            Event::End,
+        ];
+        let stream = encoded(&events, Framing::Elements);
+        let responses: Vec<Value> = serde_json::from_str(&stream).expect("an array");
+        assert_eq!(responses.len(), 1);
+        assert_eq!(responses[0]["candidates"][0]["finishReason"], "MAX_TOKENS");
+    }
+
+    /// What a stream says, pieces of one text joined, usage last.
+    fn decoded(stream: &[u8], framing: Framing, piece: usize) -> Vec<String> {
+        let (mut frames, mut decoder) = (Frames::new(framing, 1 << 20), Decoder::default());
+        let mut said: Vec<String> = Vec::new();
+        let mut out = |event: Event<'_>| match (event, said.last_mut()) {
+            (Event::Text(text), Some(last)) if last.starts_with("text ") => last.push_str(&text),
+            (Event::Text(text), _) => said.push(format!("text {text}")),
+            (event, _) => said.push(format!("{event:?}")),
+        };
+        for chunk in stream.chunks(piece) {
+            frames.push(&Bytes::copy_from_slice(chunk), |frame| decoder.see(&frames::data(frame), &mut out));
+        }
+        decoder.finish(&mut out);
+        decoder.finish(&mut out);
+        said
+    }
+
+    #[test]
+    fn a_stream_says_the_same_in_every_split() {
+        for framing in [Framing::Events, Framing::Elements] {
+            let stream = encoded(&rich(), framing);
+            let whole = decoded(stream.as_bytes(), framing, stream.len());
+            assert_eq!(whole.len(), 12, "{whole:#?}");
+            assert_eq!(whole[3], "text Hi \"you\"\n");
+            assert!(whole[4].contains("Redacted") && whole[4].contains("Messages"), "the wrapper came off");
+            assert_eq!(whole[6], r#"Arguments("{\"a\": 1}")"#);
+            assert_eq!(whole[10..], ["Finish(ToolCalls)", "End"]);
+            for piece in 1..stream.len() {
+                assert_eq!(decoded(stream.as_bytes(), framing, piece), whole, "pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_has_no_end() {
+        let stream = encoded(&rich()[..5], Framing::Events);
+        let said = decoded(stream.as_bytes(), Framing::Events, 7);
+        assert!(said.iter().all(|event| event != "End"), "{said:?}");
+    }
+
+    #[test]
+    fn what_is_no_response_is_passed_over() {
+        let mut decoder = Decoder::default();
+        for data in ["", "[DONE]", "{}", r#"{"error":{"code":503,"message":"overloaded"}}"#] {
+            assert!(!decoder.see(data.as_bytes(), &mut |event| panic!("{event:?}")), "{data}");
+        }
+        assert!(decoder.see(br#"{"promptFeedback":{"blockReason":"OTHER"}}"#, &mut |_| {}));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_and_arguments_come_through(texts in prop::collection::vec("\\PC{1,20}", 1..5), value in "\\PC{0,20}") {
+            let arguments = json!({"a": value}).to_string();
+            let mut events = vec![start()];
+            events.extend(texts.iter().map(|text| Event::Text(text.into())));
+            events.extend([call("f"), Event::Arguments(arguments.as_str().into())]);
+            events.extend([Event::Finish(Finish::ToolCalls), Event::End]);
+            let stream = encoded(&events, Framing::Events);
+            let said = decoded(stream.as_bytes(), Framing::Events, 5);
+            prop_assert_eq!(&said[1], &format!("text {}", texts.concat()));
+            let expected = format!("{:?}", Event::Arguments(arguments.as_str().into()));
+            prop_assert_eq!(&said[3], &expected);
+        }
+
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut decoder = Decoder::default();
+            decoder.see(&bytes, &mut |_| {});
+            decoder.finish(&mut |_| {});
+        }
+    }
+}

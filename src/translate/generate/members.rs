@@ -57,6 +57,12 @@ pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Appends a string, quoted.
 pub(super) fn push_text(out: &mut String, text: &str) {
+    if !text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // A string can always be written.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }

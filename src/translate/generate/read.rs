@@ -234,3 +234,297 @@ fn has_error(response: &str) -> bool {
     response.contains("\"error\"")
         && serde_json::from_str::<Members<'_>>(response).is_ok_and(|members| members.error.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::canonical::{Effort, Output, Reasoning, Signature, ToolChoice};
+    use proptest::prelude::*;
+
+    fn read_str(body: &str) -> Request<'_> {
+        read(body.as_bytes()).expect("a request")
+    }
+
+    fn refusal(body: &str) -> String {
+        read(body.as_bytes()).expect_err("refused").0
+    }
+
+    fn has(body: &str, feature: Feature) -> bool {
+        read_str(body).features.contains(feature)
+    }
+
+    #[test]
+    fn camel_case_and_snake_case_mean_the_same() {
+        let camel = r#"{"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[
+            {"inlineData":{"mimeType":"image/png","data":"AAAA"}}]}],"toolConfig":{"functionCallingConfig":
+            {"mode":"ANY","allowedFunctionNames":["f"]}},"tools":[{"functionDeclarations":[{"name":"f",
+            "parametersJsonSchema":{"type":"object"}}]}],"generationConfig":{"topP":0.5,"topK":40.0,
+            "maxOutputTokens":"100","stopSequences":["x"],"presencePenalty":1,"thinkingConfig":
+            {"thinkingBudget":2048,"includeThoughts":true},"responseMimeType":"application/json"}}"#;
+        let mut snake = String::new();
+        let mut is_name = false;
+        for letter in camel.chars() {
+            is_name ^= letter == '"';
+            if is_name
+                && letter.is_ascii_uppercase()
+                && !snake.ends_with(|last: char| last.is_uppercase() || last == '"')
+            {
+                snake.push('_');
+                snake.push(letter.to_ascii_lowercase());
+            } else {
+                snake.push(letter);
+            }
+        }
+        assert!(snake.contains("max_output_tokens") && snake.contains("function_declarations"), "{snake}");
+        assert_eq!(format!("{:?}", read_str(camel)), format!("{:?}", read_str(&snake)));
+        let request = read_str(camel);
+        assert_eq!(request.system, [Part::text("Be brief.")]);
+        assert_eq!(request.tool_choice, ToolChoice::One("f".into()));
+        assert_eq!((request.top_k, request.max_output_tokens), (Some(40), Some(100)));
+        assert_eq!(request.reasoning, Some(Reasoning::Budget(2048)));
+        assert!(request.shows_thoughts && matches!(request.output, Output::Json));
+    }
+
+    #[test]
+    fn one_thing_stands_for_a_list_and_a_text_for_an_instruction() {
+        let request = read_str(r#"{"system_instruction":"Be\nbrief.","contents":{"parts":{"text":"Hi"}}}"#);
+        assert_eq!(request.system, [Part::text("Be\nbrief.")]);
+        let turn = Turn { speaker: Speaker::User, parts: vec![Part::text("Hi")] };
+        assert_eq!(request.turns, [turn]);
+        assert!(read_str("{}").turns.is_empty());
+    }
+
+    #[test]
+    fn texts_are_not_copied() {
+        let request = read_str(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
+        let Part::Text(text) = &request.turns[0].parts[0] else { panic!("a text") };
+        assert!(matches!(text.text, Cow::Borrowed("Hi")));
+    }
+
+    #[test]
+    fn calls_without_ids_and_their_results_meet_by_name_in_order() {
+        let request = read_str(
+            r#"{"contents":[{"parts":[{"text":"Hi"}]},
+            {"role":"model","parts":[{"functionCall":{"name":"f","args":{"a": 1}},"thoughtSignature":"c2ln"},
+                {"functionCall":{"name":"f"}},{"functionCall":{"id":"own","name":"g","args":{}}}]},
+            {"role":"function","parts":[{"functionResponse":{"name":"f","response":{"result":1}}},
+                {"functionResponse":{"name":"g","id":"own","response":{"error":"no"}}},
+                {"functionResponse":{"name":"f","response":{"error":null}}}]}]}"#,
+        );
+        let Part::Call(call) = &request.turns[1].parts[0] else { panic!("a call") };
+        assert_eq!((call.id.as_ref(), call.arguments.as_ref()), ("call_1_0", r#"{"a": 1}"#));
+        assert_eq!(call.signature, Some(Signature { maker: Api::Generate, text: "c2ln".into() }));
+        let results: Vec<_> = request.turns[2]
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Result(result) => (result.id.as_ref(), result.name.as_ref(), result.is_error),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(results, [("call_1_0", "f", false), ("own", "g", true), ("call_1_1", "f", false)]);
+    }
+
+    #[test]
+    fn what_a_model_said_in_pieces_is_joined_and_its_signature_kept() {
+        let request = read_str(
+            r#"{"contents":[{"role":"model","parts":[{"text":"Hm","thought":true}]},
+            {"role":"model","parts":[{"text":", yes","thought":true,"thoughtSignature":"YQ=="}]},
+            {"role":"model","parts":[{"text":"A"}]},{"role":"model","parts":[{"text":"B","thoughtSignature":"Yg=="}]}]}"#,
+        );
+        let thought = |text: &'static str, signature: &'static str, is_redacted| {
+            let signature = Some(Signature { maker: Api::Generate, text: signature.into() });
+            Part::Thought(crate::translate::canonical::Thought { text: text.into(), signature, is_redacted })
+        };
+        let parts = vec![thought("Hm, yes", "YQ==", false), Part::text("AB"), thought("", "Yg==", true)];
+        assert_eq!(request.turns, [Turn { speaker: Speaker::Model, parts }]);
+        assert!(request.features.contains(Feature::ForeignThoughts));
+    }
+
+    #[test]
+    fn media_are_told_by_their_types_and_addresses() {
+        let media = |part: &str| {
+            let body = format!(r#"{{"contents":[{{"parts":[{part}]}}]}}"#);
+            let request = read(body.as_bytes()).expect("a request");
+            let kind = match request.turns.first().and_then(|turn| turn.parts.first()) {
+                Some(Part::Media(media)) => Some(format!("{:?} {:?}", media.kind, media.source)),
+                _ => None,
+            };
+            (kind, request.features)
+        };
+        let (found, _) = media(r#"{"inlineData":{"mimeType":"image/png","data":"-_8"}}"#);
+        assert_eq!(found.as_deref(), Some(r#"Image Inline { media_type: "image/png", data: "+/8=" }"#));
+        let (found, _) = media(r#"{"inlineData":{"mimeType":"text/plain","data":"SGk="}}"#);
+        assert_eq!(found.as_deref(), Some(r#"Document Text("Hi")"#));
+        let (found, features) = media(r#"{"fileData":{"fileUri":"https://a.b/c.pdf"}}"#);
+        assert_eq!(found.as_deref(), Some(r#"Document Url { url: "https://a.b/c.pdf", media_type: None }"#));
+        assert!(features.contains(Feature::DocumentUrl) && !features.contains(Feature::ProviderState));
+        for (part, feature) in [
+            (r#"{"inlineData":{"mimeType":"audio/wav","data":""}}"#, Feature::AudioInput),
+            (r#"{"fileData":{"fileUri":"https://youtu.be/x"}}"#, Feature::VideoInput),
+        ] {
+            assert!(media(part).1.contains(feature), "{part}");
+        }
+        for file in ["gs://b/o", "files/abc", "https://generativelanguage.googleapis.com/v1beta/files/abc"] {
+            let (found, features) = media(&format!(r#"{{"fileData":{{"fileUri":"{file}"}}}}"#));
+            assert!(found.is_none() && features.contains(Feature::ProviderState), "{file}");
+        }
+    }
+
+    #[test]
+    fn what_not_everybody_has_is_noted() {
+        let config = |config: &str| format!(r#"{{"generationConfig":{{{config}}}}}"#);
+        for (body, feature) in [
+            (r#"{"tools":[{"googleSearch":{}}]}"#.to_owned(), Feature::ServerTools),
+            (r#"{"tools":[{"next_years_tool":{}}]}"#.to_owned(), Feature::ServerTools),
+            (
+                r#"{"contents":[{"role":"model","parts":[{"executableCode":{}}]}]}"#.to_owned(),
+                Feature::ServerTools,
+            ),
+            (r#"{"cachedContent":"cachedContents/x"}"#.to_owned(), Feature::ProviderState),
+            (r#"{"safetySettings":[]}"#.to_owned(), Feature::SafetySettings),
+            (r#"{"labels":{"a":"b"}}"#.to_owned(), Feature::Labels),
+            (r#"{"serviceTier":"flex"}"#.to_owned(), Feature::ServiceTier),
+            (config(r#""topK":1"#), Feature::TopK),
+            (config(r#""seed":1"#), Feature::Seed),
+            (config(r#""frequencyPenalty":0.1"#), Feature::Penalties),
+            (config(r#""candidateCount":2"#), Feature::SeveralAnswers),
+            (config(r#""responseLogprobs":true"#), Feature::Logprobs),
+            (config(r#""responseModalities":["TEXT","IMAGE"]"#), Feature::MediaOutput),
+            (config(r#""speechConfig":{}"#), Feature::Other),
+            (
+                config(r#""responseMimeType":"text/x.enum","responseSchema":{"type":"STRING"}"#),
+                Feature::EnumOutput,
+            ),
+            (config(r#""stopSequences":["1","2","3","4","5"]"#), Feature::FiveStops),
+            (config(r#""stopSequences":["1","2","3","4","5","6"]"#), Feature::SixStops),
+        ] {
+            assert!(has(&body, feature), "{body}");
+        }
+        for (body, feature) in [
+            (config(r#""stopSequences":["1","2","3","4"]"#), Feature::FiveStops),
+            (config(r#""stopSequences":["1","2","3","4","5"]"#), Feature::SixStops),
+            (config(r#""candidateCount":1"#), Feature::SeveralAnswers),
+            (config(r#""responseModalities":["TEXT"]"#), Feature::MediaOutput),
+            (config(r#""presencePenalty":0"#), Feature::Penalties),
+        ] {
+            assert!(!has(&body, feature), "{body}");
+        }
+    }
+
+    #[test]
+    fn thinking_is_off_dynamic_or_so_much() {
+        for (thinking, reasoning, shows) in [
+            (r#""thinkingBudget":0"#, Some(Reasoning::Off), false),
+            (r#""thinkingBudget":-1,"includeThoughts":true"#, Some(Reasoning::Dynamic), true),
+            (r#""thinkingBudget":"512""#, Some(Reasoning::Budget(512)), false),
+            (r#""thinkingLevel":"high""#, Some(Reasoning::Effort(Effort::High)), false),
+            (r#""includeThoughts":true"#, Some(Reasoning::Dynamic), true),
+            (r#""includeThoughts":false"#, None, false),
+        ] {
+            let body = format!(r#"{{"generationConfig":{{"thinkingConfig":{{{thinking}}}}}}}"#);
+            let request = read_str(&body);
+            assert_eq!((request.reasoning, request.shows_thoughts), (reasoning, shows), "{thinking}");
+        }
+    }
+
+    #[test]
+    fn a_choice_among_several_functions_leaves_the_others_out() {
+        let body = |config: &str| {
+            format!(
+                r#"{{"tools":[{{"functionDeclarations":[{{"name":"a"}},{{"name":"b"}},{{"name":"c","parameters":
+                {{"type":"OBJECT","properties":{{"x":{{"type":"STRING"}}}}}}}}]}}],
+                "toolConfig":{{"functionCallingConfig":{{{config}}}}}}}"#
+            )
+        };
+        for (config, choice, names) in [
+            (r#""mode":"AUTO""#, ToolChoice::Auto, "abc"),
+            (r#""mode":"NONE""#, ToolChoice::None, "abc"),
+            (r#""mode":"any""#, ToolChoice::Any, "abc"),
+            (r#""mode":"ANY","allowedFunctionNames":["b"]"#, ToolChoice::One("b".into()), "abc"),
+            (r#""mode":"ANY","allowedFunctionNames":["c","a"]"#, ToolChoice::Any, "ac"),
+            (r#""mode":"VALIDATED","allowedFunctionNames":["c","a"]"#, ToolChoice::Auto, "ac"),
+        ] {
+            let body = body(config);
+            let request = read_str(&body);
+            assert_eq!(request.tool_choice, choice, "{config}");
+            assert_eq!(
+                request.tools.iter().map(|tool| tool.name.as_ref()).collect::<String>(),
+                names,
+                "{config}"
+            );
+        }
+        let whole = body("");
+        let schema = read_str(&whole).tools[2].parameters.as_deref().map(|schema| schema.get().to_owned());
+        assert_eq!(schema.as_deref(), Some(r#"{"type":"object","properties":{"x":{"type":"string"}}}"#));
+        assert!(
+            refusal(&body(r#""mode":"ANY","allowedFunctionNames":["z"]"#))
+                .contains("allowedFunctionNames[0]")
+        );
+        assert!(refusal(&body(r#""mode":"SOME""#)).contains("functionCallingConfig.mode"));
+    }
+
+    #[test]
+    fn bad_input_is_refused_and_the_field_named() {
+        let model = |part: &str| format!(r#"{{"contents":[{{"role":"model","parts":[{part}]}}]}}"#);
+        let user = |part: &str| format!(r#"{{"contents":[{{"role":"user","parts":[{part}]}}]}}"#);
+        let config = |config: &str| format!(r#"{{"generationConfig":{{{config}}}}}"#);
+        for (body, field) in [
+            (r#"{"contents":[{"role":"system","parts":[]}]}"#.to_owned(), "contents[0].role"),
+            (r#"{"contents":[{"parts":[{"text":"a"},{"text":1}]}]}"#.to_owned(), "contents[0].parts[1].text"),
+            (
+                r#"{"contents":[{"parts":[{"inline_data":{"data":3}}]}]}"#.to_owned(),
+                "contents[0].parts[0].inline_data.data",
+            ),
+            (r#"{"contents":7}"#.to_owned(), "contents"),
+            (r#"{"contents":[]} x"#.to_owned(), "the body"),
+            ("[]".to_owned(), "the body"),
+            (
+                r#"{"systemInstruction":{"parts":[{"inlineData":{"data":""}}]}}"#.to_owned(),
+                "systemInstruction.parts[0]",
+            ),
+            (
+                user(r#"{"inlineData":{"mimeType":"image/png","data":"!"}}"#),
+                "contents[0].parts[0].inlineData.data",
+            ),
+            (
+                user(r#"{"functionResponse":{"name":"f","response":{}}}"#),
+                "contents[0].parts[0].functionResponse",
+            ),
+            (user(r#"{"functionCall":{"name":"f"}}"#), "contents[0].parts[0].functionCall"),
+            (model(r#"{"functionResponse":{"name":"f"}}"#), "contents[0].parts[0].functionResponse"),
+            (model(r#"{"functionCall":{"args":{}}}"#), "contents[0].parts[0].functionCall"),
+            (model(r#"{"functionCall":{"name":"","args":{}}}"#), "contents[0].parts[0].functionCall.name"),
+            (model(r#"{"functionCall":{"name":"f","args":[1]}}"#), "contents[0].parts[0].functionCall.args"),
+            (model(r#"{"functionCall":{"name":"f","args":"{}"}}"#), "contents[0].parts[0].functionCall.args"),
+            (model(r#"{"text":"a"},{"functionCall":{"name":"f"}}"#), "contents[0].parts[1].functionCall"),
+            (config(r#""topK":1.5"#), "generationConfig.topK"),
+            (config(r#""maxOutputTokens":-1"#), "generationConfig.maxOutputTokens"),
+            (config(r#""temperature":"hot""#), "generationConfig.temperature"),
+            (config(r#""responseSchema":{}"#), "generationConfig.responseMimeType"),
+            (
+                config(r#""responseMimeType":"application/json","responseSchema":1"#),
+                "generationConfig.responseSchema",
+            ),
+            (config(r#""thinkingConfig":{"thinkingLevel":"deep"}"#), "thinkingConfig.thinkingLevel"),
+            (
+                r#"{"tools":[{"functionDeclarations":[{"name":"f","parameters":[]}]}]}"#.to_owned(),
+                "tools[0].functionDeclarations[0].parameters",
+            ),
+        ] {
+            let why = refusal(&body);
+            assert!(why.contains(field), "{body}: {why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0_usize..400, byte: u8) {
+            let _ = read(&bytes);
+            let mut body = br#"{"contents":[{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{"a":[1]}},"thoughtSignature":"YQ=="}]},{"parts":[{"functionResponse":{"name":"f","response":{"a":1}}},{"inlineData":{"mimeType":"a/b","data":"AAAA"}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT"}}]}]}"#.to_vec();
+            let at = at % body.len();
+            body[at] = byte;
+            let _ = read(&body);
+        }
+    }
+}

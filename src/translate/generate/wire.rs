@@ -18,9 +18,9 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody
     serde_json::from_slice(body).map_err(|error| {
         let reader = &mut serde_json::Deserializer::from_slice(body);
         match serde_path_to_error::deserialize::<_, T>(reader) {
-            Err(error) => bad(error.path(), error.inner()),
-            // Only what follows the object is wrong.
-            Ok(_) => BadBody(format!("the body is not valid JSON: {error}")),
+            Err(error) if error.path().iter().len() > 0 => bad(error.path(), error.inner()),
+            // The root itself, or what follows it.
+            _ => BadBody(format!("the body can't be read: {error}")),
         }
     })
 }

@@ -238,3 +238,331 @@ fn says_error(text: &str) -> bool {
         .and_then(super::members::Members::of)
         .is_some_and(|members| members.get("error").is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::canonical::{
+        Effort, Media, MediaKind, Output, Part as Said, Reasoning, Source, Tool, ToolChoice,
+    };
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    fn target(model: &str) -> Target<'_> {
+        Target { model, max_output_tokens: None }
+    }
+
+    fn written(request: &Request<'_>) -> (Value, Vec<&'static str>) {
+        written_for(request, "gemini-2.5-flash")
+    }
+
+    fn written_for(request: &Request<'_>, model: &str) -> (Value, Vec<&'static str>) {
+        let written = write(request, &target(model)).expect("written");
+        (serde_json::from_slice(&written.body).expect("JSON"), written.lost)
+    }
+
+    fn turn<'a>(speaker: Speaker, parts: Vec<Said<'a>>) -> Turn<'a> {
+        Turn { speaker, parts }
+    }
+
+    fn call(id: &'static str, signature: Option<(Api, &'static str)>) -> Said<'static> {
+        let signature = signature.map(|(maker, text)| Signature { maker, text: text.into() });
+        Said::Call(Call {
+            id: id.into(),
+            name: "f".into(),
+            arguments: r#"{"b": 1,"a":1.0}"#.into(),
+            signature,
+            ends_cache: false,
+        })
+    }
+
+    fn result(id: &'static str, content: Vec<Said<'static>>, is_error: bool) -> Said<'static> {
+        Said::Result(CallResult { id: id.into(), name: "f".into(), content, is_error, ends_cache: false })
+    }
+
+    fn image(source: Source<'static>) -> Said<'static> {
+        Said::Media(Media { kind: MediaKind::Image, source, name: None, ends_cache: false })
+    }
+
+    #[test]
+    fn a_request_of_only_a_system_prompt_has_a_user_who_says_nothing() {
+        let request = Request { system: vec![Said::text("Be brief.")], ..Request::default() };
+        let expected = json!({
+            "systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [{"role": "user", "parts": [{"text": " "}]}],
+        });
+        assert_eq!(written(&request), (expected, vec![]));
+    }
+
+    #[test]
+    fn neighbours_are_merged_and_results_stand_alone_right_behind_their_calls() {
+        let png = || Source::Inline { media_type: "image/png".into(), data: "AAAA".into() };
+        let turns = vec![
+            turn(Speaker::User, vec![Said::text("a")]),
+            turn(Speaker::User, vec![Said::text(""), Said::text("b")]),
+            turn(Speaker::Model, vec![Said::text("c"), call("1", None), call("2", None)]),
+            turn(Speaker::User, vec![Said::text("d"), result("2", vec![Said::text("{\"x\":1}")], false)]),
+            turn(
+                Speaker::User,
+                vec![result("1", vec![Said::text("no"), image(png())], true), Said::text("e")],
+            ),
+        ];
+        let (body, lost) = written(&Request { turns, ..Request::default() });
+        let called = |id| json!({"functionCall": {"id": id, "name": "f", "args": {"b": 1, "a": 1.0}}});
+        let gave = |id, response| json!({"functionResponse": {"id": id, "name": "f", "response": response}});
+        assert_eq!(
+            body["contents"],
+            json!([
+                {"role": "user", "parts": [{"text": "a"}, {"text": "b"}]},
+                {"role": "model", "parts": [{"text": "c"}, called("1"), called("2")]},
+                {"role": "user", "parts": [gave("2", json!({"x": 1})), gave("1", json!({"error": "no"}))]},
+                {"role": "user", "parts": [
+                    {"text": "d"}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, {"text": "e"},
+                ]},
+            ])
+        );
+        assert!(lost.is_empty());
+    }
+
+    #[test]
+    fn arguments_are_given_on_byte_for_byte() {
+        let turns = vec![turn(Speaker::Model, vec![call("1", None)])];
+        let body = write(&Request { turns, ..Request::default() }, &target("x")).expect("written").body;
+        let body = String::from_utf8(body).expect("text");
+        assert!(body.contains(r#""args":{"b": 1,"a":1.0}}"#), "{body}");
+        for arguments in ["[1]", "nothing", "{"] {
+            let Said::Call(call) = call("1", None) else { panic!("a call") };
+            let turns =
+                vec![turn(Speaker::Model, vec![Said::Call(Call { arguments: arguments.into(), ..call })])];
+            assert!(write(&Request { turns, ..Request::default() }, &target("x")).is_err(), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn results_are_objects_whatever_the_tool_gave() {
+        for (texts, is_error, expected) in [
+            (vec!["{\"a\":1}"], false, json!({"a": 1})),
+            (vec!["[1]"], false, json!({"result": "[1]"})),
+            (vec![], false, json!({"result": ""})),
+            (vec!["a", "b"], false, json!({"result": "a\nb"})),
+            (vec!["no"], true, json!({"error": "no"})),
+            (vec!["{\"a\":1}"], true, json!({"error": "{\"a\":1}"})),
+            (vec!["{\"error\":\"no\"}"], true, json!({"error": "no"})),
+        ] {
+            let content = texts.iter().map(|text| Said::text(*text)).collect();
+            let turns = vec![
+                turn(Speaker::Model, vec![call("1", None)]),
+                turn(Speaker::User, vec![result("1", content, is_error)]),
+            ];
+            let (body, _) = written(&Request { turns, ..Request::default() });
+            let given = &body["contents"][2]["parts"][0]["functionResponse"]["response"];
+            assert_eq!(*given, expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn signatures_go_back_to_their_maker_only() {
+        let thought = |text: &'static str, maker, is_redacted| {
+            let signature = Some(Signature { maker, text: "c2ln".into() });
+            Said::Thought(Thought { text: text.into(), signature, is_redacted })
+        };
+        let parts = vec![
+            thought("own", Api::Generate, false),
+            thought("foreign", Api::Messages, false),
+            Said::Thought(Thought { text: "unsigned".into(), ..Thought::default() }),
+            Said::text("Hi"),
+            thought("", Api::Generate, true),
+            call("1", Some((Api::Generate, "Y2FsbA=="))),
+            call("2", Some((Api::Messages, "foreign"))),
+        ];
+        let turns = vec![turn(Speaker::User, vec![Said::text("a")]), turn(Speaker::Model, parts)];
+        let (body, lost) = written(&Request { turns, ..Request::default() });
+        let parts = &body["contents"][1]["parts"];
+        assert_eq!(parts[0], json!({"text": "own", "thought": true, "thoughtSignature": "c2ln"}));
+        assert_eq!(parts[1], json!({"text": "Hi"}));
+        assert_eq!(parts[2], json!({"text": "", "thoughtSignature": "c2ln"}));
+        assert_eq!(parts[3]["thoughtSignature"], "Y2FsbA==");
+        assert_eq!(parts[4]["thoughtSignature"], Value::Null);
+        assert_eq!(lost, ["thinking"]);
+    }
+
+    #[test]
+    fn gemini_3_gets_a_stand_in_where_a_call_has_no_signature_of_its_own() {
+        let turns = vec![turn(Speaker::Model, vec![call("1", None), call("2", None)])];
+        let request = Request { turns, ..Request::default() };
+        let (body, lost) = written_for(&request, "models/gemini-3-pro-preview");
+        let parts = &body["contents"][1]["parts"];
+        assert_eq!(parts[0]["thoughtSignature"], UNSIGNED);
+        assert_eq!(parts[1]["thoughtSignature"], Value::Null);
+        assert_eq!(lost, ["thinking"]);
+        assert_eq!(written(&request).0["contents"][1]["parts"][0]["thoughtSignature"], Value::Null);
+    }
+
+    fn tool(name: &'static str, schema: Option<&'static str>) -> Tool<'static> {
+        let parameters =
+            schema.map(|schema| Cow::Owned(RawValue::from_string(schema.to_owned()).expect("JSON")));
+        Tool { name: name.into(), description: Some("D".into()), parameters, strict: None, ends_cache: false }
+    }
+
+    #[test]
+    fn tools_are_declared_by_names_and_schemas_that_gemini_takes() {
+        let tools = vec![
+            tool(
+                "get weather",
+                Some(r#"{"type":"object","properties":{"a":{"type":"string","format":"uri"}}}"#),
+            ),
+            tool("now", Some(r#"{"type":"object","properties":{}}"#)),
+        ];
+        let tool_choice = ToolChoice::One("get weather".into());
+        let request = Request { tools, tool_choice, ..Request::default() };
+        let (body, lost) = written(&request);
+        assert_eq!(
+            body["tools"],
+            json!([{"functionDeclarations": [
+                {"name": "get_weather", "description": "D", "parameters": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}},
+                {"name": "now", "description": "D"},
+            ]}])
+        );
+        let config = json!({"mode": "ANY", "allowedFunctionNames": ["get_weather"]});
+        assert_eq!(body["toolConfig"]["functionCallingConfig"], config);
+        assert_eq!(lost, ["schema"]);
+        let renamed = write(&request, &target("x")).expect("written").renamed;
+        assert_eq!(renamed, [("get_weather".to_owned(), "get weather".to_owned())]);
+    }
+
+    #[test]
+    fn each_choice_has_its_mode_and_none_disables_tools() {
+        for (tool_choice, mode) in [
+            (ToolChoice::Any, json!("ANY")),
+            (ToolChoice::None, json!("NONE")),
+            (ToolChoice::Auto, Value::Null),
+        ] {
+            let request = Request { tools: vec![tool("f", None)], tool_choice, ..Request::default() };
+            assert_eq!(written(&request).0["toolConfig"]["functionCallingConfig"]["mode"], mode);
+        }
+        let request = Request { tool_choice: ToolChoice::Any, ..Request::default() };
+        assert_eq!(written(&request).0["toolConfig"], Value::Null, "nothing to choose from");
+    }
+
+    #[test]
+    fn settings_have_geminis_names_and_bounds() {
+        let request = Request {
+            temperature: Some(0.5),
+            top_p: Some(0.9),
+            top_k: Some(3),
+            max_output_tokens: Some(100),
+            stop: vec!["x".into()],
+            seed: Some(1 << 40),
+            presence_penalty: Some(1.0),
+            frequency_penalty: Some(-1.0),
+            output: Output::Json,
+            ..Request::default()
+        };
+        let target = Target { model: "x", max_output_tokens: Some(99) };
+        let written = write(&request, &target).expect("written");
+        let body: Value = serde_json::from_slice(&written.body).expect("JSON");
+        assert_eq!(
+            body["generationConfig"],
+            json!({"temperature": 0.5, "topP": 0.9, "topK": 3, "maxOutputTokens": 99, "stopSequences": ["x"],
+                "presencePenalty": 1.0, "frequencyPenalty": -1.0, "responseMimeType": "application/json"})
+        );
+        assert_eq!(written.lost, ["seed", "max_tokens"]);
+        let request = Request { seed: Some(i64::from(i32::MAX)), ..Request::default() };
+        assert_eq!(super::tests::written(&request).0["generationConfig"], json!({"seed": i32::MAX}));
+    }
+
+    #[test]
+    fn a_schema_of_the_answer_goes_as_it_is_where_that_is_understood() {
+        let schema = RawValue::from_string(r#"{"type": "object","properties":{"a":{"const":1}}}"#.into())
+            .expect("JSON");
+        let output = Output::Schema { name: None, schema: Cow::Borrowed(&schema), strict: None };
+        let request = Request { output, ..Request::default() };
+        let (body, lost) = written(&request);
+        assert_eq!(body["generationConfig"]["responseJsonSchema"]["properties"]["a"], json!({"const": 1}));
+        assert!(lost.is_empty());
+        let (body, lost) = written_for(&request, "gemini-2.0-flash");
+        let cleaned = json!({"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}});
+        assert_eq!(body["generationConfig"]["responseSchema"], cleaned);
+        assert_eq!(lost, ["schema"]);
+    }
+
+    #[test]
+    fn thinking_is_what_the_model_can_do_of_what_is_asked() {
+        for (model, reasoning, limit, expected, lost) in [
+            ("gemini-2.5-flash", Reasoning::Off, None, json!({"thinkingBudget": 0}), None),
+            (
+                "gemini-2.5-flash",
+                Reasoning::Dynamic,
+                None,
+                json!({"thinkingBudget": -1, "includeThoughts": true}),
+                None,
+            ),
+            (
+                "gemini-2.5-flash",
+                Reasoning::Effort(Effort::Max),
+                None,
+                json!({"thinkingBudget": 24_576, "includeThoughts": true}),
+                None,
+            ),
+            (
+                "gemini-2.5-pro",
+                Reasoning::Effort(Effort::Low),
+                Some(3_000),
+                json!({"thinkingBudget": 1_500, "includeThoughts": true}),
+                None,
+            ),
+            (
+                "gemini-2.5-flash",
+                Reasoning::Effort(Effort::Low),
+                Some(2_000),
+                json!({"thinkingBudget": 0}),
+                Some("reasoning"),
+            ),
+            (
+                "gemini-2.5-pro",
+                Reasoning::Off,
+                None,
+                json!({"thinkingBudget": 128, "includeThoughts": true}),
+                Some("reasoning"),
+            ),
+            (
+                "gemini-3-flash",
+                Reasoning::Off,
+                None,
+                json!({"thinkingLevel": "LOW", "includeThoughts": true}),
+                Some("reasoning"),
+            ),
+            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, Some("reasoning")),
+            ("gemini-2.0-flash", Reasoning::Off, None, Value::Null, None),
+        ] {
+            let request = Request {
+                reasoning: Some(reasoning),
+                shows_thoughts: true,
+                max_output_tokens: limit,
+                ..Request::default()
+            };
+            let (body, found) = written_for(&request, model);
+            assert_eq!(body["generationConfig"]["thinkingConfig"], expected, "{model} {reasoning:?}");
+            assert_eq!(found, lost.into_iter().collect::<Vec<_>>(), "{model} {reasoning:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_become_file_data_and_plain_documents_bytes() {
+        let url = |url: &'static str| Source::Url { url: url.into(), media_type: None };
+        let parts = vec![
+            image(url("https://a.b/c.webp")),
+            image(url("https://a.b/c")),
+            image(Source::Text("Hi".into())),
+        ];
+        let request = Request { turns: vec![turn(Speaker::User, parts)], ..Request::default() };
+        assert_eq!(
+            written(&request).0["contents"][0]["parts"],
+            json!([
+                {"fileData": {"mimeType": "image/webp", "fileUri": "https://a.b/c.webp"}},
+                {"fileData": {"mimeType": "image/jpeg", "fileUri": "https://a.b/c"}},
+                {"inlineData": {"mimeType": "text/plain", "data": "SGk="}},
+            ])
+        );
+    }
+}
