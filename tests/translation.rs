@@ -140,6 +140,27 @@ fn a_client_of_the_responses_api_is_served_by_whoever_has_the_model() {
 }
 
 #[test]
+fn a_conversation_that_comes_back_to_anthropic_leaves_the_signatures_of_others_behind() {
+    let provider = Provider::anthropic();
+    let gateway = before(&provider);
+    for (signature, stays) in [("c2lnbmVk", true), ("cliproxy:generate:c2lnbmVk", false), ("", false)] {
+        let thought = json!({"type": "thinking", "thinking": "hm", "signature": signature});
+        let body = json!({"model": "m", "max_tokens": 2000, "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [thought, {"type": "text", "text": "b"}]},
+            {"role": "user", "content": "c"},
+        ]});
+        let client = gateway.client();
+        let request = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body);
+        assert_eq!(request.send().expect(200).json()["content"][0]["text"], cliproxy::simulator::ANSWER);
+        let asked = provider.asked().pop().expect("asked");
+        let asked = String::from_utf8_lossy(&asked.body).into_owned();
+        assert_eq!(asked.contains("\"thinking\""), stays, "{asked}");
+        assert!(!asked.contains("cliproxy:"));
+    }
+}
+
+#[test]
 fn a_failure_keeps_its_class_and_its_words_across_dialects() {
     for (clients, providers) in pairs() {
         let provider = Provider::of(providers);

@@ -24,6 +24,7 @@ use http::header::{
 };
 use http::request::{Parts, Request};
 use http::uri::PathAndQuery;
+use memchr::memmem;
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::RequestHeader;
 use pingora::{Error, OrErr};
@@ -38,6 +39,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version that has everything which other dialects know: later ones refuse sampling parameters.
 const OLDEST_ANTHROPIC: HeaderValue = HeaderValue::from_static("2023-06-01");
+/// How the signatures of others begin that we gave to clients of Anthropic's API, or that there were none of.
+const FOREIGN_SIGNATURES: [&str; 3] = [r#""cliproxy:"#, r#""signature":"""#, r#""signature": """#];
 /// Room for the headers of nearly every request.
 const HEADERS: usize = 16;
 
@@ -189,7 +192,7 @@ impl Call {
         from_client: &HeaderMap,
     ) -> Result<(Outgoing, Option<Translation>), Unsendable> {
         let provider = &attempt.upstream.provider.definition;
-        if choose::speaks(provider, self.endpoint) {
+        if choose::speaks(provider, self.endpoint) && !self.must_lose_signatures() {
             let path = self.path.with_model(self.endpoint, &attempt.model);
             let header = header_for(attempt, &path, from_client)?;
             return Ok((signed(header, attempt, self.body_for(&attempt.model)), None));
@@ -210,6 +213,15 @@ impl Call {
             header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
         }
         Ok((signed(header, attempt, body), Some(translation)))
+    }
+
+    /// Whether the conversation has signatures of other makers, which Anthropic would refuse as forged: it went on from
+    /// a provider of another dialect. Then it is read and written anew, unless something would be lost with them.
+    fn must_lose_signatures(&self) -> bool {
+        let is_in_it = |text: &str| memmem::find(&self.body, text.as_bytes()).is_some();
+        self.api() == Api::Messages
+            && FOREIGN_SIGNATURES.iter().any(|text| is_in_it(text))
+            && matches!(self.features(), Some(Ok(features)) if features.refused_by(Api::Messages).is_none())
     }
 
     /// How the client wants a stream to be framed.

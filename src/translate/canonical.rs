@@ -44,8 +44,6 @@ pub struct Request<'a> {
     pub stop: Vec<Cow<'a, str>>,
     /// The form of the answer.
     pub output: Output<'a>,
-    /// How much is to be said, in OpenAI's words: `low`, `medium`, `high`.
-    pub verbosity: Option<Cow<'a, str>>,
     /// How much it may think; `None` where the client doesn't say.
     pub reasoning: Option<Reasoning>,
     /// Whether the client wants to see what it thinks.

@@ -125,7 +125,8 @@ static ROWS: [Row; 29] = [
     dropped(Feature::ServiceTier, "service_tier", ALL),
     dropped(Feature::Labels, "metadata", ALL),
     dropped(Feature::Prediction, "prediction", ALL),
-    dropped(Feature::Verbosity, "verbosity", &[Api::Messages, Api::Generate]),
+    // Most who imitate OpenAI lack the newest of its words.
+    dropped(Feature::Verbosity, "verbosity", ALL),
     dropped(Feature::SafetySettings, "safety_settings", &[Api::Completions, Api::Messages]),
     dropped(Feature::ForeignThoughts, "thinking", ALL),
     dropped(Feature::Citations, "citations", &[Api::Completions, Api::Generate]),

@@ -104,7 +104,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     for part in &answer.parts {
         match part {
             Part::Call(call) if said::arguments(&call.arguments).is_none() => {
-                finish_reason = malformed(finish_reason)
+                finish_reason = malformed(finish_reason);
             }
             _ => said.extend(write_part(part)),
         }

@@ -122,7 +122,7 @@ impl<'w> Writing<'w, '_> {
         for part in &turn.parts {
             match part {
                 canonical::Part::Text(_) | canonical::Part::Refusal(_) => {
-                    parts.extend(words(part).map(Part::text))
+                    parts.extend(words(part).map(Part::text));
                 }
                 canonical::Part::Media(media) => parts.push(self.medium(media)),
                 canonical::Part::Thought(thought) => parts.extend(self.thought(thought)),
@@ -468,7 +468,7 @@ mod tests {
         );
         assert_eq!(written.lost, ["seed", "max_tokens"]);
         let request = Request { seed: Some(i64::from(i32::MAX)), ..Request::default() };
-        assert_eq!(super::tests::written(&request).0["generationConfig"], json!({"seed": i32::MAX}));
+        assert_eq!(tests::written(&request).0["generationConfig"], json!({"seed": i32::MAX}));
     }
 
     #[test]

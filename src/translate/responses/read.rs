@@ -55,7 +55,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     }
     let tool_choice =
         body.tool_choice.map(|choice| choose(choice, &mut tools, &mut input.features)).transpose()?;
-    let (format, verbosity) = body.text.map_or((None, None), |text| (text.format, text.verbosity));
+    let format = body.text.and_then(|text| text.format);
     let output = output(format, &mut input.features)?;
     let thinking = body.reasoning.as_ref();
     let reasoning = thinking.and_then(|thinking| thinking.effort.as_ref()).map(effort).transpose()?;
@@ -71,7 +71,6 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         temperature: body.temperature,
         top_p: body.top_p,
         output,
-        verbosity: verbosity.map(|verbosity| verbosity.0),
         reasoning,
         shows_thoughts,
         user: body.safety_identifier.or(body.user).map(|user| user.0),
@@ -269,7 +268,7 @@ mod tests {
             (Some(9), Some(1.5), Some(0.5))
         );
         assert_eq!((request.streams, request.parallel_tool_calls), (true, Some(true)));
-        assert_eq!((request.user.as_deref(), request.verbosity.as_deref()), (Some("s"), Some("low")));
+        assert_eq!(request.user.as_deref(), Some("s"));
         assert_eq!(request.tool_choice, ToolChoice::Any);
         assert!(matches!(request.output, Output::Json));
         assert_eq!(
