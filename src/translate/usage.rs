@@ -118,7 +118,7 @@ impl Meter {
 }
 
 /// Anthropic reports input first and output last, Gemini the whole so far each time: the larger of each is true.
-fn merge(before: TokenUsage, now: TokenUsage) -> TokenUsage {
+pub(super) fn merge(before: TokenUsage, now: TokenUsage) -> TokenUsage {
     TokenUsage {
         input: before.input.max(now.input),
         cache_read: before.cache_read.max(now.cache_read),

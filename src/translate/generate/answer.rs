@@ -2,8 +2,9 @@
 
 use super::calls::Ids;
 use super::finish::{self, Usage};
+use super::lenient::Str;
 use super::said;
-use super::wire::{self, Response, Str};
+use super::wire::{self, Response};
 use super::{parts, signature};
 use crate::domain::{Dialect, TokenUsage};
 use crate::translate::canonical::{Answer, Call, Finish, Part};
@@ -104,7 +105,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     for part in &answer.parts {
         match part {
             Part::Call(call) if said::arguments(&call.arguments).is_none() => {
-                finish_reason = malformed(finish_reason)
+                finish_reason = malformed(finish_reason);
             }
             _ => said.extend(write_part(part)),
         }

@@ -24,7 +24,7 @@ impl<'r> Names<'r> {
         let mut taken: HashSet<Cow<'r, str>> = all(request).map(Cow::Borrowed).collect();
         for name in all(request).filter(|name| !is_fine(name)) {
             if !names.0.contains_key(name) {
-                let sent = free(fitting(name), names.0.len(), &taken);
+                let sent = free(&fitting(name), names.0.len(), &taken);
                 taken.insert(sent.clone().into());
                 names.0.insert(name, sent);
             }
@@ -44,8 +44,8 @@ impl<'r> Names<'r> {
 }
 
 /// A name that nobody else has: the wish, or with a number behind it, counted on from those that are changed already.
-fn free(wish: String, mut number: usize, taken: &HashSet<Cow<'_, str>>) -> String {
-    let mut free = wish.clone();
+fn free(wish: &str, mut number: usize, taken: &HashSet<Cow<'_, str>>) -> String {
+    let mut free = wish.to_owned();
     while taken.contains(free.as_str()) {
         number += 1;
         let ending = format!("_{number}");

@@ -367,8 +367,7 @@ impl<'s> Cleaner<'s> {
             .collect();
         let is_word = |value: &&RawValue| value.get() == "null" || value.get().starts_with('"');
         // An empty word is refused.
-        self.has_lost |=
-            !values.iter().all(|value| is_word(value)) || texts.iter().any(|text| text.is_empty());
+        self.has_lost |= !values.iter().all(is_word) || texts.iter().any(|text| text.is_empty());
         push_name(&mut self.out, "enum");
         self.out.push('[');
         for text in texts.iter().filter(|text| !text.is_empty()) {

@@ -4,11 +4,11 @@
 //! so what a user says beside results, pictures that a tool gave included, comes in a content behind them.
 
 use super::config::Config;
+use super::lenient::bad;
 use super::models;
 use super::names::Names;
 use super::said::{self, Content, FunctionCall, FunctionResponse, Given, Part};
 use super::tools::{Choice, Tools};
-use super::wire::bad;
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
@@ -122,7 +122,7 @@ impl<'w> Writing<'w, '_> {
         for part in &turn.parts {
             match part {
                 canonical::Part::Text(_) | canonical::Part::Refusal(_) => {
-                    parts.extend(words(part).map(Part::text))
+                    parts.extend(words(part).map(Part::text));
                 }
                 canonical::Part::Media(media) => parts.push(self.medium(media)),
                 canonical::Part::Thought(thought) => parts.extend(self.thought(thought)),
@@ -468,7 +468,7 @@ mod tests {
         );
         assert_eq!(written.lost, ["seed", "max_tokens"]);
         let request = Request { seed: Some(i64::from(i32::MAX)), ..Request::default() };
-        assert_eq!(super::tests::written(&request).0["generationConfig"], json!({"seed": i32::MAX}));
+        assert_eq!(self::written(&request).0["generationConfig"], json!({"seed": i32::MAX}));
     }
 
     #[test]
