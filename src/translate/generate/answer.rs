@@ -2,8 +2,9 @@
 
 use super::calls::Ids;
 use super::finish::{self, Usage};
+use super::lenient::Str;
 use super::said;
-use super::wire::{self, Response, Str};
+use super::wire::{self, Response};
 use super::{parts, signature};
 use crate::domain::{Dialect, TokenUsage};
 use crate::translate::canonical::{Answer, Call, Finish, Part};

@@ -4,7 +4,7 @@
 //! comes again. A result finds its call by id, else by name, the first first. Source: Gemini API reference,
 //! `FunctionCall` and `FunctionResponse`; guide "Function calling".
 
-use super::wire::bad;
+use super::lenient::bad;
 use crate::translate::peek::BadBody;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};

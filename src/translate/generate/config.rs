@@ -1,7 +1,8 @@
 //! How an answer is to be made: `generationConfig`, both ways.
 
+use super::lenient::{Number, Str, bad};
 use super::models;
-use super::wire::{GenerationConfig, Number, Str, ThinkingConfig, bad};
+use super::wire::{GenerationConfig, ThinkingConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Effort, Output, Reasoning, Request};
 use crate::translate::features::Feature;
@@ -20,9 +21,11 @@ const LEVELS: [(&str, Effort); 5] = [
     ("XHIGH", Effort::Max),
 ];
 
-/// The media types of an answer: `None` stands for JSON, which may follow a schema.
+/// `responseMimeType` of an answer as the model likes.
 const PLAIN: [&str; 2] = ["", "text/plain"];
+/// Of JSON, which may follow a schema.
 const JSON: &str = "application/json";
+/// Of one word of a schema's list.
 const ENUM: &str = "text/x.enum";
 
 /// `thinkingBudget` of a model that thinks as it sees fit.

@@ -1,7 +1,8 @@
 //! A provider's stream, event by event. Each is a whole response with what is new; calls come whole.
 
 use super::calls::Ids;
-use super::wire::{Candidate, Part, Response, Str};
+use super::lenient::Str;
+use super::wire::{Candidate, Part, Response};
 use super::{answer, finish, signature};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};

@@ -80,7 +80,7 @@ impl Encoder {
                 });
             }
             Event::Arguments(piece) => self.hold(piece),
-            Event::Usage(usage) => self.usage = larger(self.usage, *usage),
+            Event::Usage(usage) => self.usage = self.usage.larger(*usage),
             Event::Finish(finish) => self.finish_reason = Some(finish::name(finish)),
             Event::End => self.put_end(out),
         }
@@ -169,17 +169,6 @@ fn tail(model: &str, id: &str) -> Vec<u8> {
 fn push<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     // Memory takes all, and texts, numbers and checked JSON can always be written.
     let _ = serde_json::to_writer(out, value);
-}
-
-/// Each report is the whole so far of what it tells.
-fn larger(before: TokenUsage, now: TokenUsage) -> TokenUsage {
-    TokenUsage {
-        input: before.input.max(now.input),
-        cache_read: before.cache_read.max(now.cache_read),
-        cache_write: before.cache_write.max(now.cache_write),
-        output: before.output.max(now.output),
-        reasoning: before.reasoning.max(now.reasoning),
-    }
 }
 
 #[cfg(test)]

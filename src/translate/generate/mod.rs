@@ -11,6 +11,7 @@ mod config;
 mod decoder;
 mod encoder;
 mod finish;
+mod lenient;
 mod media;
 mod members;
 mod models;

@@ -3,7 +3,8 @@
 //! Whether a stream is asked for, and of which model, stands in the path and isn't known here.
 
 use super::calls::{Calls, MAX_OPEN};
-use super::wire::{self, Body, Content, FunctionCall, FunctionResponse, Part as Wire, Str, System, bad};
+use super::lenient::{Str, bad, parse};
+use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire, System};
 use super::{config, parts, tools};
 use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
 use crate::translate::features::Feature;
@@ -24,7 +25,7 @@ const ROLES: [(&str, Speaker); 4] =
 /// # Errors
 /// When it isn't what the reference says in a way that can't be served; the field is named.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let body: Body<'_> = wire::parse(body)?;
+    let body: Body<'_> = parse(body)?;
     let mut reading = Reading::default();
     let request = &mut reading.request;
     let has_filter = body.safety_settings.is_some() || body.model_armor_config.is_some();

@@ -1,7 +1,8 @@
 //! What a model may call: `tools` and `toolConfig`, both ways.
 
+use super::lenient::{Str, bad};
 use super::names::Names;
-use super::wire::{self, FunctionCallingConfig, Str, ToolConfig, bad};
+use super::wire::{self, FunctionCallingConfig, ToolConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Request, Tool, ToolChoice};
 use crate::translate::features::Feature;
