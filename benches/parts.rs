@@ -5,6 +5,7 @@
 //! budget is measured here; whole requests are another bench's business.
 
 #![allow(missing_docs, reason = "criterion_group makes a public function without one")]
+#![allow(clippy::expect_used, reason = "a bench that can't begin has nothing to measure")]
 
 use bytes::Bytes;
 use cliproxy::balance::{Candidate, Facts, RoundRobin, Tickets};

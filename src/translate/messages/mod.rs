@@ -1,7 +1,7 @@
 //! Anthropic's Messages, to the hub and back.
 //!
 //! Decides what each word of this API means to others and how others' words are said in it. Must not know any other
-//! dialect, nor who asks or serves. Requests: [`read`] and [`write`]; whole answers: [`read_answer`] and
+//! dialect, nor who asks or serves. Requests: [`read`] and [`write()`]; whole answers: [`read_answer`] and
 //! [`write_answer`]; streams: [`Decoder`] and [`Encoder`]; other makers' signatures: [`signature`].
 //!
 //! Source of all outside rules: Anthropic's API reference of Messages, version 2023-06-01, and the types of its SDK 2.12.
