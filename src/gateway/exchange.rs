@@ -96,18 +96,21 @@ pub async fn run(session: &mut Session, context: &mut Context, call: &mut Call) 
 
 /// Waits, and says whether the client went away meanwhile.
 async fn is_gone_within(session: &mut Session, context: &mut Context, wait: Duration) -> bool {
-    let over = tokio::time::sleep(wait);
-    tokio::pin!(over);
+    let over = Instant::now() + wait;
+    let mut alarm = Alarm::at(context.keepalive.due_or(over));
     loop {
         tokio::select! {
             biased;
-            () = &mut over => return false,
+            () = alarm.rings() => {}
             () = relay::client_gone(session.as_downstream_mut()) => return true,
-            () = context.keepalive.due() => {}
+        }
+        if Instant::now() >= over {
+            return false;
         }
         if keepalive::beat(session.as_downstream_mut(), context).await.is_err() {
             return true;
         }
+        alarm.set(context.keepalive.due_or(over));
     }
 }
 
@@ -136,7 +139,8 @@ async fn attempt_once(
     let of_stream = deadline(context, true, total);
     let of_plain = deadline(context, false, total);
     let by = if call.wants_stream() { of_stream } else { of_plain };
-    let mut alarm = Alarm::at(by.min(started + timeouts.connect.get() + header_timeout.get()));
+    let header_by = by.min(started + timeouts.connect.get() + header_timeout.get());
+    let mut alarm = Alarm::at(context.keepalive.due_or(header_by));
     let mut retries = 0;
     let (answer, translation) = loop {
         let (outgoing, translation) = match outgoing(session, context, call, recovery) {
@@ -150,12 +154,15 @@ async fn attempt_once(
                 biased;
                 sent = &mut sending => break sent,
                 () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
-                () = alarm.rings() => return Ended::timeout("no header in time"),
-                () = context.keepalive.due() => {}
+                () = alarm.rings() => {}
+            }
+            if Instant::now() >= header_by {
+                return Ended::timeout("no header in time");
             }
             if keepalive::beat(session.as_downstream_mut(), context).await.is_err() {
                 return Ended::ClientGone;
             }
+            alarm.set(context.keepalive.due_or(header_by));
         };
         match sent {
             Ok(answer) => break (answer, translation),

@@ -8,15 +8,13 @@
 //! Comments are lines that begin with a colon (WHATWG HTML, section 9.2.6, which suggests one about every 15 s). Other
 //! streams than those of events have no place for any.
 
-use super::alarm::Alarm;
 use super::config::Streaming;
 use super::context::Context;
 use super::reply;
 use crate::domain::Period;
 use bytes::Bytes;
 use http::StatusCode;
-use http::Version;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use pingora::protocols::http::ServerSession;
 use std::time::{Duration, Instant};
 
@@ -26,7 +24,7 @@ const COMMENT: &[u8] = b": keep-alive\n\n";
 /// When the client of a stream of events is to get a sign of life.
 #[derive(Default)]
 pub struct KeepAlive {
-    alarm: Option<Alarm>,
+    due: Option<Instant>,
     every: Option<Duration>,
     has_opened: bool,
 }
@@ -35,8 +33,8 @@ impl KeepAlive {
     /// For a request that came at `started`.
     pub fn new(settings: &Streaming, started: Instant) -> KeepAlive {
         let before = settings.keepalive_before_commit.get().map(Period::get);
-        let alarm = before.and_then(|before| started.checked_add(before)).map(Alarm::at);
-        KeepAlive { alarm, every: settings.keepalive.get().map(Period::get), has_opened: false }
+        let due = before.and_then(|before| started.checked_add(before));
+        KeepAlive { due, every: settings.keepalive.get().map(Period::get), has_opened: false }
     }
 
     /// Whether the header has gone out before there was anything to say.
@@ -46,19 +44,13 @@ impl KeepAlive {
 
     /// Something has gone out at this time.
     pub fn heard(&mut self, now: Instant) {
-        let due = self.every.and_then(|every| now.checked_add(every));
-        match (&mut self.alarm, due) {
-            (Some(alarm), Some(due)) => alarm.set(due),
-            (alarm, due) => *alarm = due.map(Alarm::at),
-        }
+        self.due = self.every.and_then(|every| now.checked_add(every));
     }
 
-    /// Returns when a sign of life is due. Cancel-safe.
-    pub async fn due(&mut self) {
-        match &mut self.alarm {
-            Some(alarm) => alarm.rings().await,
-            None => std::future::pending().await,
-        }
+    /// When one that waits until `limit` has to do something: a sign of life before, or give up then. Both share the
+    /// attempt's one alarm.
+    pub fn due_or(&self, limit: Instant) -> Instant {
+        self.due.map_or(limit, |due| due.min(limit))
     }
 }
 
@@ -81,14 +73,5 @@ async fn open(session: &mut ServerSession, context: &mut Context) -> pingora::Re
     let mut header = reply::header(StatusCode::OK.as_u16(), 4);
     header.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     header.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    reply::common(context, &mut header.headers);
-    if session.req_header().version == Version::HTTP_11 {
-        header.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    } else if session.as_http1().is_some() {
-        // Its end is the connection's.
-        session.set_keepalive(None);
-    }
-    reply::write_header(session, context, header).await?;
-    context.settlement.header_sent(StatusCode::OK.as_u16());
-    Ok(())
+    reply::begin(session, context, header).await
 }

@@ -10,10 +10,11 @@ use crate::domain::Failure;
 use crate::translate;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
 };
 use http::response::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType};
@@ -134,12 +135,34 @@ pub async fn whole(
     Ok(())
 }
 
+/// Begins an answer whose length is not known yet.
+///
+/// # Errors
+/// When the client is gone.
+pub async fn begin(
+    session: &mut ServerSession,
+    context: &mut Context,
+    mut header: Parts,
+) -> pingora::Result<()> {
+    common(context, &mut header.headers);
+    if session.req_header().version == Version::HTTP_11 {
+        header.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    } else if session.as_http1().is_some() {
+        // Its end is the connection's.
+        session.set_keepalive(None);
+    }
+    let status = header.status.as_u16();
+    write_header(session, context, header).await?;
+    context.settlement.header_sent(status);
+    Ok(())
+}
+
 /// Writes a header, in bounded time: Pingora's timeout is for bodies only, and a client that reads nothing may have
 /// filled the connection before.
 ///
 /// # Errors
 /// When the client is gone, or does not read.
-pub async fn write_header(
+async fn write_header(
     session: &mut ServerSession,
     context: &Context,
     header: Parts,

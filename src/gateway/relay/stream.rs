@@ -16,8 +16,6 @@ use crate::translate::frames::{self, Frames, Framing};
 use crate::translate::signs::Signs;
 use crate::translate::usage::Frame;
 use bytes::{Bytes, BytesMut};
-use http::Version;
-use http::header::{HeaderValue, TRANSFER_ENCODING};
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
@@ -161,18 +159,21 @@ impl<'s, 'r> Stream<'s, 'r> {
                 // Said here, too: a provider that is always ready would never let the alarm be heard.
                 break End::Broken(self.late());
             }
-            let due = quiet_since + self.patience();
-            self.way.alarm.set(limit.map_or(due, |limit| due.min(limit)));
+            let silent_by = quiet_since + self.patience();
+            let late_by = limit.map_or(silent_by, |limit| silent_by.min(limit));
+            self.way.alarm.set(self.way.context.keepalive.due_or(late_by));
             let read = tokio::select! {
                 biased;
                 read = answer.read() => read,
                 () = client_gone(self.way.session) => return self.left(),
-                () = self.way.alarm.rings() => Err(self.late()),
-                () = self.way.context.keepalive.due() => {
-                    if keepalive::beat(self.way.session, self.way.context).await.is_err() {
+                () = self.way.alarm.rings() => {
+                    if Instant::now() >= late_by {
+                        Err(self.late())
+                    } else if keepalive::beat(self.way.session, self.way.context).await.is_ok() {
+                        continue;
+                    } else {
                         return self.left();
                     }
-                    continue;
                 }
             };
             quiet_since = Instant::now();
@@ -295,16 +296,8 @@ impl<'s, 'r> Stream<'s, 'r> {
     pub(super) async fn commit(&mut self, answer: &Answer) -> pingora::Result<()> {
         let Way { session, context, .. } = &mut *self.way;
         if !context.keepalive.has_opened() {
-            let mut header = answer_header(context, answer);
-            reply::common(context, &mut header.headers);
-            if session.req_header().version == Version::HTTP_11 {
-                header.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            } else if session.as_http1().is_some() {
-                // Its end is the connection's.
-                session.set_keepalive(None);
-            }
-            reply::write_header(session, context, header).await?;
-            context.settlement.header_sent(answer.header().status.as_u16());
+            let header = answer_header(context, answer);
+            reply::begin(session, context, header).await?;
         }
         self.is_committed = true;
         context.course.committed();
