@@ -3,12 +3,14 @@
 use super::attempt::Attempt;
 use super::choose;
 use super::headers;
-use super::routes::{Endpoint, ModelIn, Streams};
+use super::routes::{Endpoint, ModelIn, Streams, Subject};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
 use crate::providers::base::is_confined;
 use crate::providers::credential;
+use crate::translate::count;
 use crate::translate::edit::{self, Edit};
+use crate::translate::embeddings;
 use crate::translate::features::Features;
 use crate::translate::frames::Framing;
 use crate::translate::multipart;
@@ -177,8 +179,11 @@ impl Call {
     /// # Errors
     /// When the request isn't understood; names the field.
     pub fn features(&self) -> Option<Result<Features, BadBody>> {
-        let read = || translation::read(self.api(), &self.body).map(|request| request.features);
-        self.endpoint.is_conversation().then(read)
+        Some(match self.endpoint.subject? {
+            Subject::Conversation => translation::read(self.api(), &self.body).map(|it| it.features),
+            Subject::Count => count::read(self.api(), &self.body).map(|it| it.features),
+            Subject::Embeddings(form) => embeddings::features(form, &self.body),
+        })
     }
 
     /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words
@@ -206,8 +211,17 @@ impl Call {
         };
         let (model, streams) = (&*attempt.model, self.wants_stream());
         let target = Target { model, max_output_tokens: provider.max_output_tokens(model) };
-        let (body, translation) = Translation::of_request(client, provider.dialect, streams, &target)?;
-        let mut header = header_for(attempt, &path_of(provider.dialect, model, streams), from_client)?;
+        let (body, translation) = match self.endpoint.subject {
+            Some(Subject::Count) => Translation::of_count(client, provider.dialect, &target),
+            Some(Subject::Embeddings(form)) => {
+                Translation::of_embeddings(client, form, provider.dialect, &target)
+            }
+            Some(Subject::Conversation) | None => {
+                Translation::of_request(client, provider.dialect, streams, &target)
+            }
+        }?;
+        let path = path_of(provider.dialect, translation.endpoint(), model);
+        let mut header = header_for(attempt, &path, from_client)?;
         header.headers.insert(CONTENT_TYPE, JSON);
         if provider.dialect == Dialect::Anthropic {
             header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
@@ -233,12 +247,16 @@ impl Call {
     }
 
     fn body_for(&self, model: &str) -> Bytes {
-        let rename = (model != &*self.model).then(|| match &self.naming {
-            Naming::Json(peek) => peek.rename_model(model),
-            Naming::Form(at) => Some(Edit { at: at.clone(), with: model.to_owned().into() }),
-            Naming::Path(_) => None,
-        });
-        edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())
+        let mut edits: Vec<Edit> = self.usage_edit().into_iter().collect();
+        if model != &*self.model {
+            match &self.naming {
+                Naming::Json(peek) => edits.extend(peek.rename_model(model)),
+                Naming::Form(at) => edits.push(Edit { at: at.clone(), with: model.to_owned().into() }),
+                Naming::Path(_) if self.endpoint.generates => {}
+                Naming::Path(_) => edits.extend(embeddings::rename_models(&self.body, model)),
+            }
+        }
+        edit::apply(&self.body, edits)
     }
 }
 
@@ -296,15 +314,11 @@ fn signed(mut header: Parts, attempt: &Attempt, body: Bytes) -> Outgoing {
     Outgoing { header: Box::new(header.into()), body }
 }
 
-/// Where a provider of that dialect is asked for an answer.
-fn path_of(dialect: Dialect, model: &str, streams: bool) -> Cow<'static, str> {
-    match (dialect, streams) {
-        (Dialect::OpenAi, _) => "/v1/chat/completions".into(),
-        (Dialect::Anthropic, _) => "/v1/messages".into(),
-        (Dialect::Gemini, false) => format!("/v1beta/models/{}:generateContent", escaped(model)).into(),
-        (Dialect::Gemini, true) => {
-            format!("/v1beta/models/{}:streamGenerateContent?alt=sse", escaped(model)).into()
-        }
+/// Where an endpoint of a provider's is, or one of Gemini's verbs.
+fn path_of(dialect: Dialect, endpoint: &str, model: &str) -> String {
+    match dialect {
+        Dialect::OpenAi | Dialect::Anthropic => format!("/v1/{endpoint}"),
+        Dialect::Gemini => format!("/v1beta/models/{}:{endpoint}", escaped(model)),
     }
 }
 

@@ -1,22 +1,27 @@
-//! Counts of tokens that no provider of the model can give: estimated by the length of the request, and marked.
+//! Estimates, and the header that marks them: of tokens that no provider of the model counts, by the length of the
+//! request.
 
 use super::call::Call;
 use super::context::Context;
 use super::relay::BYTES_PER_TOKEN;
 use super::reply;
-use super::routes::Endpoint;
-use crate::domain::Dialect;
+use super::routes::{Endpoint, Subject};
+use crate::translate::count;
 use http::StatusCode;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pingora::protocols::http::ServerSession;
-use serde_json::json;
 
 /// Says that a figure of the answer is the gateway's estimate.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-cliproxy-estimated");
 
 /// Whether the endpoint counts the tokens of a request, and nothing else.
 pub fn is_count(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.path, "messages/count_tokens" | "countTokens")
+    endpoint.subject == Some(Subject::Count)
+}
+
+/// Marks an answer whose tokens are an estimate.
+pub fn mark(headers: &mut HeaderMap) {
+    headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
 }
 
 /// Answers with the estimate.
@@ -29,12 +34,9 @@ pub async fn estimate(
     call: &Call,
 ) -> pingora::Result<()> {
     let tokens = (call.body_length() as u64).div_ceil(BYTES_PER_TOKEN);
-    let count = match call.dialect() {
-        Dialect::Gemini => json!({"totalTokens": tokens}),
-        Dialect::OpenAi | Dialect::Anthropic => json!({"input_tokens": tokens}),
-    };
+    let answer = count::write_answer(call.api(), tokens);
     let mut header = reply::header(StatusCode::OK.as_u16(), 4);
-    header.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
+    mark(&mut header.headers);
     context.settlement.answered(StatusCode::OK.as_u16(), None);
-    reply::json(session, context, header, count.to_string().into()).await
+    reply::json(session, context, header, answer.into()).await
 }

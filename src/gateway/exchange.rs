@@ -241,6 +241,10 @@ async fn relayed(
         let reason = "in a content coding that is not known here".to_owned();
         return Ended::broken(Broken { class: ErrorClass::Transport, reason });
     }
+    if framing.is_some() && way.translation.as_ref().is_some_and(|it| !it.may_stream()) {
+        let reason = "a stream where there is none".to_owned();
+        return Ended::broken(Broken { class: ErrorClass::ServerError, reason });
+    }
     if let Some(translation) = way.translation.take_if(|_| framing.is_some()) {
         let max_event = way.context.snapshot.settings.streaming.max_event_size.as_usize();
         answer.translate(translation.stream(max_event));

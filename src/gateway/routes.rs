@@ -4,6 +4,7 @@
 //! no provider.
 
 use crate::domain::Dialect;
+use crate::translate::embeddings::Form;
 use http::{HeaderMap, Method};
 use std::borrow::Cow;
 
@@ -27,6 +28,17 @@ pub enum Streams {
     Always,
 }
 
+/// What a request is about, where that can be put into another dialect's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A conversation, and what the model says next.
+    Conversation,
+    /// How many tokens a conversation has.
+    Count,
+    /// Vectors of texts.
+    Embeddings(Form),
+}
+
 /// An inference endpoint. All of them are POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -42,46 +54,60 @@ pub struct Endpoint {
     pub generates: bool,
     /// Whether `stream_options.include_usage` is one of its parameters.
     pub asks_usage: bool,
+    /// What its requests are about; `None` where only providers of its own dialect can be asked.
+    pub subject: Option<Subject>,
 }
 
 impl Endpoint {
     /// Whether this is OpenAI's Responses API, which not every OpenAI-compatible provider has.
     pub fn is_responses(&self) -> bool {
-        self.path.ends_with("responses")
-    }
-
-    /// Whether its requests are conversations, which can be put into another dialect's words.
-    pub fn is_conversation(&self) -> bool {
-        self.generates && self.path != "completions"
+        self.path.trim_start_matches('/').starts_with("responses")
     }
 }
 
 const fn in_body(path: &'static str, dialect: Dialect, streams: Streams) -> Endpoint {
-    let generates = matches!(streams, Streams::OnRequest);
-    Endpoint { path, dialect, model_in: ModelIn::Body, streams, generates, asks_usage: false }
-}
-
-const fn in_path(path: &'static str, streams: Streams, generates: bool) -> Endpoint {
     Endpoint {
         path,
-        dialect: Dialect::Gemini,
-        model_in: ModelIn::Path,
+        dialect,
+        model_in: ModelIn::Body,
         streams,
-        generates,
+        generates: false,
         asks_usage: false,
+        subject: None,
     }
+}
+
+const fn in_path(path: &'static str, streams: Streams) -> Endpoint {
+    Endpoint { model_in: ModelIn::Path, ..in_body(path, Dialect::Gemini, streams) }
+}
+
+const fn generating(endpoint: Endpoint) -> Endpoint {
+    Endpoint { generates: true, ..endpoint }
 }
 
 const fn asking_usage(endpoint: Endpoint) -> Endpoint {
     Endpoint { asks_usage: true, ..endpoint }
 }
 
+const fn about(subject: Subject, endpoint: Endpoint) -> Endpoint {
+    Endpoint { subject: Some(subject), ..endpoint }
+}
+
+const fn conversing(endpoint: Endpoint) -> Endpoint {
+    about(Subject::Conversation, generating(endpoint))
+}
+
+const fn embedding(form: Form, endpoint: Endpoint) -> Endpoint {
+    about(Subject::Embeddings(form), endpoint)
+}
+
 /// Endpoints under `/v1/`, by exact path.
-static BODY_ENDPOINTS: [Endpoint; 17] = [
-    asking_usage(in_body("chat/completions", Dialect::OpenAi, Streams::OnRequest)),
-    asking_usage(in_body("completions", Dialect::OpenAi, Streams::OnRequest)),
-    in_body("responses", Dialect::OpenAi, Streams::OnRequest),
-    in_body("embeddings", Dialect::OpenAi, Streams::No),
+static BODY_ENDPOINTS: [Endpoint; 18] = [
+    conversing(asking_usage(in_body("chat/completions", Dialect::OpenAi, Streams::OnRequest))),
+    generating(asking_usage(in_body("completions", Dialect::OpenAi, Streams::OnRequest))),
+    conversing(in_body("responses", Dialect::OpenAi, Streams::OnRequest)),
+    about(Subject::Count, in_body("responses/input_tokens", Dialect::OpenAi, Streams::No)),
+    embedding(Form::OpenAi, in_body("embeddings", Dialect::OpenAi, Streams::No)),
     in_body("moderations", Dialect::OpenAi, Streams::No),
     in_body("rerank", Dialect::OpenAi, Streams::No),
     in_body("images/generations", Dialect::OpenAi, Streams::No),
@@ -90,21 +116,21 @@ static BODY_ENDPOINTS: [Endpoint; 17] = [
     in_body("audio/speech", Dialect::OpenAi, Streams::No),
     in_body("audio/transcriptions", Dialect::OpenAi, Streams::No),
     in_body("audio/translations", Dialect::OpenAi, Streams::No),
-    in_body("messages", Dialect::Anthropic, Streams::OnRequest),
-    in_body("messages/count_tokens", Dialect::Anthropic, Streams::No),
+    conversing(in_body("messages", Dialect::Anthropic, Streams::OnRequest)),
+    about(Subject::Count, in_body("messages/count_tokens", Dialect::Anthropic, Streams::No)),
     // Some OpenAI clients are given a base URL without the version.
-    asking_usage(in_body("/chat/completions", Dialect::OpenAi, Streams::OnRequest)),
-    in_body("/embeddings", Dialect::OpenAi, Streams::No),
-    in_body("/responses", Dialect::OpenAi, Streams::OnRequest),
+    conversing(asking_usage(in_body("/chat/completions", Dialect::OpenAi, Streams::OnRequest))),
+    embedding(Form::OpenAi, in_body("/embeddings", Dialect::OpenAi, Streams::No)),
+    conversing(in_body("/responses", Dialect::OpenAi, Streams::OnRequest)),
 ];
 
 /// Gemini's verbs, called as `/{v1beta,v1}/models/{model}:{verb}`.
 static VERBS: [Endpoint; 5] = [
-    in_path("generateContent", Streams::No, true),
-    in_path("streamGenerateContent", Streams::Always, true),
-    in_path("countTokens", Streams::No, false),
-    in_path("embedContent", Streams::No, false),
-    in_path("batchEmbedContents", Streams::No, false),
+    conversing(in_path("generateContent", Streams::No)),
+    conversing(in_path("streamGenerateContent", Streams::Always)),
+    about(Subject::Count, in_path("countTokens", Streams::No)),
+    embedding(Form::One, in_path("embedContent", Streams::No)),
+    embedding(Form::Batch, in_path("batchEmbedContents", Streams::No)),
 ];
 
 /// Where a request is to go.
@@ -252,6 +278,7 @@ mod tests {
             ("/v1/chat/completions", Dialect::OpenAi),
             ("/v1/embeddings", Dialect::OpenAi),
             ("/v1/audio/transcriptions", Dialect::OpenAi),
+            ("/v1/responses/input_tokens", Dialect::OpenAi),
             ("/v1/messages", Dialect::Anthropic),
             ("/v1/messages/count_tokens", Dialect::Anthropic),
             ("/v1beta/models/gemini-x:generateContent", Dialect::Gemini),

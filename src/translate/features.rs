@@ -69,6 +69,18 @@ pub enum Feature {
     Other,
     /// Pieces of the conversation that this dialect alone has.
     ForeignContent,
+    /// How many tokens a request has, and no answer to it.
+    Counting,
+    /// Vectors of texts.
+    Embedding,
+    /// Texts as the numbers of their tokens, which are another model's.
+    TokenInput,
+    /// More texts than Gemini takes in one request.
+    ManyInputs,
+    /// What an embedding is for.
+    TaskType,
+    /// What the text of an embedding is called.
+    Title,
 }
 
 /// What follows where a dialect lacks something.
@@ -101,8 +113,8 @@ const fn refused(feature: Feature, name: &'static str, lacking: &'static [Api]) 
 /// Everybody: what only a pass within one dialect can keep.
 const ALL: &[Api] = &[Api::Completions, Api::Messages, Api::Generate];
 
-/// The table. Sources: the vendors' references of Chat Completions, Messages and `generateContent`.
-static ROWS: [Row; 29] = [
+/// The table. Sources: the vendors' references of Chat Completions, Messages, `generateContent`, and of embeddings.
+static ROWS: [Row; 35] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
@@ -133,11 +145,17 @@ static ROWS: [Row; 29] = [
     refused(Feature::EnumOutput, "text/x.enum", ALL),
     dropped(Feature::Other, "other", ALL),
     refused(Feature::ForeignContent, "content that only this API knows", ALL),
+    refused(Feature::Counting, "token counts", &[Api::Completions]),
+    refused(Feature::Embedding, "embeddings", &[Api::Messages]),
+    refused(Feature::TokenInput, "input in tokens", &[Api::Messages, Api::Generate]),
+    refused(Feature::ManyInputs, "more than 100 inputs in one request", &[Api::Messages, Api::Generate]),
+    dropped(Feature::TaskType, "taskType", &[Api::Completions]),
+    dropped(Feature::Title, "title", &[Api::Completions]),
 ];
 
 /// A set of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Features(u32);
+pub struct Features(u64);
 
 impl Features {
     /// None.

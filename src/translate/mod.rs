@@ -5,13 +5,15 @@
 //! looks into, and makes the two edits that DECISIONS allows (the model's name, and `stream_options.include_usage`).
 //!
 //! Between dialects it translates, hub and spoke: [`chat`], [`responses`], [`messages`] and [`generate`] each read and
-//! write their own words, and meet in [`canonical`].
+//! write their own words, and meet in [`canonical`]. What isn't a conversation has a room of its own: [`embeddings`].
 
 mod answers;
 pub mod canonical;
 pub mod chat;
+pub mod count;
 pub mod decoding;
 pub mod edit;
+pub mod embeddings;
 pub mod error;
 pub mod features;
 pub mod frames;

@@ -42,7 +42,7 @@ impl Api {
             Dialect::Anthropic => Api::Messages,
             Dialect::Gemini => Api::Generate,
             Dialect::OpenAi if path.ends_with("completions") => Api::Completions,
-            Dialect::OpenAi if path.ends_with("responses") => Api::Responses,
+            Dialect::OpenAi if path.trim_start_matches('/').starts_with("responses") => Api::Responses,
             Dialect::OpenAi => Api::Other,
         }
     }
@@ -469,6 +469,8 @@ mod tests {
             (Dialect::OpenAi, "chat/completions", Api::Completions),
             (Dialect::OpenAi, "completions", Api::Completions),
             (Dialect::OpenAi, "responses", Api::Responses),
+            (Dialect::OpenAi, "/responses", Api::Responses),
+            (Dialect::OpenAi, "responses/input_tokens", Api::Responses),
             (Dialect::OpenAi, "audio/transcriptions", Api::Other),
             (Dialect::Anthropic, "messages", Api::Messages),
             (Dialect::Gemini, "streamGenerateContent", Api::Generate),

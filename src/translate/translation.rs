@@ -4,11 +4,12 @@
 //! nothing of it is kept but what the client's dialect needs for its next word.
 
 use super::canonical::{Answer, Event, Finish, Part, Request};
+use super::features::Features;
 use super::frames::{self, Frames, Framing};
 use super::peek::BadBody;
 use super::sides::{Asked, Target};
 use super::signs::{self, Api};
-use super::{chat, generate, messages, responses};
+use super::{chat, count, embeddings, generate, messages, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -68,8 +69,19 @@ impl Client {
 pub struct Translation {
     client: Client,
     provider: Api,
-    renamed: Vec<(String, String)>,
+    endpoint: &'static str,
     dropped: Vec<&'static str>,
+    back: Back,
+}
+
+/// What comes back, with what has to be known for it.
+enum Back {
+    /// An answer, and the names of tools that were changed.
+    Answer(Vec<(String, String)>),
+    /// A number of tokens.
+    Count,
+    /// Vectors.
+    Embeddings(embeddings::Back),
 }
 
 impl Translation {
@@ -87,17 +99,70 @@ impl Translation {
         let mut request = read(client.api, &client.body)?;
         // Gemini's API says so in the path.
         request.streams = streams;
-        let written = match provider {
-            Api::Messages => messages::write(&request, target)?,
-            Api::Generate => generate::write(&request, target)?,
-            Api::Completions | Api::Responses | Api::Other => chat::write(&request, target)?,
+        let (written, endpoint) = match provider {
+            Api::Messages => (messages::write(&request, target)?, "messages"),
+            Api::Generate if streams => (generate::write(&request, target)?, "streamGenerateContent?alt=sse"),
+            Api::Generate => (generate::write(&request, target)?, "generateContent"),
+            Api::Completions | Api::Responses | Api::Other => {
+                (chat::write(&request, target)?, "chat/completions")
+            }
         };
-        let mut dropped: Vec<&'static str> = request.features.dropped_by(provider).collect();
-        dropped
-            .extend(written.lost.iter().filter(|lost| !dropped.contains(lost)).copied().collect::<Vec<_>>());
-        let renamed = written.renamed;
+        let dropped = dropped(request.features, provider, &written.lost);
         drop(request);
-        Ok((written.body.into(), Translation { client, provider, renamed, dropped }))
+        let back = Back::Answer(written.renamed);
+        Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back }))
+    }
+
+    /// The same of a request whose tokens are to be counted.
+    ///
+    /// # Errors
+    /// When the request can't be understood, or not be said there, or nobody counts there.
+    pub fn of_count(
+        client: Client,
+        provider: Dialect,
+        target: &Target<'_>,
+    ) -> Result<(Bytes, Translation), BadBody> {
+        let provider = provider_api(provider);
+        let request = count::read(client.api, &client.body)?;
+        let features = request.features;
+        let (written, endpoint) = count::write(request, provider, target)?;
+        let dropped = dropped(features, provider, &written.lost);
+        Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back: Back::Count }))
+    }
+
+    /// The same of a request for embeddings.
+    ///
+    /// # Errors
+    /// When the request can't be understood, or there are no embeddings there.
+    pub fn of_embeddings(
+        client: Client,
+        form: embeddings::Form,
+        provider: Dialect,
+        target: &Target<'_>,
+    ) -> Result<(Bytes, Translation), BadBody> {
+        let provider = provider_api(provider);
+        let embeddings::Written { body, endpoint, dropped, back } =
+            embeddings::write(form, &client.body, provider, target)?;
+        let back = Back::Embeddings(back);
+        Ok((body.into(), Translation { client, provider, endpoint, dropped, back }))
+    }
+
+    /// What of the provider's API is called: the path below the version, or Gemini's verb.
+    pub fn endpoint(&self) -> &'static str {
+        self.endpoint
+    }
+
+    /// Whether the answer may come as a stream.
+    pub fn may_stream(&self) -> bool {
+        matches!(self.back, Back::Answer(_))
+    }
+
+    /// What the request took, by its length, where the answer doesn't say and its form wants it.
+    pub fn estimate(&self) -> Option<TokenUsage> {
+        match &self.back {
+            Back::Embeddings(back) => Some(back.estimate()),
+            Back::Answer(_) | Back::Count => None,
+        }
     }
 
     /// What the provider doesn't hear of the request, by the names in `x-cliproxy-dropped`.
@@ -112,12 +177,24 @@ impl Translation {
 
     /// A whole answer in the client's words, and what it took, if that was said; `None` if it can't be understood.
     pub fn whole(&self, body: &[u8]) -> Option<(Bytes, Option<TokenUsage>)> {
+        let (written, usage) = match &self.back {
+            Back::Answer(renamed) => self.answer(body, renamed)?,
+            Back::Count => {
+                let tokens = count::read_answer(self.provider, body)?;
+                (count::write_answer(self.client.api, tokens), None)
+            }
+            Back::Embeddings(back) => back.answer(body)?,
+        };
+        Some((written.into(), usage))
+    }
+
+    fn answer(&self, body: &[u8], renamed: &[(String, String)]) -> Option<(Vec<u8>, Option<TokenUsage>)> {
         let mut answer = match self.provider {
             Api::Messages => messages::read_answer(body),
             Api::Generate => generate::read_answer(body),
             Api::Completions | Api::Responses | Api::Other => chat::read_answer(body),
         }?;
-        self.give_names_back(&mut answer);
+        give_names_back(&mut answer, renamed);
         let asked = self.client.asked();
         let written = match self.client.api {
             Api::Responses => responses::write_answer(&answer, &asked),
@@ -126,17 +203,7 @@ impl Translation {
             Api::Completions | Api::Other => chat::write_answer(&answer, &asked),
         };
         let usage = (answer.usage != TokenUsage::default()).then_some(answer.usage);
-        Some((written.into(), usage))
-    }
-
-    fn give_names_back(&self, answer: &mut Answer<'_>) {
-        for part in &mut answer.parts {
-            if let Part::Call(call) = part
-                && let Some(name) = clients_name(&self.renamed, &call.name)
-            {
-                call.name = Cow::Owned(name.to_owned());
-            }
-        }
+        Some((written, usage))
     }
 
     /// The way back for a stream, whose events may be so long.
@@ -158,7 +225,10 @@ impl Translation {
             decoder,
             course: Course {
                 encoder,
-                renamed: self.renamed,
+                renamed: match self.back {
+                    Back::Answer(renamed) => renamed,
+                    Back::Count | Back::Embeddings(_) => Vec::new(),
+                },
                 usage: None,
                 is_finished: false,
                 has_content: false,
@@ -168,6 +238,27 @@ impl Translation {
             },
             framing: self.client.framing,
             is_over: false,
+        }
+    }
+}
+
+/// What a provider has to do without, by its dialect, and by what was written for it.
+fn dropped(features: Features, provider: Api, lost: &[&'static str]) -> Vec<&'static str> {
+    let mut dropped: Vec<_> = features.dropped_by(provider).collect();
+    for name in lost {
+        if !dropped.contains(name) {
+            dropped.push(name);
+        }
+    }
+    dropped
+}
+
+fn give_names_back(answer: &mut Answer<'_>, renamed: &[(String, String)]) {
+    for part in &mut answer.parts {
+        if let Part::Call(call) = part
+            && let Some(name) = clients_name(renamed, &call.name)
+        {
+            call.name = Cow::Owned(name.to_owned());
         }
     }
 }

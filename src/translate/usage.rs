@@ -10,6 +10,9 @@ use memchr::memmem::Finder;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+/// Text bytes that make about one token, for estimates.
+pub const BYTES_PER_TOKEN: u64 = 4;
+
 /// Finds usage, if there is any; nearly every frame has none.
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage"));
 

@@ -10,6 +10,7 @@ pub mod recovery;
 mod stream;
 
 pub use plain::{error_body, give_error, plain};
+pub use crate::translate::usage::BYTES_PER_TOKEN;
 pub use stream::stream;
 
 use super::alarm::Alarm;
@@ -30,8 +31,6 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::time::Instant;
 
-/// Text bytes that make about one token, for estimates.
-pub const BYTES_PER_TOKEN: u64 = 4;
 /// Headers that an answer gets from us, at most.
 const OUR_HEADERS: usize = 10;
 

@@ -5,7 +5,7 @@ use super::{answer_header, client_gone, header_from, settle_usage, stream};
 use crate::domain::{Dialect, ErrorClass, TokenUsage};
 use crate::gateway::context::Context;
 use crate::gateway::limits::Kept;
-use crate::gateway::{mask, reply};
+use crate::gateway::{count, mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -71,10 +71,13 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     let Some(translation) = &way.translation else {
         let mut meter = Meter::plain(way.call.dialect());
         meter.see(&body);
-        return give(way, answer, body, meter.reported(), error).await;
+        return give(way, answer, Given { body, usage: meter.reported(), estimate: None, error }).await;
     };
     match translation.whole(&body) {
-        Some((translated, usage)) => give(way, answer, translated, usage, error).await,
+        Some((body, usage)) => {
+            let estimate = translation.estimate().filter(|_| usage.is_none());
+            give(way, answer, Given { body, usage, estimate, error }).await
+        }
         None => {
             let reason = "an answer that is none of its dialect".to_owned();
             Relayed::failed(Broken { class: ErrorClass::ServerError, reason })
@@ -82,18 +85,30 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     }
 }
 
-/// Commits to a whole answer.
-async fn give(
-    way: &mut Way<'_>,
-    answer: Answer,
+/// A whole answer in the client's words.
+struct Given {
     body: Bytes,
+    /// What the provider says that it took.
     usage: Option<TokenUsage>,
+    /// What it is taken to be where the provider doesn't say, and the answer does.
+    estimate: Option<TokenUsage>,
+    /// Its class, where it is a refusal.
     error: Option<ErrorClass>,
-) -> Relayed {
+}
+
+/// Commits to a whole answer.
+async fn give(way: &mut Way<'_>, answer: Answer, given: Given) -> Relayed {
+    let Given { body, usage, estimate, error } = given;
     let Way { session, context, call, .. } = way;
-    settle_usage(context, call, usage, body.len() as u64 / BYTES_PER_TOKEN);
+    match estimate {
+        Some(tokens) => context.settlement.used(tokens, true),
+        None => settle_usage(context, call, usage, body.len() as u64 / BYTES_PER_TOKEN),
+    }
     context.settlement.first_content();
-    let header = answer_header(context, &answer);
+    let mut header = answer_header(context, &answer);
+    if estimate.is_some() {
+        count::mark(&mut header.headers);
+    }
     // The provider's part is done, however long the client takes to read.
     answer.release().await;
     if let Some(attempt) = &mut context.attempt {

@@ -27,4 +27,4 @@ pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;
-pub use write::write;
+pub use write::{write, write_count};

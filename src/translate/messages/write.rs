@@ -32,6 +32,28 @@ const MAX_USER: usize = 256;
 /// When it can't be said in this API: a call without its result, arguments that are not a JSON object, a medium of a
 /// kind that isn't taken.
 pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
+    write_with(request, target, true)
+}
+
+/// Writes a request whose tokens are to be counted. It has all that is said, and nothing on how to answer: the vendor
+/// refuses a limit there. Source: Anthropic's reference of `POST /v1/messages/count_tokens`.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_count(request: Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
+    let request = Request {
+        temperature: None,
+        top_p: None,
+        top_k: None,
+        stop: Vec::new(),
+        user: None,
+        streams: false,
+        ..request
+    };
+    write_with(&request, target, false)
+}
+
+fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Result<Written, BadBody> {
     let mut written = Written::default();
     let max_tokens = request.max_output_tokens.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
     let generation = Generation::of(target.model);
@@ -51,7 +73,7 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
         Sampling::of(request, generation, thinking.is_some_and(|(it, _)| it.is_on()), &mut written);
     let body = Body {
         model: target.model,
-        max_tokens,
+        max_tokens: has_limit.then_some(max_tokens),
         system,
         messages,
         tools,
@@ -72,7 +94,8 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
 #[derive(Serialize)]
 struct Body<'w> {
     model: &'w str,
-    max_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     system: Vec<Block<'w>>,
     messages: Vec<Message<'w>>,
