@@ -50,4 +50,5 @@ mod support;
 mod tidy;
 mod translation;
 mod translation_golden;
+mod uploads;
 mod web_sockets;
