@@ -36,9 +36,9 @@ pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
 fn generate_request(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let [whole, snake, contents] = json::members(body, [WHOLE, "generate_content_request", "contents"])?;
     match (whole.or(snake), contents) {
-        (None, _) => generate::read(body),
+        (None, _) => translation::read(Api::Generate, body),
         (Some(_), Some(_)) => Err(BadBody(format!("`contents` must not stand beside `{WHOLE}`"))),
-        (Some(at), None) => generate::read(&body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
+        (Some(at), None) => translation::read(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
             Some(path) => BadBody(format!("`{WHOLE}.{path}")),
             None => BadBody(format!("`{WHOLE}`: {why}")),
         }),

@@ -3,7 +3,7 @@
 //! Budget: one pass over the body, no allocation but the model's name.
 
 use super::edit::Edit;
-use super::json;
+use super::{json, places};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -45,7 +45,8 @@ impl Peek {
     /// read here twice, or gives one of them the wrong type.
     pub fn read(body: &[u8]) -> Result<Peek, BadBody> {
         check_utf8(body)?;
-        let [model_at, stream, options, n, prompt, config, snake_config] = json::members(body, MEMBERS)?;
+        let [model_at, stream, options, n, prompt, config, snake_config] =
+            json::members(body, MEMBERS).map_err(|fault| named(fault, body))?;
         let text = |at: &Range<usize>| &body[at.clone()];
         let stream = match stream.as_ref().map(text) {
             None | Some(b"false" | b"null") => false,
@@ -78,8 +79,21 @@ fn check_utf8(body: &[u8]) -> Result<(), BadBody> {
         return Ok(());
     }
     std::str::from_utf8(body).map(|_| ()).map_err(|error| {
-        BadBody(format!("the body is not valid UTF-8 (byte {}); send JSON in UTF-8", error.valid_up_to()))
+        let byte = error.valid_up_to();
+        let place = match places::of_offset(body, byte) {
+            place if place.is_empty() => "the body".to_owned(),
+            place => format!("`{place}`"),
+        };
+        BadBody(format!("{place} is not valid UTF-8 (byte {byte} of the body); send JSON in UTF-8"))
     })
+}
+
+/// The fault of a body; where it nests too deep, by the field that does.
+fn named(fault: json::Fault, body: &[u8]) -> BadBody {
+    match fault {
+        json::Fault::TooDeep => BadBody(format!("`{}` {fault}", places::too_deep(body))),
+        fault => fault.into(),
+    }
 }
 
 fn model_name(raw: &[u8]) -> Result<Arc<str>, BadBody> {
@@ -224,7 +238,8 @@ mod tests {
     fn bad_bodies_say_what_is_wrong() {
         let deep = format!(r#"{{"model":"m","x":{}}}"#, "[".repeat(10_000));
         for (body, words) in [
-            (&b"\xff\xfe"[..], "UTF-8"),
+            (&b"\xff\xfe"[..], "the body is not valid UTF-8"),
+            (b"{\"a\":[\"\xff\"]}", "`a[0]` is not valid UTF-8 (byte 7 of the body)"),
             (b"", "not valid JSON"),
             (b"[]", "must be a JSON object"),
             (br#"{"model":"m""#, "line 1 column 12"),
@@ -233,7 +248,7 @@ mod tests {
             (br#"{"model":" "}"#, "`model` must be"),
             (br#"{"model":"m","stream":"yes"}"#, "`stream` must be"),
             (br#"{"model":"m","stream_options":[]}"#, "`stream_options` must be"),
-            (deep.as_bytes(), "deeper than 256"),
+            (deep.as_bytes(), "`x[0][0][0][0][0][0][0]…` nests deeper than 256"),
         ] {
             let BadBody(message) = Peek::read(body).expect_err("refused");
             assert!(message.contains(words), "{message:?} should contain {words:?}");

@@ -1,10 +1,10 @@
 //! From bytes to typed JSON, and what is said when they aren't: the field, and what is wrong with it.
 
+use super::super::json;
 use super::super::peek::BadBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::fmt::Display;
 
@@ -38,8 +38,9 @@ pub(super) fn arguments(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     is_object(&text).then_some(text)
 }
 
+/// Whether it is one, and no deeper than a body may be: some providers get it as it is, and not as a text.
 fn is_object(text: &str) -> bool {
-    text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    json::members(text.as_bytes(), []).is_ok()
 }
 
 /// Whether a text is base64 with padding (RFC 4648, section 4). Nothing of it is kept, so that a large one costs no
@@ -91,7 +92,11 @@ mod tests {
 
     #[test]
     fn arguments_are_an_object_or_nothing() {
+        let deep = |depth: usize| format!("{}{{}}{}", "{\"a\":".repeat(depth - 1), "}".repeat(depth - 1));
+        let (deepest, too_deep) = (deep(json::MAX_DEPTH), deep(json::MAX_DEPTH + 1));
         for (text, expected) in [
+            (deepest.as_str(), Some(deepest.as_str())),
+            (&too_deep, None),
             ("", Some("{}")),
             (" ", Some("{}")),
             ("{\"a\": 1 }", Some("{\"a\": 1 }")),

@@ -1,0 +1,151 @@
+//! What no vendor takes of a request that could be read: numbers out of their range, and nothing said at all.
+//!
+//! A request that goes on in the client's own words is its provider's to judge. One that is put into other words is
+//! judged here, by what the client's own API says: who writes it for another would otherwise have to guess what a
+//! temperature of 7 was to mean. Sources: the vendors' references of these fields.
+
+use super::canonical::Request;
+use super::features::Features;
+use super::peek::BadBody;
+use super::signs::Api;
+
+/// A number of a request, under its name in each API, with the least and the most that it may be there.
+struct Range {
+    of: fn(&Request<'_>) -> Option<f64>,
+    /// Those of Chat Completions, Responses, Messages and `generateContent`; none where it can't be asked for.
+    bounds: [Option<(&'static str, f64, f64)>; 4],
+}
+
+const NONE: Option<(&str, f64, f64)> = None;
+
+static RANGES: [Range; 5] = [
+    Range {
+        of: |request| request.temperature,
+        bounds: [
+            Some(("temperature", 0.0, 2.0)),
+            Some(("temperature", 0.0, 2.0)),
+            Some(("temperature", 0.0, 1.0)),
+            Some(("generationConfig.temperature", 0.0, 2.0)),
+        ],
+    },
+    Range {
+        of: |request| request.top_p,
+        bounds: [
+            Some(("top_p", 0.0, 1.0)),
+            Some(("top_p", 0.0, 1.0)),
+            Some(("top_p", 0.0, 1.0)),
+            Some(("generationConfig.topP", 0.0, 1.0)),
+        ],
+    },
+    Range {
+        of: |request| request.presence_penalty,
+        bounds: [
+            Some(("presence_penalty", -2.0, 2.0)),
+            NONE,
+            NONE,
+            Some(("generationConfig.presencePenalty", -2.0, 2.0)),
+        ],
+    },
+    Range {
+        of: |request| request.frequency_penalty,
+        bounds: [
+            Some(("frequency_penalty", -2.0, 2.0)),
+            NONE,
+            NONE,
+            Some(("generationConfig.frequencyPenalty", -2.0, 2.0)),
+        ],
+    },
+    Range {
+        of: |request| request.max_output_tokens.map(|tokens| tokens as f64),
+        bounds: [
+            Some(("max_completion_tokens", 1.0, f64::MAX)),
+            Some(("max_output_tokens", 1.0, f64::MAX)),
+            Some(("max_tokens", 1.0, f64::MAX)),
+            Some(("generationConfig.maxOutputTokens", 1.0, f64::MAX)),
+        ],
+    },
+];
+
+/// What holds all that is said, by the API.
+const SAID: [&str; 4] = ["messages", "input", "messages", "contents"];
+
+/// Checks a request of that API.
+///
+/// # Errors
+/// When a number is out of its range, or nothing is said; names the field.
+pub(super) fn check(client: Api, request: &Request<'_>) -> Result<(), BadBody> {
+    let column = match client {
+        Api::Completions => 0,
+        Api::Responses => 1,
+        Api::Messages => 2,
+        Api::Generate => 3,
+        Api::Other => return Ok(()),
+    };
+    for Range { of, bounds } in &RANGES {
+        if let (Some(number), Some((field, least, most))) = (of(request), bounds[column])
+            && !(least..=most).contains(&number)
+        {
+            let range = if most == f64::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
+            return Err(BadBody(format!("`{field}` must be {range}")));
+        }
+    }
+    // Where something is asked for that isn't everybody's, it may be what is said, kept by its provider.
+    let is_silent = request.turns.is_empty() && request.system.is_empty() && request.features == Features::NONE;
+    if is_silent { Err(BadBody(format!("`{}` must not be empty", SAID[column]))) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::canonical::Part;
+
+    fn told(client: Api, change: impl Fn(&mut Request<'static>)) -> Option<String> {
+        let mut request = Request { system: vec![Part::text("x")], ..Request::default() };
+        change(&mut request);
+        check(client, &request).err().map(|BadBody(why)| why)
+    }
+
+    #[test]
+    fn the_bounds_of_every_number_are_taken_and_what_is_beyond_is_named() {
+        type Set = fn(&mut Request<'static>, f64);
+        let sets: [Set; 4] = [
+            |request, number| request.temperature = Some(number),
+            |request, number| request.top_p = Some(number),
+            |request, number| request.presence_penalty = Some(number),
+            |request, number| request.frequency_penalty = Some(number),
+        ];
+        for (range, set) in RANGES.iter().zip(sets) {
+            for (column, client) in
+                [Api::Completions, Api::Responses, Api::Messages, Api::Generate].into_iter().enumerate()
+            {
+                let Some((field, least, most)) = range.bounds[column] else {
+                    assert_eq!(told(client, |request| set(request, 1e9)), None);
+                    continue;
+                };
+                for number in [least, most] {
+                    assert_eq!(told(client, |request| set(request, number)), None, "{field} {number}");
+                }
+                for number in [least - 0.001, most + 0.001] {
+                    let why = told(client, |request| set(request, number)).expect(field);
+                    assert_eq!(why, format!("`{field}` must be from {least} to {most}"));
+                }
+            }
+        }
+        assert_eq!(told(Api::Messages, |request| request.max_output_tokens = Some(1)), None);
+        let none = told(Api::Messages, |request| request.max_output_tokens = Some(0));
+        assert_eq!(none.as_deref(), Some("`max_tokens` must be at least 1"));
+        assert_eq!(told(Api::Other, |request| request.temperature = Some(9.0)), None);
+    }
+
+    #[test]
+    fn who_says_nothing_is_told_so_unless_a_provider_keeps_what_was_said() {
+        use crate::translate::features::Feature;
+        let silence = |features: &[Feature]| {
+            let mut request = Request::default();
+            features.iter().for_each(|feature| request.features.insert(*feature));
+            check(Api::Responses, &request).err().map(|BadBody(why)| why)
+        };
+        assert_eq!(silence(&[]).as_deref(), Some("`input` must not be empty"));
+        assert_eq!(silence(&[Feature::StoredConversation]), None);
+    }
+}
