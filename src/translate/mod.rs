@@ -21,6 +21,7 @@ pub mod messages;
 pub mod model_list;
 pub mod multipart;
 pub mod peek;
+mod pieces;
 pub mod prefill;
 pub mod responses;
 pub mod sides;

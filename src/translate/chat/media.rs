@@ -1,9 +1,9 @@
 //! Pictures, sound and documents as Chat Completions carries them: data URLs, addresses and bare base64.
 
-use super::super::canonical::{Media, MediaKind, Source};
-use super::super::features::{Feature, Features};
-use super::super::peek::BadBody;
 use super::parse::{bad, is_base64};
+use crate::translate::canonical::{Media, MediaKind, Source};
+use crate::translate::features::{Feature, Features};
+use crate::translate::peek::BadBody;
 use std::borrow::Cow;
 use std::fmt::Display;
 

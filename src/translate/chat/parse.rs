@@ -1,6 +1,6 @@
 //! From bytes to typed JSON, and what is said when they aren't: the field, and what is wrong with it.
 
-use super::super::peek::BadBody;
+use crate::translate::peek::BadBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::Deserialize;

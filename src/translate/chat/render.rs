@@ -3,11 +3,11 @@
 //! Text alone is one string. Parts of one message are parted by an empty line, but for the model's own, which were one
 //! text when it said them.
 
-use super::super::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
-use super::super::peek::BadBody;
-use super::super::sides::Written;
 use super::media::audio_format;
 use super::names;
+use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
+use crate::translate::peek::BadBody;
+use crate::translate::sides::Written;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -275,9 +275,9 @@ pub(super) fn joined<'r>(texts: impl Iterator<Item = &'r str>, parting: &str) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::{Signature, Thought};
-    use super::super::super::signs::Api;
     use super::*;
+    use crate::translate::canonical::{Signature, Thought};
+    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     fn turn(speaker: Speaker, parts: Vec<Part<'_>>) -> Turn<'_> {

@@ -2,12 +2,12 @@
 
 use super::calls::Ids;
 use super::finish::{self, Usage};
-use super::lenient::Str;
 use super::said;
 use super::wire::{self, Response};
 use super::{parts, signature};
 use crate::domain::{Dialect, TokenUsage};
 use crate::translate::canonical::{Answer, Call, Finish, Part};
+use crate::translate::pieces::Str;
 use crate::translate::sides::Asked;
 use crate::translate::usage;
 use serde::Serialize;

@@ -1,11 +1,11 @@
 //! A provider's stream, event by event. Each is a whole response with what is new; calls come whole.
 
 use super::calls::Ids;
-use super::lenient::Str;
 use super::wire::{Candidate, Part, Response};
 use super::{answer, finish, signature};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
+use crate::translate::pieces::Str;
 
 /// Reads the events of one stream, in their order. Budget: 2 µs an event; nothing of what was said is kept.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use super::signature::wrapped;
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Signature};
 use crate::translate::frames::Framing;
+use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
-use serde::Serialize;
 use std::borrow::Cow;
 
 /// The most of a call's arguments that is held. A call with more is left out, and the end says so.
@@ -118,7 +118,7 @@ impl Encoder {
     fn put_part(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {
         self.open(out);
         out.extend_from_slice(br#"{"candidates":[{"content":{"parts":["#);
-        push(part, out);
+        push(out, part);
         out.extend_from_slice(br#"],"role":"model"},"index":0}]"#);
         self.close(out);
     }
@@ -130,10 +130,10 @@ impl Encoder {
         out.extend_from_slice(br#"{"candidates":[{"content":{"parts":[{"text":""}],"role":"model"}"#);
         if let Some(reason) = self.finish_reason {
             out.extend_from_slice(br#","finishReason":"#);
-            push(if self.has_lost_call { malformed(reason) } else { reason }, out);
+            push(out, if self.has_lost_call { malformed(reason) } else { reason });
         }
         out.extend_from_slice(br#","index":0}],"usageMetadata":"#);
-        push(&Usage::from(self.usage), out);
+        push(out, &Usage::from(self.usage));
         self.close(out);
         if self.framing == Framing::Elements {
             out.push(b']');
@@ -159,16 +159,11 @@ impl Encoder {
 
 fn tail(model: &str, id: &str) -> Vec<u8> {
     let mut tail = br#","modelVersion":"#.to_vec();
-    push(model, &mut tail);
+    push(&mut tail, model);
     tail.extend_from_slice(br#","responseId":"#);
-    push(id, &mut tail);
+    push(&mut tail, id);
     tail.push(b'}');
     tail
-}
-
-fn push<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    // Memory takes all, and texts, numbers and checked JSON can always be written.
-    let _ = serde_json::to_writer(out, value);
 }
 
 #[cfg(test)]

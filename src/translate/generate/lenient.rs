@@ -6,7 +6,6 @@ use crate::translate::peek::BadBody;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -26,11 +25,6 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody
 pub(super) fn bad(field: impl fmt::Display, why: impl fmt::Display) -> BadBody {
     BadBody(format!("`{field}`: {why}"))
 }
-
-/// A text, borrowed where it has no escapes. `Option<Cow<str>>` would always be copied.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Str<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// A list; one thing is a list of one, and `null` an empty one.
 #[derive(Clone, Debug)]

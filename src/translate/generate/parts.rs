@@ -1,10 +1,10 @@
 //! What a model said, part by part: the same in the history of a request and in an answer.
 
-use super::lenient::Str;
 use super::signature::unwrapped;
 use super::wire::{self, Blob};
 use super::{base64, media};
 use crate::translate::canonical::{Media, MediaKind, Part, Source, Thought};
+use crate::translate::pieces::Str;
 use crate::translate::signs::Api;
 use std::borrow::Cow;
 

@@ -3,12 +3,13 @@
 //! Whether a stream is asked for, and of which model, stands in the path and isn't known here.
 
 use super::calls::{Calls, MAX_OPEN};
-use super::lenient::{Str, bad, parse};
-use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire, System};
+use super::lenient::{bad, parse};
+use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire};
 use super::{config, parts, tools};
 use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
 use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -48,10 +49,10 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
 }
 
 /// What is told before all turns: texts, and nothing else.
-fn system(said: System<'_>) -> Result<Vec<Part<'_>>, BadBody> {
+fn system<'a>(said: TextOr<'a, Content<'a>>) -> Result<Vec<Part<'a>>, BadBody> {
     let content = match said {
-        System::Text(text) => return Ok(vec![Part::text(text)]),
-        System::Content(content) => content,
+        TextOr::Text(text) => return Ok(vec![Part::text(text)]),
+        TextOr::Other(content) => content,
     };
     let mut texts = Vec::with_capacity(content.parts.0.len());
     for (index, part) in content.parts.0.into_iter().enumerate() {

@@ -1,12 +1,13 @@
 //! What a model may call: `tools` and `toolConfig`, both ways.
 
-use super::lenient::{Str, bad};
+use super::lenient::bad;
 use super::names::Names;
 use super::wire::{self, FunctionCallingConfig, ToolConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Request, Tool, ToolChoice};
 use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::sides::Written;
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -3,11 +3,11 @@
 //! Source: Anthropic's reference of `Message`.
 
 use super::blocks::{Block, Input};
-use super::incoming::{self, Words};
-use super::read::filled;
+use super::incoming;
 use super::signature;
 use super::words::{self, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
+use crate::translate::pieces::{Str, filled};
 use crate::translate::sides::Asked;
 use crate::translate::signs::Api;
 use serde::{Deserialize, Serialize};
@@ -19,15 +19,15 @@ const ID_PREFIX: &str = "msg_";
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
+    model: Option<Str<'a>>,
     #[serde(borrow)]
     content: Vec<incoming::Block<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Words<'a>>,
+    stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Words<'a>>,
+    stop_sequence: Option<Str<'a>>,
     usage: Option<Usage>,
 }
 

@@ -5,12 +5,12 @@
 
 use super::fault::Fault;
 use super::incoming::{Block, Content, Message, Place, Source as Origin};
-use super::read::filled;
 use super::signature;
 use crate::translate::canonical::{
     self, Call, CallResult, Media, MediaKind, Part, Source, Speaker, Text, Thought, Turn,
 };
 use crate::translate::features::{Feature, Features};
+use crate::translate::pieces::filled;
 use crate::translate::signs::Api;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -46,22 +46,14 @@ impl<'a> Conversation<'a> {
 
     /// Reads a piece of the system prompt: words.
     pub(super) fn add_system(&mut self, content: Content<'a>) -> Result<(), Fault> {
-        let blocks = match content {
-            Content::Text(text) => {
-                self.system.push(Part::text(text));
-                return Ok(());
-            }
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
-        };
-        for (index, block) in blocks.into_iter().enumerate() {
-            let at = || format!("[{index}]");
+        let parts = self.parts(content, |this, block, parts| {
             if block.kind != "text" {
-                return Err(Fault::at("type", "must be text in a system prompt").within(at()));
+                return Err(Fault::at("type", "must be text in a system prompt"));
             }
-            let part = self.text(block).map_err(|it| it.within(at()))?;
-            self.system.push(part);
-        }
+            parts.push(this.text(block)?);
+            Ok(())
+        })?;
+        self.system.extend(parts);
         Ok(())
     }
 
@@ -86,7 +78,8 @@ impl<'a> Conversation<'a> {
                 Speaker::User => last_user = index,
                 Speaker::Model => self.check_answered(last_user)?,
             }
-            let parts = self.parts(content, speaker).map_err(|it| it.within("content").within(at()))?;
+            let parts = self.parts(content, |this, block, parts| this.block(block, speaker, parts));
+            let parts = parts.map_err(|it| it.within("content").within(at()))?;
             self.turns.push(Turn { speaker, parts });
         }
         // Calls that stand last wait for nobody yet; whether a provider takes that is its own to say.
@@ -108,15 +101,20 @@ impl<'a> Conversation<'a> {
         ))
     }
 
-    fn parts(&mut self, content: Content<'a>, speaker: Speaker) -> Result<Vec<Part<'a>>, Fault> {
+    /// A content's parts: its one text, or what `read` finds in its blocks.
+    fn parts(
+        &mut self,
+        content: Content<'a>,
+        read: impl Fn(&mut Self, Block<'a>, &mut Vec<Part<'a>>) -> Result<(), Fault>,
+    ) -> Result<Vec<Part<'a>>, Fault> {
         let blocks = match content {
             Content::Text(text) => return Ok(vec![Part::text(text)]),
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
+            Content::List(blocks) => blocks,
+            Content::Other => return Err(no_content()),
         };
         let mut parts = Vec::with_capacity(blocks.len());
         for (index, block) in blocks.into_iter().enumerate() {
-            self.block(block, speaker, &mut parts).map_err(|it| it.within(format!("[{index}]")))?;
+            read(self, block, &mut parts).map_err(|it| it.within(format!("[{index}]")))?;
         }
         Ok(parts)
     }
@@ -227,22 +225,9 @@ impl<'a> Conversation<'a> {
         let ends_cache = self.ends_cache(block.cache_control.is_some());
         let content = match block.content {
             None => Vec::new(),
-            Some(content) => self.result_content(content).map_err(|it| it.within("content"))?,
+            Some(content) => self.parts(content, Self::plain).map_err(|it| it.within("content"))?,
         };
         Ok(CallResult { id, name, content, is_error: block.is_error.unwrap_or_default(), ends_cache })
-    }
-
-    fn result_content(&mut self, content: Content<'a>) -> Result<Vec<Part<'a>>, Fault> {
-        let blocks = match content {
-            Content::Text(text) => return Ok(vec![Part::text(text)]),
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
-        };
-        let mut parts = Vec::with_capacity(blocks.len());
-        for (index, block) in blocks.into_iter().enumerate() {
-            self.plain(block, &mut parts).map_err(|it| it.within(format!("[{index}]")))?;
-        }
-        Ok(parts)
     }
 
     fn media(&mut self, block: Block<'a>, kind: MediaKind, parts: &mut Vec<Part<'a>>) -> Result<(), Fault> {
@@ -301,8 +286,8 @@ impl<'a> Conversation<'a> {
     fn words_of(&mut self, content: Content<'a>) -> Result<Cow<'a, str>, Fault> {
         let blocks = match content {
             Content::Text(text) => return Ok(text),
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
+            Content::List(blocks) => blocks,
+            Content::Other => return Err(no_content()),
         };
         let mut texts = Vec::with_capacity(blocks.len());
         for (index, block) in blocks.into_iter().enumerate() {
@@ -332,6 +317,10 @@ impl<'a> Conversation<'a> {
             ends_cache: self.ends_cache(block.cache_control.is_some()),
         })
     }
+}
+
+fn no_content() -> Fault {
+    Fault::at("", "must be a string or a list of blocks")
 }
 
 /// What a call's maker wants back with it travels in front of it, in a thought without words: a `tool_use` has no place

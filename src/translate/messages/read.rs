@@ -5,11 +5,12 @@
 
 use super::conversation::Conversation;
 use super::fault::{Fault, why_refused};
-use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice, Words};
+use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice};
 use super::words;
 use crate::translate::canonical::{self, Output, Reasoning, Request};
 use crate::translate::features::{Feature, Features};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, filled};
 use std::borrow::Cow;
 
 /// Reads a client's request.
@@ -112,11 +113,6 @@ fn read_tool<'a>(tool: Tool<'a>, features: &mut Features) -> Result<Option<canon
     }))
 }
 
-/// A text with something in it.
-pub(super) fn filled(words: Option<Words<'_>>) -> Option<Cow<'_, str>> {
-    words.map(|it| it.0).filter(|it| !it.is_empty())
-}
-
 fn tool_choice(choice: ToolChoice<'_>) -> Result<canonical::ToolChoice<'_>, Fault> {
     match choice.kind.as_ref() {
         "auto" => Ok(canonical::ToolChoice::Auto),
@@ -137,7 +133,7 @@ fn shows_thoughts(thinking: &Thinking<'_>) -> bool {
 /// A budget is the plainest word; an effort says how much where thinking is left to the model.
 fn reasoning(
     thinking: Option<Thinking<'_>>,
-    effort: Option<Words<'_>>,
+    effort: Option<Str<'_>>,
     features: &mut Features,
 ) -> Result<Option<Reasoning>, Fault> {
     let effort =

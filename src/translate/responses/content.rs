@@ -2,10 +2,11 @@
 
 use super::bad::bad;
 use super::data_url;
-use super::wire::{Audio, Listed, Piece, Str};
+use super::wire::{Audio, Piece};
 use crate::translate::canonical::{Media, MediaKind, Part, Source, Text};
 use crate::translate::features::{Feature, Features};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Listed, Str};
 use std::borrow::Cow;
 use std::fmt;
 

@@ -7,11 +7,12 @@
 use super::bad::bad;
 use super::content::{self, Place, Voice};
 use super::seal::{self, Bearer};
-use super::wire::{Item, Listed, Piece, Str, Tool};
+use super::wire::{Item, Piece, Tool};
 use crate::translate::canonical::{Call, CallResult, Part, Signature, Speaker, Thought, Turn};
 use crate::translate::features::{Feature, Features};
 use crate::translate::json;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Listed, Str};
 use std::borrow::Cow;
 use std::collections::HashMap;
 

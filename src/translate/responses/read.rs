@@ -2,10 +2,11 @@
 
 use super::bad::{bad, parse};
 use super::input::Input;
-use super::wire::{Body, Choice, Format, Item, Listed, Reasoning as Thinking, Str, Tool as AnyTool};
+use super::wire::{Body, Choice, Format, Item, Reasoning as Thinking, Tool as AnyTool};
 use crate::translate::canonical::{Effort, Output, Part, Reasoning, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Listed, Str};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -8,11 +8,12 @@
 //! This API alone wants all text a second time: the events that end a part and an item repeat it, and the last one has
 //! the whole answer. So an encoder keeps what was said, up to [`MAX_KEPT`].
 
-use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, SUMMARY, TEXT, extend, number, string};
+use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, SUMMARY, TEXT, extend, number};
 use super::response::{Head, State, TOO_LONG};
 use super::seal::{Bearer, sealed};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Signature};
+use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
 
 /// The most text that is kept of an answer, in bytes of JSON: four times what the longest answers of today take.
@@ -167,7 +168,7 @@ impl Encoder {
     fn signature(&self, signature: &Signature<'_>, bearer: Bearer) -> Option<Vec<u8>> {
         let text = sealed(signature, bearer).filter(|_| self.head.gives_signatures)?;
         let mut quoted = Vec::with_capacity(text.len() + 2);
-        string(&mut quoted, &text);
+        push(&mut quoted, &text);
         Some(quoted)
     }
 
@@ -177,7 +178,7 @@ impl Encoder {
         }
         let quoted = |text| {
             let mut out = Vec::new();
-            string(&mut out, text);
+            push(&mut out, text);
             out
         };
         self.open(Kind::Call { id: quoted(id), name: quoted(name) }, out);
@@ -210,7 +211,7 @@ impl Encoder {
             item.form = Some(form);
         }
         self.piece.clear();
-        string(&mut self.piece, text);
+        push(&mut self.piece, text);
         frames.of_part(item, form, form.events[1], key, out, |out| {
             extend(out, &[br#","delta":"#, &self.piece, form.beside.as_bytes()]);
         });

@@ -303,7 +303,7 @@ fn a_fault_in_a_message_names_its_field() {
         (r#"{"model":"m"}"#.to_owned(), "the body: missing field `messages`"),
         (conversation("[]"), "`messages` must"),
         (conversation(r#"[{"role":"tool","content":""}]"#), "`messages[0].role` must"),
-        (conversation(r#"[{"role":"user","content":7}]"#), "`messages[0].content`: "),
+        (conversation(r#"[{"role":"user","content":7}]"#), "`messages[0].content` must"),
         (conversation(r#"[{"role":"user"}]"#), "`messages[0]`: missing field `content`"),
         (conversation(r#"[{"role":"user","content":{}}]"#), "`messages[0].content` must"),
         (conversation(r#"[{"role":"user","content":[{"text":"x"}]}]"#), "`messages[0].content[0]`: missing"),
