@@ -14,6 +14,7 @@ pub mod decoding;
 pub mod edit;
 pub mod error;
 pub mod features;
+mod field;
 pub mod frames;
 pub mod generate;
 pub mod json;

@@ -1,10 +1,11 @@
 //! A client's messages, into the hub: who said what, and that every call has its result where it belongs.
 
 use super::media;
-use super::parse::{arguments, bad};
+use super::parse::arguments;
 use super::wire::Maybe;
 use crate::translate::canonical::{Call, CallResult, Part, Request, Speaker, Text, Thought, Turn};
 use crate::translate::features::Feature;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use serde::Deserialize;
@@ -512,7 +513,7 @@ mod tests {
                 json!([{"role": "user", "content": "x"}, {"role": "wizard", "content": "x"}]),
                 "`messages[1].role` ",
             ),
-            (json!([{"content": "x"}]), "`messages[0]` "),
+            (json!([{"content": "x"}]), "`messages[0].role` is missing"),
             (json!([{"role": "user"}]), "`messages[0].content` is missing"),
             (json!([{"role": "user", "content": 7}]), "`messages[0].content` "),
             (user(json!({"type": "text", "text": 7})), "`messages[0].content[1].text` "),

@@ -1,8 +1,9 @@
 //! Pictures, sound and documents as Chat Completions carries them: data URLs, addresses and bare base64.
 
-use super::parse::{bad, is_base64};
+use super::parse::is_base64;
 use crate::translate::canonical::{Media, MediaKind, Source};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use std::borrow::Cow;
 use std::fmt::Display;

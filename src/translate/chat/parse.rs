@@ -1,33 +1,9 @@
 //! From bytes to typed JSON, and what is said when they aren't: the field, and what is wrong with it.
 
-use crate::translate::peek::BadBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
-use std::fmt::Display;
-
-/// Why a field can't be served.
-pub(super) fn bad(field: impl Display, why: &str) -> BadBody {
-    BadBody(format!("`{field}` {why}"))
-}
-
-/// Reads a body. The field is looked for only where something is wrong, which is slower.
-pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| BadBody("the body is not valid UTF-8; send JSON in UTF-8".to_owned()))?;
-    serde_json::from_str(text).or_else(|_| {
-        let mut json = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize(&mut json) {
-            Ok(parsed) => json.end().map(|()| parsed).map_err(|error| BadBody(format!("the body: {error}"))),
-            Err(error) if error.inner().is_data() && error.path().iter().len() > 0 => {
-                Err(bad(error.path(), &format!("is not as it should be: {}", error.inner())))
-            }
-            Err(error) => Err(BadBody(format!("the body is not as it should be: {}", error.inner()))),
-        }
-    })
-}
 
 /// The arguments of a call: a JSON object as it came; none at all is an empty one, as some SDKs send it. `None` for
 /// what is no object.

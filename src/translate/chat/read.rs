@@ -3,10 +3,10 @@
 //! Source: OpenAI's API reference, "Create chat completion", and what OpenAI's own SDKs can send.
 
 use super::conversation::{self, Message};
-use super::parse::{bad, parse};
 use super::wire::Unknown;
 use crate::translate::canonical::{Effort, Output, Reasoning, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use serde::Deserialize;
@@ -498,7 +498,7 @@ mod tests {
             (json!({"max_tokens": -1}), "`max_tokens` "),
             (json!({"stop": [1]}), "`stop[0]` "),
             (json!({"tools": [{"type": "function"}]}), "`tools[0].function` is missing"),
-            (json!({"tools": [{"type": "function", "function": {}}]}), "`tools[0].function` "),
+            (json!({"tools": [{"type": "function", "function": {}}]}), "`tools[0].function.name` is missing"),
             (json!({"tools": [tool("f"), tool("")]}), "`tools[1].function.name` "),
             (
                 json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}),
@@ -523,7 +523,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_at_all_is_said_to_be_none() {
-        for body in ["", "[]", "{", "{}", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]} x", "7"] {
+        for body in ["", "[]", "{", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]} x", "7"] {
             let BadBody(why) = read(body.as_bytes()).map(|_| ()).expect_err(body);
             assert!(why.starts_with("the body"), "{why} for {body}");
         }

@@ -3,11 +3,11 @@
 //! Whether a stream is asked for, and of which model, stands in the path and isn't known here.
 
 use super::calls::{Calls, MAX_OPEN};
-use super::lenient::{bad, parse};
 use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire};
 use super::{config, parts, tools};
 use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
 use crate::translate::features::Feature;
+use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
@@ -57,7 +57,8 @@ fn system<'a>(said: TextOr<'a, Content<'a>>) -> Result<Vec<Part<'a>>, BadBody> {
     let mut texts = Vec::with_capacity(content.parts.0.len());
     for (index, part) in content.parts.0.into_iter().enumerate() {
         let field = || format!("systemInstruction.parts[{index}]");
-        let Str(text) = part.text.ok_or_else(|| bad(field(), "only text can be an instruction"))?;
+        let Str(text) =
+            part.text.ok_or_else(|| bad(field(), "must be text: nothing else can be an instruction"))?;
         texts.push(Part::text(text));
     }
     Ok(texts)
@@ -113,7 +114,7 @@ impl<'a> Reading<'a> {
         self.request.features.insert_if(is_foreign_elsewhere, Feature::ForeignThoughts);
         let Some(call) = part.function_call else {
             if part.function_response.is_some() {
-                return Err(bad(Place(at, ".functionResponse"), "only the user's side answers a call"));
+                return Err(bad(Place(at, ".functionResponse"), "is the user's side to say"));
             }
             let text = part.text.as_ref().map(|Str(text)| text.clone());
             let medium = self.media(at, part)?;
@@ -140,7 +141,8 @@ impl<'a> Reading<'a> {
             return Err(bad(Place(at, ".functionCall.args"), "must be a JSON object"));
         }
         let id = call.id.map(|Str(id)| id).filter(|id| !id.is_empty());
-        let too_many = || bad(Place(at, ".functionCall"), format_args!("more than {MAX_OPEN} calls at once"));
+        let too_many =
+            || bad(Place(at, ".functionCall"), format_args!("is one of more than {MAX_OPEN} calls at once"));
         let id = self.calls.call(at, id, &name).ok_or_else(too_many)?;
         let signature = signature.map(super::signature::unwrapped);
         Ok(Call { id, name, arguments: arguments.into(), signature, ends_cache: false })
@@ -153,7 +155,7 @@ impl<'a> Reading<'a> {
         said: &mut Vec<Part<'a>>,
     ) -> Result<(), BadBody> {
         if part.function_call.is_some() {
-            return Err(bad(Place(at, ".functionCall"), "only the model calls; set the role to `model`"));
+            return Err(bad(Place(at, ".functionCall"), "is the model's to say; set the role to `model`"));
         }
         if let Some(result) = part.function_response {
             said.push(Part::Result(self.result(at, result)?));
@@ -174,7 +176,7 @@ impl<'a> Reading<'a> {
         };
         let (id, name) = (given(&result.id), given(&result.name));
         let Some((id, name)) = self.calls.result(id.as_deref(), name.as_deref()) else {
-            let why = "no functionCall of the turn before has this id, or else this name";
+            let why = "answers no functionCall of the turn before, neither by its id nor by its name";
             return Err(bad(Place(at, ".functionResponse"), why));
         };
         let response = result.response.map_or("{}", RawValue::get);

@@ -3,13 +3,13 @@
 //! Checks what every provider relies on: who may say what, and that each call of a tool has its result in the turn that
 //! follows. Must not know what a provider can take; what only the vendor itself understands is noted as a feature.
 
-use super::fault::Fault;
 use super::incoming::{Block, Content, Message, Place, Source as Origin};
 use super::signature;
 use crate::translate::canonical::{
     self, Call, CallResult, Media, MediaKind, Part, Source, Speaker, Text, Thought, Turn,
 };
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::Fault;
 use crate::translate::pieces::filled;
 use crate::translate::signs::Api;
 use serde_json::value::RawValue;

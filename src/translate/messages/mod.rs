@@ -11,7 +11,6 @@ mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
-mod fault;
 mod incoming;
 mod names;
 mod outgoing;

@@ -4,11 +4,11 @@
 //! `POST /v1/messages`. Every member that the SDKs have ever sent is taken, those that the newest no longer have too.
 
 use super::conversation::Conversation;
-use super::fault::{Fault, why_refused};
 use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice};
 use super::words;
 use crate::translate::canonical::{self, Output, Reasoning, Request};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{Fault, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, filled};
 use std::borrow::Cow;
@@ -18,9 +18,7 @@ use std::borrow::Cow;
 /// # Errors
 /// When it isn't a request of this API; the fault names the field, such as `messages[2].content`.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let text = std::str::from_utf8(body).map_err(|why| BadBody(format!("the body isn't UTF-8: {why}")))?;
-    let body: Body<'_> = serde_json::from_str(text).map_err(|_| why_refused(text))?;
-    Ok(request(body)?)
+    Ok(request(parse(body)?)?)
 }
 
 fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {

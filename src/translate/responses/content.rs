@@ -1,10 +1,10 @@
 //! Parts of a message, or of what a tool gave: words, pictures, documents, sounds.
 
-use super::bad::bad;
 use super::data_url;
 use super::wire::{Audio, Piece};
 use crate::translate::canonical::{Media, MediaKind, Part, Source, Text};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str};
 use std::borrow::Cow;

@@ -4,12 +4,12 @@
 //! They become one turn again. A result stands directly behind the turn that called for it, wherever in the input it
 //! was, for nobody but OpenAI takes it from elsewhere; each call has one, or the body is bad.
 
-use super::bad::bad;
 use super::content::{self, Place, Voice};
 use super::seal::{self, Bearer};
 use super::wire::{Item, Piece, Tool};
 use crate::translate::canonical::{Call, CallResult, Part, Signature, Speaker, Thought, Turn};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::bad;
 use crate::translate::json;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str};

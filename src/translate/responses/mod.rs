@@ -9,7 +9,6 @@
 //! Source of every shape: OpenAI's API reference, "Responses", and the types of its Python SDK 3.54.
 
 mod answer;
-mod bad;
 mod content;
 mod data_url;
 mod echo;

@@ -1,10 +1,10 @@
 //! A client's request, to the hub's.
 
-use super::bad::{bad, parse};
 use super::input::Input;
 use super::wire::{Body, Choice, Format, Item, Reasoning as Thinking, Tool as AnyTool};
 use crate::translate::canonical::{Effort, Output, Part, Reasoning, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{bad, parse, parse_at};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str};
 use serde_json::value::RawValue;
@@ -38,9 +38,7 @@ const USUAL_TIERS: [&str; 2] = ["auto", "default"];
 /// When it isn't JSON of that shape, calls are without result or results without call, arguments are no JSON object,
 /// or base64 is none. The message names the field.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| BadBody(format!("the body is not valid UTF-8 (byte {})", error.valid_up_to())))?;
-    let mut body: Body<'_> = parse("", text)?;
+    let mut body: Body<'_> = parse(body)?;
     let mut input = Input::new(features(&body));
     input.system.extend(body.instructions.take().map(|text| Part::text(text.0)));
     take(&mut input, body.input.take())?;
@@ -179,10 +177,10 @@ fn choose<'a>(
     features: &mut Features,
 ) -> Result<ToolChoice<'a>, BadBody> {
     if choice.get().starts_with('"') {
-        let Str(word) = parse("tool_choice", choice.get())?;
+        let Str(word) = parse_at("tool_choice", choice.get())?;
         return choice_of(&word, "tool_choice");
     }
-    let choice: Choice<'a> = parse("tool_choice", choice.get())?;
+    let choice: Choice<'a> = parse_at("tool_choice", choice.get())?;
     match choice.kind.as_ref() {
         "function" => {
             let name = choice.name.ok_or_else(|| bad("tool_choice.name", "is missing"))?;
