@@ -1,13 +1,15 @@
 //! A client's messages, into the hub: who said what, and that every call has its result where it belongs.
 
-use super::media;
 use super::parse::arguments;
 use super::wire::Maybe;
-use crate::translate::canonical::{Call, CallResult, Part, Request, Speaker, Text, Thought, Turn};
+use crate::translate::canonical::{
+    Call, CallResult, Media, MediaKind, Part, Request, Speaker, Text, Thought, Turn,
+};
 use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
+use crate::translate::{media, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -303,15 +305,18 @@ impl<'a> Conversation<'_, 'a> {
                             url.0
                         }
                     };
-                    media::image(url, format_args!("{field}.image_url.url"))?
+                    let source = media::at(url);
+                    let source = source.map_err(|why| bad(format_args!("{field}.image_url.url"), why))?;
+                    Media::new(MediaKind::Image, source)
                 }
                 ("input_audio", .., Some(audio), _) if may_hold_media => {
-                    media::audio(audio.data.0, &audio.format.0, format_args!("{field}.input_audio"))?
+                    openai::sound(audio.data.0, &audio.format.0)
+                        .map_err(|fault| fault.within(format!("{field}.input_audio")))?
                 }
                 ("file", .., Some(file)) if may_hold_media => match file.file_data {
                     Some(Str(data)) => {
                         let name = file.filename.map(|Str(name)| name);
-                        media::file(data, name, format_args!("{field}.file.file_data"))?
+                        openai::file(data, name).map_err(|fault| fault.within(format!("{field}.file")))?
                     }
                     None if file.file_id.is_some() => {
                         self.request.features.insert(Feature::ProviderState);
@@ -336,7 +341,7 @@ impl<'a> Conversation<'_, 'a> {
 mod tests {
     use super::super::read;
     use super::*;
-    use crate::translate::canonical::{Media, MediaKind, Source};
+    use crate::translate::canonical::Source;
     use crate::translate::features::Features;
     use serde_json::{Value, json};
 
@@ -410,7 +415,7 @@ mod tests {
         let expected = vec![
             Part::text("look"),
             media(MediaKind::Image, "image/png", None),
-            Part::Media(Media { kind: MediaKind::Image, source: url, name: None, ends_cache: false }),
+            Part::Media(Media::new(MediaKind::Image, url)),
             media(MediaKind::Audio, "audio/wav", None),
             media(MediaKind::Document, "application/pdf", Some("a.pdf")),
         ];

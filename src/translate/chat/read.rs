@@ -4,26 +4,16 @@
 
 use super::conversation::{self, Message};
 use super::wire::Unknown;
-use crate::translate::canonical::{Effort, Output, Reasoning, Request, Tool, ToolChoice};
+use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse};
+use crate::translate::openai;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-
-/// How `reasoning_effort` says what the hub means; of two names for one thing the first is written.
-pub(super) const EFFORTS: [(&str, Reasoning); 7] = [
-    ("none", Reasoning::Off),
-    ("minimal", Reasoning::Effort(Effort::Minimal)),
-    ("low", Reasoning::Effort(Effort::Low)),
-    ("medium", Reasoning::Effort(Effort::Medium)),
-    ("high", Reasoning::Effort(Effort::High)),
-    ("xhigh", Reasoning::Effort(Effort::Max)),
-    ("max", Reasoning::Effort(Effort::Max)),
-];
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -179,7 +169,8 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         Some(TextOr::Other(list)) => list.into_iter().map(|Str(text)| text).collect(),
     };
     request.output = body.response_format.map_or(Ok(Output::Text), output)?;
-    request.reasoning = body.reasoning_effort.map(|effort| reasoning(&effort)).transpose()?;
+    let effort = body.reasoning_effort.map(|Str(effort)| openai::reasoning(&effort)).transpose();
+    request.reasoning = effort.map_err(|why| bad("reasoning_effort", why))?;
     request.shows_thoughts = request.reasoning.is_some_and(|reasoning| reasoning != Reasoning::Off);
     request.user = body.safety_identifier.or(body.user).map(|Str(user)| user);
     request.streams = body.stream.unwrap_or_default();
@@ -271,7 +262,7 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
     const FIELD: &str = "tool_choice";
     let choice = match choice {
         TextOr::Text(word) => {
-            mode(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?
+            openai::choice(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?
         }
         TextOr::Other(WireChoice { kind, function, allowed_tools }) => {
             match (&*kind.0, function, allowed_tools) {
@@ -281,7 +272,7 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
                         tool.function.as_ref().is_some_and(|it| it.name.0 == name)
                     };
                     request.tools.retain(|tool| allowed.tools.iter().any(|it| names(it, &tool.name)));
-                    mode(&allowed.mode.0)
+                    openai::choice(&allowed.mode.0)
                         .ok_or_else(|| bad("tool_choice.allowed_tools.mode", "must be auto or required"))?
                 }
                 ("custom", ..) => {
@@ -315,15 +306,6 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
     Ok(())
 }
 
-fn mode<'a>(word: &str) -> Option<ToolChoice<'a>> {
-    match word {
-        "auto" => Some(ToolChoice::Auto),
-        "none" => Some(ToolChoice::None),
-        "required" => Some(ToolChoice::Any),
-        _ => None,
-    }
-}
-
 fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
     match (&*format.kind.0, format.json_schema) {
         ("text", _) => Ok(Output::Text),
@@ -340,17 +322,11 @@ fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
     }
 }
 
-fn reasoning(Str(effort): &Str<'_>) -> Result<Reasoning, BadBody> {
-    let known = EFFORTS.iter().find(|(name, _)| name == effort);
-    known.map(|(_, reasoning)| *reasoning).ok_or_else(|| {
-        let names: Vec<Cow<'_, str>> = EFFORTS.iter().map(|(name, _)| Cow::Borrowed(*name)).collect();
-        bad("reasoning_effort", &format!("must be one of {}", names.join(", ")))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::translate::canonical::Effort;
+    use crate::translate::openai::EFFORTS;
     use serde_json::{Value, json};
 
     /// A request with these members beside its one message.

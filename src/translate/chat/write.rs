@@ -2,9 +2,9 @@
 
 use super::families::Family;
 use super::names;
-use super::read::EFFORTS;
 use super::render::{self, Message};
 use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
+use crate::translate::openai::EFFORTS;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use serde::ser::SerializeMap;

@@ -5,14 +5,12 @@
 //! for an event of a stream.
 
 mod answer;
-mod base64;
 mod calls;
 mod config;
 mod decoder;
 mod encoder;
 mod finish;
 mod lenient;
-mod media;
 mod members;
 mod models;
 mod names;

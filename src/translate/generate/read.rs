@@ -5,9 +5,10 @@
 use super::calls::{Calls, MAX_OPEN};
 use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire};
 use super::{config, parts, tools};
-use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
+use crate::translate::canonical::{Call, CallResult, Part, Request, Speaker, Turn};
 use crate::translate::features::Feature;
 use crate::translate::field::{bad, parse};
+use crate::translate::media;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
@@ -198,7 +199,7 @@ impl<'a> Reading<'a> {
         let media = match (part.inline_data, part.file_data) {
             (Some(blob), _) => {
                 let media = parts::inline(blob);
-                Some(media.ok_or_else(|| bad(Place(at, ".inlineData.data"), "is not valid base64"))?)
+                Some(media.ok_or_else(|| bad(Place(at, ".inlineData.data"), media::NO_BASE64))?)
             }
             (None, Some(file)) => {
                 let media = parts::by_address(file);
@@ -207,11 +208,8 @@ impl<'a> Reading<'a> {
             }
             (None, None) => None,
         };
-        if let Some(Media { kind, source, .. }) = &media {
-            let is_url = matches!(source, Source::Url { .. });
-            features.insert_if(*kind == MediaKind::Audio, Feature::AudioInput);
-            features.insert_if(*kind == MediaKind::Video, Feature::VideoInput);
-            features.insert_if(*kind == MediaKind::Document && is_url, Feature::DocumentUrl);
+        if let Some(media) = &media {
+            media::note(media, features);
         }
         Ok(media.map(Part::Media))
     }

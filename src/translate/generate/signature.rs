@@ -38,7 +38,7 @@ fn foreign(text: &str) -> Option<Signature<'static>> {
     if !text.starts_with(MARK_ENCODED) {
         return None;
     }
-    let text = super::base64::standard(text.into())?;
+    let text = crate::translate::media::base64::standard(text.into())?;
     let inner = String::from_utf8(STANDARD.decode(text.as_bytes()).ok()?).ok()?;
     let inner = inner.strip_prefix(MARK)?;
     MAKERS.iter().find_map(|(maker, name)| {

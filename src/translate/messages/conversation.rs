@@ -10,6 +10,7 @@ use crate::translate::canonical::{
 };
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::Fault;
+use crate::translate::media;
 use crate::translate::pieces::filled;
 use crate::translate::signs::Api;
 use serde_json::value::RawValue;
@@ -240,7 +241,9 @@ impl<'a> Conversation<'a> {
         let name = block.title.map(|it| it.0);
         let source = self.source(*origin, kind).map_err(|it| it.within("source"))?;
         let Some(source) = source else { return Ok(()) };
-        parts.push(Part::Media(Media { kind, source, name, ends_cache }));
+        let media = Media { kind, source, name, ends_cache };
+        media::note(&media, &mut self.features);
+        parts.push(Part::Media(media));
         Ok(())
     }
 
@@ -250,13 +253,9 @@ impl<'a> Conversation<'a> {
             "base64" => {
                 let media_type = filled(origin.media_type).ok_or_else(|| Fault::missing("media_type"))?;
                 let data = filled(origin.data).ok_or_else(|| Fault::missing("data"))?;
-                if !is_base64(data.as_bytes()) {
-                    return Err(Fault::at("data", "is not base64"));
-                }
-                Source::Inline { media_type, data }
+                media::inline(media_type, data).map_err(|why| Fault::at("data", why))?
             }
             "url" => {
-                self.features.insert_if(kind == MediaKind::Document, Feature::DocumentUrl);
                 let url = filled(origin.url).ok_or_else(|| Fault::missing("url"))?;
                 Source::Url { url, media_type: None }
             }
@@ -354,20 +353,4 @@ fn quotes(citations: Option<&RawValue>) -> bool {
         [b'[', inner @ .., b']'] => !inner.trim_ascii().is_empty(),
         object => object.ends_with(b"}") && memchr::memmem::find(object, b"true").is_some(),
     })
-}
-
-/// Whether a text is base64 with padding (RFC 4648, section 4), but for the bits that padding leaves over.
-fn is_base64(text: &[u8]) -> bool {
-    const ALPHABET: [bool; 256] = {
-        let mut alphabet = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let it = byte as u8;
-            alphabet[byte] = it.is_ascii_alphanumeric() || it == b'+' || it == b'/';
-            byte += 1;
-        }
-        alphabet
-    };
-    let bare = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    text.len().is_multiple_of(4) && bare.iter().all(|byte| ALPHABET[usize::from(*byte)])
 }

@@ -10,7 +10,6 @@
 
 mod answer;
 mod content;
-mod data_url;
 mod echo;
 mod input;
 mod items;

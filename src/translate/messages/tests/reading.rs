@@ -322,7 +322,7 @@ fn a_fault_in_a_message_names_its_field() {
             conversation(
                 r#"[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"a-b="}}]}]"#,
             ),
-            "`messages[0].content[0].source.data` is not base64",
+            "`messages[0].content[0].source.data` is not valid base64",
         ),
         (
             conversation(
