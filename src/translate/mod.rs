@@ -28,6 +28,7 @@ mod pieces;
 pub mod prefill;
 pub mod responses;
 pub mod sides;
+mod signature;
 pub mod signs;
 pub mod text;
 pub mod translation;

@@ -2,7 +2,7 @@
 
 use super::calls::Ids;
 use super::wire::{Candidate, Part, Response};
-use super::{answer, finish, signature};
+use super::{answer, finish, parts};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::Str;
@@ -89,7 +89,7 @@ impl Decoder {
             out(if is_thought { Event::Thought(text) } else { Event::Text(text) });
         }
         let Some(Str(text)) = signature else { return };
-        let signature = signature::unwrapped(text);
+        let signature = parts::given(text);
         // Beside words, or beside nothing, it is all that is known of a thought.
         let is_of_thought = is_thought && std::mem::replace(&mut self.last_is_thought, false);
         out(if is_of_thought { Event::ThoughtSignature(signature) } else { Event::Redacted(signature) });

@@ -3,10 +3,9 @@
 //! Gemini has no pieces of arguments, so that a call is held until they are complete: the one thing that is held, and
 //! at most [`MAX_ARGUMENTS`] of it.
 
-use super::answer::malformed;
+use super::answer::{malformed, wrapped};
 use super::finish::{self, Usage};
 use super::said::{self, FunctionCall, Part};
-use super::signature::wrapped;
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Signature};
 use crate::translate::frames::Framing;
@@ -74,7 +73,7 @@ impl Encoder {
                 self.call = Some(Call {
                     id: id.clone().into_owned(),
                     name: name.clone().into_owned(),
-                    signature: signature.as_ref().and_then(wrapped).map(Cow::into_owned),
+                    signature: signature.as_ref().map(|signature| wrapped(signature).into_owned()),
                     arguments: String::new(),
                     is_too_long: false,
                 });
@@ -110,9 +109,8 @@ impl Encoder {
     }
 
     fn put_signature(&mut self, signature: &Signature<'_>, thought: bool, out: &mut Vec<u8>) {
-        if let Some(signature) = wrapped(signature) {
-            self.put_part(&Part { thought, thought_signature: Some(signature), ..Part::text("") }, out);
-        }
+        let thought_signature = Some(wrapped(signature));
+        self.put_part(&Part { thought, thought_signature, ..Part::text("") }, out);
     }
 
     fn put_part(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {

@@ -19,7 +19,6 @@ mod parts;
 mod read;
 mod said;
 mod schema;
-mod signature;
 mod tools;
 mod wire;
 mod write;

@@ -1,10 +1,10 @@
 //! What a model said, part by part: the same in the history of a request and in an answer.
 
-use super::signature::unwrapped;
 use super::wire::{self, Blob};
-use crate::translate::canonical::{Media, MediaKind, Part, Source, Thought};
+use crate::translate::canonical::{Media, MediaKind, Part, Signature, Source, Thought};
 use crate::translate::media::{self, base64, types};
 use crate::translate::pieces::Str;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(super) fn push_words<'a>(
     is_thought: bool,
     signature: Option<Cow<'a, str>>,
 ) {
-    let signature = signature.filter(|signature| !signature.is_empty()).map(unwrapped);
+    let signature = signature.filter(|signature| !signature.is_empty()).map(given);
     let text = text.filter(|text| !text.is_empty());
     if is_thought {
         match parts.last_mut() {
@@ -64,9 +64,9 @@ pub(super) fn inline(blob: Blob<'_>) -> Option<Media<'_>> {
     Some(Media { kind, source, name: blob.display_name.map(|Str(name)| name), ends_cache: false })
 }
 
-/// Whose a signature is.
-pub(super) fn maker(signature: &str) -> Api {
-    unwrapped(signature.into()).maker
+/// A signature that was given to us: Gemini's own, or another maker's in its wrapper.
+pub(super) fn given(text: Cow<'_, str>) -> Signature<'_> {
+    signature::unwrap(text, Api::Generate).0
 }
 
 /// Where Gemini keeps the files that were given to it.

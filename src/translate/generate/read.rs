@@ -110,7 +110,8 @@ impl<'a> Reading<'a> {
         let is_thought = part.thought == Some(true);
         let signature = part.thought_signature.as_ref().map(|Str(text)| text.clone());
         // What another maker signed goes back to it, and who can't give it back says so itself.
-        let is_own = signature.as_ref().is_none_or(|text| parts::maker(text) == Api::Generate);
+        let is_own =
+            signature.as_ref().is_none_or(|text| parts::given(text.as_ref().into()).maker == Api::Generate);
         let is_foreign_elsewhere = is_own && (is_thought || signature.is_some());
         self.request.features.insert_if(is_foreign_elsewhere, Feature::ForeignThoughts);
         let Some(call) = part.function_call else {
@@ -145,7 +146,7 @@ impl<'a> Reading<'a> {
         let too_many =
             || bad(Place(at, ".functionCall"), format_args!("is one of more than {MAX_OPEN} calls at once"));
         let id = self.calls.call(at, id, &name).ok_or_else(too_many)?;
-        let signature = signature.map(super::signature::unwrapped);
+        let signature = signature.map(parts::given);
         Ok(Call { id, name, arguments: arguments.into(), signature, ends_cache: false })
     }
 

@@ -4,11 +4,11 @@
 
 use super::blocks::{Block, Input};
 use super::incoming;
-use super::signature;
 use super::words::{self, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
 use crate::translate::pieces::{Str, filled};
 use crate::translate::sides::Asked;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -80,7 +80,7 @@ fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
 
 /// What the provider signed, which may be a gateway like us.
 pub(super) fn own(text: Cow<'_, str>) -> Signature<'_> {
-    signature::unwrap(text, Api::Messages)
+    signature::unwrap(text, Api::Messages).0
 }
 
 #[derive(Serialize)]

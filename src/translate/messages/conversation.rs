@@ -4,7 +4,6 @@
 //! follows. Must not know what a provider can take; what only the vendor itself understands is noted as a feature.
 
 use super::incoming::{Block, Content, Message, Place, Source as Origin};
-use super::signature;
 use crate::translate::canonical::{
     self, Call, CallResult, Media, MediaKind, Part, Source, Speaker, Text, Thought, Turn,
 };
@@ -12,6 +11,7 @@ use crate::translate::features::{Feature, Features};
 use crate::translate::field::Fault;
 use crate::translate::media;
 use crate::translate::pieces::filled;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -187,7 +187,7 @@ impl<'a> Conversation<'a> {
         signature: Option<Cow<'a, str>>,
         is_redacted: bool,
     ) -> Part<'a> {
-        let signature = signature.map(|text| signature::unwrap(text, Api::Messages));
+        let signature = signature.map(|text| signature::unwrap(text, Api::Messages).0);
         let is_own = signature.as_ref().is_some_and(|it| it.maker == Api::Messages);
         self.features.insert_if(is_own, Feature::ForeignThoughts);
         Part::Thought(Thought { text, signature, is_redacted })

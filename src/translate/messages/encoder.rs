@@ -6,12 +6,12 @@
 
 use super::answer::{MessageOut, id};
 use super::blocks::{Block, Input};
-use super::signature;
 use super::words::{self, Usage};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish, Signature};
 use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::Serialize;
 use std::borrow::Cow;

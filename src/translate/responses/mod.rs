@@ -15,7 +15,6 @@ mod input;
 mod items;
 mod read;
 mod response;
-mod seal;
 mod stream;
 #[cfg(test)]
 mod tests;
