@@ -120,6 +120,13 @@ pub struct Media<'a> {
     pub ends_cache: bool,
 }
 
+impl<'a> Media<'a> {
+    /// A medium of which nothing else is known.
+    pub fn new(kind: MediaKind, source: Source<'a>) -> Media<'a> {
+        Media { kind, source, name: None, ends_cache: false }
+    }
+}
+
 /// What a medium is, by which it is told where dialects differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaKind {

@@ -1,8 +1,5 @@
 //! A whole answer: a provider's into the hub, and the hub's for a client.
 
-use super::super::canonical::{Answer, Call, Finish, Part, Thought};
-use super::super::sides::Asked;
-use super::super::usage::reported;
 use super::finish::{self, Said};
 use super::message::{self, Message, ToolCall};
 use super::parse::arguments;
@@ -10,6 +7,10 @@ use super::render::{WireCall, joined, refusal, texts};
 use super::usage::Usage;
 use super::wire::Maybe;
 use crate::domain::Dialect;
+use crate::translate::canonical::{Answer, Call, Finish, Part, Thought};
+use crate::translate::pieces::push;
+use crate::translate::sides::Asked;
+use crate::translate::usage::reported;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -147,19 +148,13 @@ pub(super) fn client_id<'r>(id: &'r str, request_id: &str) -> Cow<'r, str> {
     }
 }
 
-/// Appends JSON. What is written here are texts and numbers, which always can be, and a vector takes them all.
-pub(super) fn push(out: &mut Vec<u8>, json: &impl Serialize) {
-    let written = serde_json::to_writer(out, json);
-    debug_assert!(written.is_ok(), "{written:?}");
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::Signature;
-    use super::super::super::frames::Framing;
-    use super::super::super::signs::Api;
     use super::*;
     use crate::domain::TokenUsage;
+    use crate::translate::canonical::Signature;
+    use crate::translate::frames::Framing;
+    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     const ASKED: Asked<'_> =

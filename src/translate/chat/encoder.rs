@@ -3,12 +3,13 @@
 //!
 //! Budget: 2 µs for an event. Holds nothing of the answer.
 
-use super::super::canonical::{Event, Finish};
-use super::super::sides::Asked;
-use super::answer::{client_id, push};
+use super::answer::client_id;
 use super::finish;
 use super::usage::Usage;
 use crate::domain::TokenUsage;
+use crate::translate::canonical::{Event, Finish};
+use crate::translate::pieces::push;
+use crate::translate::sides::Asked;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -196,10 +197,10 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::Signature;
-    use super::super::super::frames::Framing;
-    use super::super::super::signs::Api;
     use super::*;
+    use crate::translate::canonical::Signature;
+    use crate::translate::frames::Framing;
+    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     /// The JSON of each frame that a client gets of these events; the end mark is a text.

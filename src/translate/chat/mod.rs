@@ -13,7 +13,6 @@ mod decoder;
 mod encoder;
 mod families;
 mod finish;
-mod media;
 mod message;
 mod names;
 mod parse;

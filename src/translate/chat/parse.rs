@@ -1,33 +1,7 @@
 //! From bytes to typed JSON, and what is said when they aren't: the field, and what is wrong with it.
 
 use super::super::json;
-use super::super::peek::BadBody;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use serde::Deserialize;
 use std::borrow::Cow;
-use std::fmt::Display;
-
-/// Why a field can't be served.
-pub(super) fn bad(field: impl Display, why: &str) -> BadBody {
-    BadBody(format!("`{field}` {why}"))
-}
-
-/// Reads a body. The field is looked for only where something is wrong, which is slower.
-pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| BadBody("the body is not valid UTF-8; send JSON in UTF-8".to_owned()))?;
-    serde_json::from_str(text).or_else(|_| {
-        let mut json = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize(&mut json) {
-            Ok(parsed) => json.end().map(|()| parsed).map_err(|error| BadBody(format!("the body: {error}"))),
-            Err(error) if error.inner().is_data() && error.path().iter().len() > 0 => {
-                Err(bad(error.path(), &format!("is not as it should be: {}", error.inner())))
-            }
-            Err(error) => Err(BadBody(format!("the body is not as it should be: {}", error.inner()))),
-        }
-    })
-}
 
 /// The arguments of a call: a JSON object as it came; none at all is an empty one, as some SDKs send it. `None` for
 /// what is no object.
@@ -43,52 +17,9 @@ fn is_object(text: &str) -> bool {
     json::members(text.as_bytes(), []).is_ok()
 }
 
-/// Whether a text is base64 with padding (RFC 4648, section 4). Nothing of it is kept, so that a large one costs no
-/// memory.
-pub(super) fn is_base64(text: &str) -> bool {
-    /// Characters that are looked at together: a multiple of four.
-    const PIECE: usize = 4_096;
-    let mut bytes = [0; PIECE];
-    let mut pieces = text.as_bytes().chunks(PIECE).peekable();
-    let mut is_whole = true;
-    while let Some(piece) = pieces.next() {
-        let read = if pieces.peek().is_some() {
-            STANDARD_NO_PAD.decode_slice(piece, &mut bytes)
-        } else {
-            STANDARD.decode_slice(piece, &mut bytes)
-        };
-        is_whole &= read.is_ok();
-    }
-    is_whole && !text.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_what_the_standard_says_also_at_the_bound_of_a_piece() {
-        for (text, expected) in [
-            ("QQ==", true),
-            ("QUI=", true),
-            ("QUJD", true),
-            ("QQ", false),
-            ("", false),
-            ("QQ=A", false),
-            ("Q-_D", false),
-        ] {
-            assert_eq!(is_base64(text), expected, "{text}");
-        }
-        let piece = "QUJD".repeat(1_024);
-        for (text, expected) in [
-            (piece.clone(), true),
-            (format!("{piece}QQ=="), true),
-            (format!("{piece}Q"), false),
-            (format!("{}QQ=={piece}", &piece[4..]), false),
-        ] {
-            assert_eq!(is_base64(&text), expected, "{} characters", text.len());
-        }
-    }
 
     #[test]
     fn arguments_are_an_object_or_nothing() {

@@ -1,12 +1,14 @@
 //! How an answer is to be made: `generationConfig`, both ways.
 
-use super::lenient::{Number, Str, bad};
+use super::lenient::Number;
 use super::models;
 use super::wire::{GenerationConfig, ThinkingConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Effort, Output, Reasoning, Request};
 use crate::translate::features::Feature;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::sides::{Target, Written};
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -1,7 +1,7 @@
 //! Parts as they are written: a request's for a provider, an answer's for a client.
 
-use super::{base64, media};
 use crate::translate::canonical::{Media, Source};
+use crate::translate::media::{base64, types};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -114,7 +114,7 @@ pub(super) fn medium<'w>(media: &'w Media<'_>) -> Part<'w> {
             Part { inline_data: Some(blob), ..Part::default() }
         }
         Source::Url { url, media_type } => {
-            let guess = || media::type_of_url(url, media.kind);
+            let guess = || types::of_url(url, media.kind);
             let mime_type = media_type.as_deref().unwrap_or_else(guess);
             Part { file_data: Some(File { mime_type, file_uri: url }), ..Part::default() }
         }

@@ -4,12 +4,12 @@
 //! so what a user says beside results, pictures that a tool gave included, comes in a content behind them.
 
 use super::config::Config;
-use super::lenient::bad;
 use super::models;
 use super::names::Names;
 use super::said::{self, Content, FunctionCall, FunctionResponse, Given, Part};
 use super::tools::{Choice, Tools};
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;

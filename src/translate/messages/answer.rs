@@ -3,12 +3,12 @@
 //! Source: Anthropic's reference of `Message`.
 
 use super::blocks::{Block, Input};
-use super::incoming::{self, Words};
-use super::read::filled;
-use super::signature;
+use super::incoming;
 use super::words::{self, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
+use crate::translate::pieces::{Str, filled};
 use crate::translate::sides::Asked;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -19,15 +19,15 @@ const ID_PREFIX: &str = "msg_";
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
+    model: Option<Str<'a>>,
     #[serde(borrow)]
     content: Vec<incoming::Block<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Words<'a>>,
+    stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Words<'a>>,
+    stop_sequence: Option<Str<'a>>,
     usage: Option<Usage>,
 }
 
@@ -80,7 +80,7 @@ fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
 
 /// What the provider signed, which may be a gateway like us.
 pub(super) fn own(text: Cow<'_, str>) -> Signature<'_> {
-    signature::unwrap(text, Api::Messages)
+    signature::unwrap(text, Api::Messages).0
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 //! Source: Anthropic's reference of the Messages API, `ContentBlockParam` and `ContentBlock`.
 
 use crate::translate::canonical::Signature;
-use crate::translate::messages::signature;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::Serialize;
 use serde_json::value::RawValue;

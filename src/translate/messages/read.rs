@@ -4,12 +4,13 @@
 //! `POST /v1/messages`. Every member that the SDKs have ever sent is taken, those that the newest no longer have too.
 
 use super::conversation::Conversation;
-use super::fault::{Fault, why_refused};
-use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice, Words};
+use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice};
 use super::words;
 use crate::translate::canonical::{self, Output, Reasoning, Request};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{Fault, parse};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, filled};
 use std::borrow::Cow;
 
 /// Reads a client's request.
@@ -17,9 +18,7 @@ use std::borrow::Cow;
 /// # Errors
 /// When it isn't a request of this API; the fault names the field, such as `messages[2].content`.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let text = std::str::from_utf8(body).map_err(|why| BadBody(format!("the body isn't UTF-8: {why}")))?;
-    let body: Body<'_> = serde_json::from_str(text).map_err(|_| why_refused(text))?;
-    Ok(request(body)?)
+    Ok(request(parse(body)?)?)
 }
 
 fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
@@ -112,11 +111,6 @@ fn read_tool<'a>(tool: Tool<'a>, features: &mut Features) -> Result<Option<canon
     }))
 }
 
-/// A text with something in it.
-pub(super) fn filled(words: Option<Words<'_>>) -> Option<Cow<'_, str>> {
-    words.map(|it| it.0).filter(|it| !it.is_empty())
-}
-
 fn tool_choice(choice: ToolChoice<'_>) -> Result<canonical::ToolChoice<'_>, Fault> {
     match choice.kind.as_ref() {
         "auto" => Ok(canonical::ToolChoice::Auto),
@@ -137,7 +131,7 @@ fn shows_thoughts(thinking: &Thinking<'_>) -> bool {
 /// A budget is the plainest word; an effort says how much where thinking is left to the model.
 fn reasoning(
     thinking: Option<Thinking<'_>>,
-    effort: Option<Words<'_>>,
+    effort: Option<Str<'_>>,
     features: &mut Features,
 ) -> Result<Option<Reasoning>, Fault> {
     let effort =

@@ -8,12 +8,14 @@
 //! This API alone wants all text a second time: the events that end a part and an item repeat it, and the last one has
 //! the whole answer. So an encoder keeps what was said, up to [`MAX_KEPT`].
 
-use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, SUMMARY, TEXT, extend, number, string};
+use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, SUMMARY, TEXT, extend, number};
 use super::response::{Head, State, TOO_LONG};
-use super::seal::{Bearer, sealed};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Signature};
+use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
+use crate::translate::signature::{self, Bearer};
+use crate::translate::signs::Api;
 
 /// The most text that is kept of an answer, in bytes of JSON: four times what the longest answers of today take.
 ///
@@ -147,9 +149,9 @@ impl Encoder {
     /// Signs the thought under way, or one that has no words.
     fn sign(&mut self, signature: &Signature<'_>, out: &mut Vec<u8>) {
         if !self.is_thinking() {
-            return self.seal(signature, Bearer::Thought, out);
+            return self.seal(signature, Bearer::Place, out);
         }
-        let text = self.signature(signature, Bearer::Thought);
+        let text = self.signature(signature, Bearer::Place);
         if let Some(item) = &mut self.open {
             item.kind = Kind::Reasoning(text);
         }
@@ -165,9 +167,12 @@ impl Encoder {
 
     /// A signature as a JSON string, if the client asked for it.
     fn signature(&self, signature: &Signature<'_>, bearer: Bearer) -> Option<Vec<u8>> {
-        let text = sealed(signature, bearer).filter(|_| self.head.gives_signatures)?;
+        if !self.head.gives_signatures {
+            return None;
+        }
+        let text = signature::wrap_for(bearer, signature, Api::Responses);
         let mut quoted = Vec::with_capacity(text.len() + 2);
-        string(&mut quoted, &text);
+        push(&mut quoted, &text);
         Some(quoted)
     }
 
@@ -177,7 +182,7 @@ impl Encoder {
         }
         let quoted = |text| {
             let mut out = Vec::new();
-            string(&mut out, text);
+            push(&mut out, text);
             out
         };
         self.open(Kind::Call { id: quoted(id), name: quoted(name) }, out);
@@ -210,7 +215,7 @@ impl Encoder {
             item.form = Some(form);
         }
         self.piece.clear();
-        string(&mut self.piece, text);
+        push(&mut self.piece, text);
         frames.of_part(item, form, form.events[1], key, out, |out| {
             extend(out, &[br#","delta":"#, &self.piece, form.beside.as_bytes()]);
         });
@@ -354,7 +359,6 @@ mod tests {
     use super::*;
     use crate::translate::canonical::Finish;
     use crate::translate::frames::{self, Framing};
-    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"]}"#;
