@@ -10,6 +10,7 @@
 
 mod access;
 mod attempts;
+mod bad_input;
 mod balancing;
 mod bodies;
 mod cancellation;

@@ -6,7 +6,9 @@
 //! only one that can't is read a second time, for the way.
 
 use super::peek::BadBody;
+use super::places;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::fmt::Display;
 
 /// What serde expects where it has Rust's words for it, and how we say it.
@@ -85,12 +87,33 @@ pub(super) fn parse_at<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Res
     serde_json::from_str(json).map_err(|error| explain::<T>(root, json).unwrap_or_else(|| not_json(&error)))
 }
 
+/// What is wrong with a value that is JSON by its grammar and yet can't be read. Sources: the errors of `serde_json`.
+const UNREADABLE: [(&str, &str); 3] = [
+    ("hex escape", "has half of a surrogate pair, which is no character"),
+    ("number out of range", "is a number out of all range"),
+    ("recursion limit", "nests too deep; flatten it"),
+];
+
+/// Names the value that nobody can read, if the text is JSON.
+fn unreadable(root: &str, json: &str, error: &serde_json::Error) -> Option<BadBody> {
+    serde_json::from_str::<IgnoredAny>(json).ok()?;
+    let lines = json.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let line = lines.map(str::len).sum::<usize>();
+    // The column is behind what was read last.
+    let way = places::of_offset(json.as_bytes(), (line + error.column()).saturating_sub(1));
+    let path = joined(root.to_owned(), &way);
+    let message = error.to_string();
+    let known = UNREADABLE.iter().find(|(theirs, _)| message.contains(theirs));
+    let why = known.map_or("has a value of the wrong type", |(_, why)| why);
+    Some(if path.is_empty() { BadBody(format!("the body {why}")) } else { bad(path, why) })
+}
+
 /// Reads once more to see where it went wrong; `None` if it isn't JSON.
 fn explain<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Option<BadBody> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let error = serde_path_to_error::deserialize::<_, T>(&mut reader).err()?;
     if !error.inner().is_data() {
-        return None;
+        return unreadable(root, json, error.inner());
     }
     // What is unknown of a way is told by a question mark, and no way at all by a dot.
     let path = error.path().to_string();
@@ -173,6 +196,10 @@ mod tests {
             (r#"{"name":"x","list":["secret"]}"#, "`list[0]` must be an object"),
             (r#"{"name":"x","list":[{"name":"x"},{"name":{}}]}"#, "`list[1].name` must be a string"),
             (r#"{"name":"x","speaker":"secret"}"#, "`speaker` must be `user` or `model`"),
+            (r#"{"name":"x","speaker":7}"#, "`speaker` has a value of the wrong type"),
+            (r#"{"name":"\ud800"}"#, "`name` has half of a surrogate pair, which is no character"),
+            ("{\"name\":\"x\",\n\"list\":[{\"name\":\"\\udc00\"}]}", "`list[0].name` has half of a surrogate pair, which is no character"),
+            (r#"{"name":"x","share":1e999}"#, "`share` is a number out of all range"),
         ] {
             assert_eq!(complaint(body), expected, "{body}");
         }
@@ -187,6 +214,8 @@ mod tests {
         assert_eq!(complaint("{}"), "`root.name` is missing");
         let BadBody(why) = parse_at::<Vec<u64>>("root", "[true]").expect_err("no number");
         assert_eq!(why, "`root[0]` must be a whole number");
+        let BadBody(why) = parse_at::<Vec<f64>>("root", "[1e999]").expect_err("no number");
+        assert_eq!(why, "`root[0]` is a number out of all range");
     }
 
     #[test]

@@ -4,8 +4,7 @@
 //! beyond the bound, half a surrogate pair, a number that is too large. Looks at a text from its beginning, so only
 //! where there is a complaint to be made; what it is is decided elsewhere.
 
-use super::json::{MAX_DEPTH, members};
-use super::peek::BadBody;
+use super::json::MAX_DEPTH;
 
 /// How many steps of a way are shown. A bomb's way is as long as the bomb.
 const MAX_STEPS: usize = 8;
@@ -128,29 +127,6 @@ pub(super) fn too_deep(text: &[u8]) -> String {
     walk(text).until(usize::MAX, MAX_DEPTH)
 }
 
-/// What is wrong with a value that is JSON by its grammar and yet can't be read, and how that is said. Sources: the
-/// errors of `serde_json`.
-const VALUES: [(&str, &str); 3] = [
-    ("hex escape", "has half of a surrogate pair, which is no character"),
-    ("number out of range", "is a number out of all range"),
-    ("recursion limit", "nests too deep; flatten it"),
-];
-
-/// The same complaint about a body, naming the field if it is one of its values, and it wasn't named.
-pub(super) fn named(body: &[u8], bad: BadBody) -> BadBody {
-    let is_named = bad.0.starts_with('`');
-    if is_named || members(body, []).is_err() {
-        return bad;
-    }
-    let Err(error) = serde_json::from_slice::<serde_json::Value>(body) else { return bad };
-    let message = error.to_string();
-    let Some((_, why)) = VALUES.iter().find(|(theirs, _)| message.contains(theirs)) else { return bad };
-    let line_start = body.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum::<usize>();
-    // The column is behind what was read last, which may be the string's end.
-    let way = of_offset(body, (line_start + error.column()).saturating_sub(1));
-    if way.is_empty() { bad } else { BadBody(format!("`{way}` {why}")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,31 +166,11 @@ mod tests {
         assert_eq!(of_offset(past.as_bytes(), past.find('1').expect("there")), "b[0]");
     }
 
-    #[test]
-    fn what_no_reader_could_name_is_named() {
-        let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
-        for (body, expected) in [
-            (r#"{"a":["b","\ud800"]}"#, "`a[1]` has half of a surrogate pair, which is no character"),
-            ("{\n\"a\":\n{\"b\":\"\\udc00\"}}", "`a.b` has half of a surrogate pair, which is no character"),
-            (r#"{"a":["\ud800\u0041"]}"#, "`a[0]` has half of a surrogate pair, which is no character"),
-            (r#"{"a":{"b":1e999}}"#, "`a.b` is a number out of all range"),
-            (deep.as_str(), "`x[0][0][0][0][0][0][0]…` nests too deep; flatten it"),
-            (r#"{"a":1}"#, "the body is bad"),
-            (r#"{"a":}"#, "the body is bad"),
-            ("", "the body is bad"),
-        ] {
-            assert_eq!(named(body.as_bytes(), BadBody("the body is bad".to_owned())).0, expected, "{body}");
-        }
-        let bad = BadBody("`x` is bad".to_owned());
-        assert_eq!(named(br#"{"a":"\ud800"}"#, bad.clone()), bad);
-    }
-
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200), offset in 0_usize..300) {
             let _ = of_offset(&body, offset);
             let _ = too_deep(&body);
-            let _ = named(&body, BadBody("the body".to_owned()));
         }
 
         #[test]

@@ -58,7 +58,7 @@ static RANGES: [Range; 5] = [
     Range {
         of: |request| request.max_output_tokens.map(|tokens| tokens as f64),
         bounds: [
-            Some(("max_completion_tokens", 1.0, f64::MAX)),
+            Some(("max_tokens` or `max_completion_tokens", 1.0, f64::MAX)),
             Some(("max_output_tokens", 1.0, f64::MAX)),
             Some(("max_tokens", 1.0, f64::MAX)),
             Some(("generationConfig.maxOutputTokens", 1.0, f64::MAX)),

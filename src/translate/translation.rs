@@ -9,7 +9,7 @@ use super::frames::{self, Frames, Framing};
 use super::peek::BadBody;
 use super::sides::{Asked, Target};
 use super::signs::{self, Api};
-use super::{chat, count, embeddings, generate, messages, places, ranges, responses};
+use super::{chat, count, embeddings, generate, messages, ranges, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -34,8 +34,7 @@ pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
         Api::Messages => messages::read(body),
         Api::Generate => generate::read(body),
         Api::Other => Err(BadBody("the request can't be put into another provider's words".to_owned())),
-    };
-    let request = request.map_err(|bad| places::named(body, bad))?;
+    }?;
     ranges::check(client, &request)?;
     Ok(request)
 }

@@ -305,7 +305,7 @@ impl<'a> Conversation<'_, 'a> {
                             url.0
                         }
                     };
-                    let source = media::at(url);
+                    let source = media::image_at(url);
                     let source = source.map_err(|why| bad(format_args!("{field}.image_url.url"), why))?;
                     Media::new(MediaKind::Image, source)
                 }

@@ -2,12 +2,13 @@
 //!
 //! Names come in camel or snake case, as ProtoJSON has them.
 
-use super::words::{Words, bad, dimensions, parse, vector};
-use super::{Answer, Request};
+use super::{Answer, Request, dimensions, vector};
 use crate::domain::Dialect;
 use crate::translate::edit::{Edit, span};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::usage;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ struct Content<'a> {
 #[derive(Deserialize)]
 struct Part<'a> {
     #[serde(borrow)]
-    text: Option<Words<'a>>,
+    text: Option<Str<'a>>,
 }
 
 /// `BatchEmbedContentsRequest`.
@@ -120,8 +121,8 @@ fn text_of<'a>(parts: Vec<Part<'a>>, features: &mut Features) -> Cow<'a, str> {
     for part in parts {
         match part.text {
             None => features.insert(Feature::ForeignContent),
-            Some(Words(more)) if text.is_empty() => text = more,
-            Some(Words(more)) => text.to_mut().push_str(&more),
+            Some(Str(more)) if text.is_empty() => text = more,
+            Some(Str(more)) => text.to_mut().push_str(&more),
         }
     }
     text

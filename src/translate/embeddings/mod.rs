@@ -8,16 +8,18 @@
 
 mod gemini;
 mod openai;
-mod words;
 
 use super::features::{Feature, Features};
+use super::field::bad;
 use super::peek::BadBody;
+use super::pieces::Str;
 use super::sides::Target;
 use super::signs::Api;
 use super::usage::BYTES_PER_TOKEN;
 use crate::domain::TokenUsage;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt::Display;
 
 pub use gemini::rename_models;
 
@@ -149,6 +151,27 @@ impl Back {
         };
         Some((written, answer.usage))
     }
+}
+
+/// The length of a vector. ProtoJSON has numbers as strings too.
+fn dimensions(raw: Option<&RawValue>, field: impl Display) -> Result<Option<u64>, BadBody> {
+    let Some(raw) = raw else { return Ok(None) };
+    let number = raw.get().trim_matches('"').parse().ok().filter(|number| *number > 0);
+    number.map(Some).ok_or_else(|| bad(field, "must be a whole number above 0"))
+}
+
+/// A text with something in it.
+fn text<'a>(raw: &'a RawValue, field: impl Display) -> Result<Cow<'a, str>, BadBody> {
+    match serde_json::from_str(raw.get()) {
+        Ok(Str(text)) if text.is_empty() => Err(bad(field, "must not be empty")),
+        Ok(Str(text)) => Ok(text),
+        Err(_) => Err(bad(field, "must be a string, all of it characters")),
+    }
+}
+
+/// A vector's list of numbers, if it looks like one.
+fn vector(raw: &RawValue) -> Option<&RawValue> {
+    raw.get().starts_with('[').then_some(raw)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! OpenAI's words: `input`, `dimensions`, `encoding_format`, and a list of vectors with their places.
 
-use super::words::{Words, bad, dimensions, parse, text, vector};
-use super::{Answer, Request};
+use super::{Answer, Request, dimensions, text, vector};
 use crate::domain::Dialect;
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::usage;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +25,7 @@ struct Body<'a> {
     #[serde(borrow)]
     dimensions: Option<&'a RawValue>,
     #[serde(borrow)]
-    encoding_format: Option<Words<'a>>,
+    encoding_format: Option<Str<'a>>,
     user: Option<IgnoredAny>,
     /// Read by [`super::super::peek`].
     #[serde(rename = "model")]
@@ -36,7 +37,7 @@ struct Body<'a> {
 /// Reads a client's request.
 pub(super) fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let body: Body<'_> = parse(body)?;
-    let in_base64 = match body.encoding_format.as_ref().map(|Words(format)| &**format) {
+    let in_base64 = match body.encoding_format.as_ref().map(|Str(format)| &**format) {
         None | Some("float") => false,
         Some("base64") => true,
         Some(_) => return Err(bad("encoding_format", "must be float or base64")),
@@ -110,7 +111,7 @@ struct Vectors<'a> {
     #[serde(borrow)]
     data: Vec<Embedding<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
+    model: Option<Str<'a>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
 }
@@ -134,7 +135,7 @@ pub(super) fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     }
     let usage = answer.usage.and_then(|usage| usage::reported(Dialect::OpenAi, usage.get().as_bytes()));
     let vectors = vectors.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Answer { vectors, model: answer.model.map(|Words(model)| model), usage })
+    Some(Answer { vectors, model: answer.model.map(|Str(model)| model), usage })
 }
 
 #[derive(Serialize)]

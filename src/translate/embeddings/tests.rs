@@ -160,7 +160,7 @@ fn what_is_wrong_is_named_by_its_field() {
         (r#"{"input":"a","dimensions":1.5}"#, "`dimensions` must be"),
         (r#"{"input":"a","encoding_format":"int8"}"#, "`encoding_format` must be"),
         (r#"{"input":"a","encoding_format":7}"#, "`encoding_format` "),
-        (r#"{"input":"a","input":"b"}"#, "the body "),
+        (r#"{"input":"a","input":"b"}"#, "`input` is there twice"),
     ] {
         let why = why(Form::OpenAi, body);
         assert!(why.starts_with(start), "{body}: {why}");

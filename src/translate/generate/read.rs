@@ -8,7 +8,7 @@ use super::{config, parts, tools};
 use crate::translate::canonical::{Call, CallResult, Part, Request, Speaker, Turn};
 use crate::translate::features::Feature;
 use crate::translate::field::{bad, parse};
-use crate::translate::media;
+use crate::translate::media::{self, types};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
@@ -90,6 +90,9 @@ impl<'a> Reading<'a> {
             (Speaker::User, _) => Vec::new(),
         };
         for (part, wire) in content.parts.0.into_iter().enumerate() {
+            if wire.is_empty() {
+                return Err(bad(Place((index, part), ""), "has nothing that can be put into other words"));
+            }
             match speaker {
                 Speaker::Model => self.model_part((index, part), wire, &mut said)?,
                 Speaker::User => self.user_part((index, part), wire, &mut said)?,
@@ -199,6 +202,9 @@ impl<'a> Reading<'a> {
         features.insert_if(part.has_media_options(), Feature::Other);
         let media = match (part.inline_data, part.file_data) {
             (Some(blob), _) => {
+                if blob.mime_type.as_ref().is_some_and(|Str(text)| !types::is_type(text)) {
+                    return Err(bad(Place(at, ".inlineData.mimeType"), media::NO_TYPE));
+                }
                 let media = parts::inline(blob);
                 Some(media.ok_or_else(|| bad(Place(at, ".inlineData.data"), media::NO_BASE64))?)
             }

@@ -87,6 +87,14 @@ impl Part<'_> {
             || self.tool_response.is_some()
     }
 
+    /// Whether it says nothing that is known here: no words, no medium, no call, no result, and no signature either.
+    pub(super) fn is_empty(&self) -> bool {
+        let has_words = self.text.is_some() || self.thought_signature.is_some();
+        let has_medium = self.inline_data.is_some() || self.file_data.is_some();
+        let is_of_tool = self.function_call.is_some() || self.function_response.is_some();
+        !(has_words || has_medium || is_of_tool || self.is_of_server())
+    }
+
     /// Whether it says how its medium is to be looked at.
     pub(super) fn has_media_options(&self) -> bool {
         self.video_metadata.is_some() || self.media_resolution.is_some()

@@ -13,6 +13,12 @@ use std::borrow::Cow;
 /// What is wrong with bytes that are none.
 pub(super) const NO_BASE64: &str = "is not valid base64";
 
+/// What is wrong with a media type that is none.
+pub(super) const NO_TYPE: &str = "must be a media type, such as image/png";
+
+/// What is wrong with the media type of something else.
+pub(super) const NO_IMAGE: &str = "must have the media type of an image, such as image/png";
+
 /// What is wrong with what is neither.
 const NO_ADDRESS: &str = "must be a data URL with base64, or an http or https URL";
 
@@ -36,6 +42,17 @@ pub(super) fn at(url: Cow<'_, str>) -> Result<Source<'_>, &'static str> {
     }
     let is_fetched = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     if is_fetched { Ok(Source::Url { url, media_type: None }) } else { Err(NO_ADDRESS) }
+}
+
+/// A picture by its address.
+///
+/// # Errors
+/// As [`at`], and when a data URL says that it is something else.
+pub(super) fn image_at(url: Cow<'_, str>) -> Result<Source<'_>, &'static str> {
+    match at(url)? {
+        Source::Inline { media_type, .. } if types::kind_of(&media_type) != MediaKind::Image => Err(NO_IMAGE),
+        source => Ok(source),
+    }
 }
 
 /// A document of words by these, of any other kind as it is: not everybody reads words in base64.
@@ -76,6 +93,21 @@ mod tests {
         }
         for url in ["", "QUJD", "ftp://x/y", "file:///etc/passwd", "://x"] {
             assert_eq!(at(url.into()), Err(NO_ADDRESS), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_picture_is_said_to_be_one_or_is_somewhere_else() {
+        for (url, is_one) in [
+            ("data:image/png;base64,QUJD", true),
+            ("data:IMAGE/x-new;base64,QUJD", true),
+            ("https://x/y.pdf", true),
+            ("data:application/pdf;base64,QUJD", false),
+        ] {
+            assert_eq!(image_at(url.into()).err(), (!is_one).then_some(NO_IMAGE), "{url}");
+        }
+        for (text, is_one) in [("a/b", true), ("png", false), ("/b", false), ("a/", false), ("", false)] {
+            assert_eq!(types::is_type(text), is_one, "{text}");
         }
     }
 

@@ -44,6 +44,11 @@ pub(in crate::translate) fn kind_of(media_type: &str) -> MediaKind {
     }
 }
 
+/// Whether it is a media type: of two names (RFC 9110, section 8.3.1).
+pub(in crate::translate) fn is_type(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(main, other)| !main.is_empty() && !other.is_empty())
+}
+
 /// What an address without a type leads to, as far as it says; a picture if it doesn't, which is what nearly all are.
 pub(in crate::translate) fn kind_of_url(url: &str) -> MediaKind {
     if VIDEO_SITES.iter().any(|site| url.starts_with(site)) {

@@ -9,7 +9,7 @@ use crate::translate::canonical::{
 };
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::Fault;
-use crate::translate::media;
+use crate::translate::media::{self, types};
 use crate::translate::pieces::filled;
 use crate::translate::signature;
 use crate::translate::signs::Api;
@@ -162,7 +162,7 @@ impl<'a> Conversation<'a> {
                 let media = self.search_result(block)?;
                 parts.push(Part::Media(media));
             }
-            kind => self.features.insert(elsewhere(kind)),
+            kind => self.features.insert(elsewhere(kind).ok_or_else(unknown)?),
         }
         Ok(())
     }
@@ -252,6 +252,12 @@ impl<'a> Conversation<'a> {
         let source = match origin.kind.as_ref() {
             "base64" => {
                 let media_type = filled(origin.media_type).ok_or_else(|| Fault::missing("media_type"))?;
+                if !types::is_type(&media_type) {
+                    return Err(Fault::at("media_type", media::NO_TYPE));
+                }
+                if kind == MediaKind::Image && types::kind_of(&media_type) != kind {
+                    return Err(Fault::at("media_type", media::NO_IMAGE));
+                }
                 let data = filled(origin.data).ok_or_else(|| Fault::missing("data"))?;
                 media::inline(media_type, data).map_err(|why| Fault::at("data", why))?
             }
@@ -337,14 +343,28 @@ fn signature_before<'a>(parts: &mut Vec<Part<'a>>) -> Option<canonical::Signatur
     }
 }
 
-/// What a block is that only the vendor understands. What isn't known is no less part of the conversation.
-fn elsewhere(kind: &str) -> Feature {
-    match kind {
-        "container_upload" => Feature::ProviderState,
-        "server_tool_use" | "mcp_tool_use" | "tool_reference" => Feature::ServerTools,
-        kind if kind.ends_with("_tool_result") => Feature::ServerTools,
-        _ => Feature::ForeignContent,
-    }
+/// Blocks that only the vendor understands, as Anthropic's SDK for Python 2.12 has them.
+const ELSEWHERE: [(&str, Feature); 10] = [
+    ("browser_state", Feature::ForeignContent),
+    ("compaction", Feature::ForeignContent),
+    ("container_upload", Feature::ProviderState),
+    ("fallback", Feature::ForeignContent),
+    ("mcp_tool_listing", Feature::ServerTools),
+    ("mcp_tool_use", Feature::ServerTools),
+    ("server_tool_use", Feature::ServerTools),
+    ("tool_addition", Feature::ServerTools),
+    ("tool_reference", Feature::ServerTools),
+    ("tool_removal", Feature::ServerTools),
+];
+
+/// What a block is that only the vendor understands; `None` for one that nobody knows.
+fn elsewhere(kind: &str) -> Option<Feature> {
+    let known = ELSEWHERE.iter().find(|(name, _)| *name == kind).map(|(_, feature)| *feature);
+    known.or_else(|| kind.ends_with("_tool_result").then_some(Feature::ServerTools))
+}
+
+fn unknown() -> Fault {
+    Fault::at("type", "is no type of a block that can be put into another provider's words")
 }
 
 /// Whether there are quotations, or are to be some: a list with something in it, or an object that says so.

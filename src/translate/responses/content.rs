@@ -95,7 +95,7 @@ fn part<'a>(piece: Piece<'a>, voice: Voice, features: &mut Features) -> Result<O
 
 fn image(url: Option<Str<'_>>) -> Result<Media<'_>, Fault> {
     let Str(url) = url.ok_or_else(|| Fault::missing("image_url"))?;
-    let source = media::at(url).map_err(|why| Fault::at("image_url", why))?;
+    let source = media::image_at(url).map_err(|why| Fault::at("image_url", why))?;
     Ok(Media::new(MediaKind::Image, source))
 }
 

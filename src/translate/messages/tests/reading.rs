@@ -96,7 +96,7 @@ fn blocks_that_only_the_vendor_has_are_noted() {
             r#"{"type":"code_execution_tool_result","tool_use_id":"i","content":{"type":"x","content":[]}}"#,
             Feature::ServerTools,
         ),
-        (r#"{"type":"brand_new","content":{"a":1}}"#, Feature::ForeignContent),
+        (r#"{"type":"compaction","content":{"a":1}}"#, Feature::ForeignContent),
         (
             r#"{"type":"document","source":{"type":"text","data":"d"},"citations":{"enabled":true}}"#,
             Feature::Citations,
