@@ -1,6 +1,6 @@
 //! Token counts: asked of whoever counts, in its own words; estimated and marked where nobody does.
 
-use crate::support::{Client, Gateway, Provider, Request, expect_error};
+use crate::support::{Canned, Client, Gateway, Provider, Request, expect_error};
 use cliproxy::domain::Dialect;
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ fn another_provider_counts_where_the_first_fails() {
 
 #[test]
 fn a_provider_that_answers_no_number_has_not_counted() {
-    let provider = crate::support::Canned::answering(
+    let provider = Canned::answering(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{\"totalTokens\":null} ",
     );
     let gateway = Gateway::start(&format!(
@@ -170,4 +170,19 @@ fn a_count_of_what_makes_no_sense_is_refused_by_the_name_of_its_field() {
         assert!(provider.asked().is_empty());
         asker.ask(&gateway.client()).send().expect(200);
     }
+}
+
+#[test]
+fn a_provider_with_the_responses_api_counts_for_its_own_clients() {
+    let body = r#"{"object":"response.input_tokens","input_tokens":7}"#;
+    let provider = Canned::answering(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let lines = ["api_key: k", "models: [m]", "responses: true"];
+    let gateway = Gateway::start(&format!("providers:\n{}", provider.yaml("only", Dialect::OpenAi, &lines)));
+    let [_, asker, ..] = askers();
+    let answer = asker.ask(&gateway.client()).send().expect(200);
+    assert_eq!((answer.text().as_str(), answer.header("x-cliproxy-estimated")), (body, None));
+    assert!(provider.heads()[0].starts_with("post /v1/responses/input_tokens http/1.1\r\n"));
 }

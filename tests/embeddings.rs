@@ -1,6 +1,6 @@
 //! Embeddings: clients of OpenAI's API and of Gemini's before providers of either, and nobody else's.
 
-use crate::support::{Client, Gateway, Metrics, Provider, Response, expect_error, logged};
+use crate::support::{Canned, Client, Gateway, Metrics, Provider, Response, expect_error, logged};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cliproxy::domain::Dialect;
@@ -67,7 +67,8 @@ fn a_client_of_openais_api_gets_the_vectors_of_a_gemini_provider_digit_by_digit(
     let client = gateway.client();
     let asked_before = provider.asked().len();
     let one = openai(&client, &json!({"input": TEXTS[0], "dimensions": 3})).expect(200);
-    let all = openai(&client, &json!({"input": TEXTS, "dimensions": 3, "encoding_format": "float"})).expect(200);
+    let all =
+        openai(&client, &json!({"input": TEXTS, "dimensions": 3, "encoding_format": "float"})).expect(200);
     for (answer, count) in [(&one, 1), (&all, 3)] {
         let body = answer.json();
         assert_eq!((&body["object"], &body["model"]), (&json!("list"), &json!("m")));
@@ -93,8 +94,10 @@ fn vectors_come_in_base64_where_that_is_asked_for() {
         for (index, vector) in vectors.iter().enumerate() {
             let text = answer["data"][index]["embedding"].as_str().expect("text");
             let bytes = STANDARD.decode(text).expect("base64");
-            let floats: Vec<f32> =
-                bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().expect("four bytes"))).collect();
+            let floats: Vec<f32> = bytes
+                .chunks(4)
+                .map(|four| f32::from_le_bytes(four.try_into().expect("four bytes")))
+                .collect();
             let expected: Vec<f32> =
                 vector.split(',').map(|number| number.trim().parse().expect("a number")).collect();
             assert_eq!(floats, expected, "{dialect}");
@@ -116,7 +119,11 @@ fn a_client_of_geminis_api_gets_the_vectors_of_an_openai_provider() {
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in {}", all.text());
     let one = json!({"content": {"parts": [{"text": TEXTS[2]}]}, "outputDimensionality": 3});
     let one = gemini(&client, "embedContent", &one).expect(200);
-    assert!(one.text().starts_with(&format!(r#"{{"embedding":{{"values":[{}]}}"#, vectors[2])), "{}", one.text());
+    assert!(
+        one.text().starts_with(&format!(r#"{{"embedding":{{"values":[{}]}}"#, vectors[2])),
+        "{}",
+        one.text()
+    );
     assert_eq!(one.json()["usageMetadata"]["promptTokenCount"], 10);
     for asked in provider.asked().into_iter().skip(asked_before) {
         assert_eq!(asked.path, "/v1/embeddings");
@@ -136,15 +143,26 @@ fn what_is_reported_is_counted_and_what_is_not_is_estimated_and_marked() {
     assert_eq!(answer.header("x-cliproxy-estimated"), Some("tokens"));
     Metrics::after(&gateway, 1);
     let line = logged(&gateway, "request_success", 1).remove(0);
-    assert_eq!((&line["tokens"]["input"], &line["usage_estimated"]), (&json!(tokens), &json!(true)), "{line}");
+    assert_eq!(
+        (&line["tokens"]["input"], &line["usage_estimated"]),
+        (&json!(tokens), &json!(true)),
+        "{line}"
+    );
 
     let gateway = before(&openais);
     let answer = gemini(&gateway.client(), "batchEmbedContents", &batch(&json!({}))).expect(200);
-    assert_eq!(answer.json()["usageMetadata"], json!({"promptTokenCount": tokens, "totalTokenCount": tokens}));
+    assert_eq!(
+        answer.json()["usageMetadata"],
+        json!({"promptTokenCount": tokens, "totalTokenCount": tokens})
+    );
     assert_eq!(answer.header("x-cliproxy-estimated"), None);
     Metrics::after(&gateway, 1);
     let line = logged(&gateway, "request_success", 1).remove(0);
-    assert_eq!((&line["tokens"]["input"], &line["usage_estimated"]), (&json!(tokens), &Value::Null), "{line}");
+    assert_eq!(
+        (&line["tokens"]["input"], &line["usage_estimated"]),
+        (&json!(tokens), &Value::Null),
+        "{line}"
+    );
 }
 
 #[test]
@@ -248,7 +266,6 @@ fn an_alias_in_geminis_own_body_is_renamed_for_geminis_own_provider() {
 
 #[test]
 fn an_answer_without_all_its_vectors_is_no_answer() {
-    use crate::support::Canned;
     let body = r#"{"embeddings":[{"values":[1]}]}"#;
     let short = Canned::answering(format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

@@ -236,7 +236,10 @@ fn streamed() -> [(&'static str, [String; 2]); 2] {
         ),
         (
             "/v1/audio/transcriptions",
-            [event("transcript.text.delta", "delta", None), event("transcript.text.done", "text", Some(&usage))],
+            [
+                event("transcript.text.delta", "delta", None),
+                event("transcript.text.done", "text", Some(&usage)),
+            ],
         ),
     ]
 }

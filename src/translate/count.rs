@@ -38,10 +38,12 @@ fn generate_request(body: &[u8]) -> Result<Request<'_>, BadBody> {
     match (whole.or(snake), contents) {
         (None, _) => translation::read(Api::Generate, body),
         (Some(_), Some(_)) => Err(BadBody(format!("`contents` must not stand beside `{WHOLE}`"))),
-        (Some(at), None) => translation::read(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
-            Some(path) => BadBody(format!("`{WHOLE}.{path}")),
-            None => BadBody(format!("`{WHOLE}`: {why}")),
-        }),
+        (Some(at), None) => {
+            translation::read(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
+                Some(path) => BadBody(format!("`{WHOLE}.{path}")),
+                None => BadBody(format!("`{WHOLE}`: {why}")),
+            })
+        }
     }
 }
 
@@ -67,9 +69,9 @@ fn for_gemini(request: &Request<'_>, target: &Target<'_>) -> Result<Written, Bad
     let mut written = generate::write(request, target)?;
     let [contents, ..] = json::members(&written.body, ["contents"])?;
     // Contents alone are what every version of the endpoint takes.
-    let is_alone = contents.as_ref().is_some_and(|at| {
-        at.start == br#"{"contents":"#.len() && at.end + 1 == written.body.len()
-    });
+    let is_alone = contents
+        .as_ref()
+        .is_some_and(|at| at.start == br#"{"contents":"#.len() && at.end + 1 == written.body.len());
     if !is_alone {
         let model = serde_json::Value::from(format!("models/{}", target.model));
         let inner = written.body.get(1..).unwrap_or_default();

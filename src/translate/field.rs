@@ -198,7 +198,10 @@ mod tests {
             (r#"{"name":"x","speaker":"secret"}"#, "`speaker` must be `user` or `model`"),
             (r#"{"name":"x","speaker":7}"#, "`speaker` has a value of the wrong type"),
             (r#"{"name":"\ud800"}"#, "`name` has half of a surrogate pair, which is no character"),
-            ("{\"name\":\"x\",\n\"list\":[{\"name\":\"\\udc00\"}]}", "`list[0].name` has half of a surrogate pair, which is no character"),
+            (
+                "{\"name\":\"x\",\n\"list\":[{\"name\":\"\\udc00\"}]}",
+                "`list[0].name` has half of a surrogate pair, which is no character",
+            ),
             (r#"{"name":"x","share":1e999}"#, "`share` is a number out of all range"),
         ] {
             assert_eq!(complaint(body), expected, "{body}");

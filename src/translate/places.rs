@@ -57,13 +57,11 @@ impl Walk<'_> {
                     }
                     self.depth = self.depth.saturating_sub(1);
                 }
-                b',' if self.depth <= MAX_STEPS => {
-                    match self.steps.last_mut() {
-                        Some(Step::Element(index)) => *index += 1,
-                        Some(Step::Member(name)) => *name = None,
-                        None => {}
-                    }
-                }
+                b',' if self.depth <= MAX_STEPS => match self.steps.last_mut() {
+                    Some(Step::Element(index)) => *index += 1,
+                    Some(Step::Member(name)) => *name = None,
+                    None => {}
+                },
                 _ => {}
             }
             at += 1;

@@ -85,12 +85,17 @@ pub(super) fn check(client: Api, request: &Request<'_>) -> Result<(), BadBody> {
         if let (Some(number), Some((field, least, most))) = (of(request), bounds[column])
             && !(least..=most).contains(&number)
         {
-            let range = if most == f64::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
+            let range = if most == f64::MAX {
+                format!("at least {least}")
+            } else {
+                format!("from {least} to {most}")
+            };
             return Err(BadBody(format!("`{field}` must be {range}")));
         }
     }
     // Where something is asked for that isn't everybody's, it may be what is said, kept by its provider.
-    let is_silent = request.turns.is_empty() && request.system.is_empty() && request.features == Features::NONE;
+    let is_silent =
+        request.turns.is_empty() && request.system.is_empty() && request.features == Features::NONE;
     if is_silent { Err(BadBody(format!("`{}` must not be empty", SAID[column]))) } else { Ok(()) }
 }
 

@@ -9,8 +9,8 @@ mod plain;
 pub mod recovery;
 mod stream;
 
-pub use plain::{error_body, give_error, plain};
 pub use crate::translate::usage::BYTES_PER_TOKEN;
+pub use plain::{error_body, give_error, plain};
 pub use stream::stream;
 
 use super::alarm::Alarm;

@@ -65,7 +65,7 @@ struct Batch<'a> {
 /// Reads the body of `embedContent`.
 pub(super) fn read_one(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let mut request = Request::default();
-    take(&mut request, parse(body)?, |member| member.to_owned())?;
+    take(&mut request, parse(body)?, str::to_owned)?;
     Ok(request)
 }
 
@@ -82,11 +82,7 @@ pub(super) fn read_batch(body: &[u8]) -> Result<Request<'_>, BadBody> {
 }
 
 /// Adds a text to a request, and what is asked of its vector. Who embeds a list at once makes all vectors alike.
-fn take<'a>(
-    request: &mut Request<'a>,
-    one: One<'a>,
-    field: impl Fn(&str) -> String,
-) -> Result<(), BadBody> {
+fn take<'a>(request: &mut Request<'a>, one: One<'a>, field: impl Fn(&str) -> String) -> Result<(), BadBody> {
     let Some(Content { parts }) = one.content else { return Err(bad(field("content"), "is missing")) };
     if parts.is_empty() {
         return Err(bad(field("content.parts"), "must have at least one part"));

@@ -58,8 +58,8 @@ pub(super) fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
 
 /// The texts of a list; none if they are numbers of tokens, of one text or of several.
 fn texts(input: &RawValue) -> Result<Vec<Cow<'_, str>>, BadBody> {
-    let items: Vec<&RawValue> =
-        serde_json::from_str(input.get()).map_err(|error| bad("input", format_args!("is no list: {error}")))?;
+    let items: Vec<&RawValue> = serde_json::from_str(input.get())
+        .map_err(|error| bad("input", format_args!("is no list: {error}")))?;
     let Some(first) = items.first() else { return Err(bad("input", "must not be empty")) };
     let are_lists = first.get().starts_with('[');
     if first.get().starts_with('"') {
@@ -168,7 +168,12 @@ fn either<S: Serializer>(vector: &Result<&RawValue, String>, to: S) -> Result<S:
 }
 
 /// Writes the client's answer.
-pub(super) fn write_answer(answer: &Answer<'_>, model: &str, tokens: u64, in_base64: bool) -> Option<Vec<u8>> {
+pub(super) fn write_answer(
+    answer: &Answer<'_>,
+    model: &str,
+    tokens: u64,
+    in_base64: bool,
+) -> Option<Vec<u8>> {
     let mut data = Vec::with_capacity(answer.vectors.len());
     for (index, numbers) in answer.vectors.iter().enumerate() {
         let embedding = if in_base64 { Err(base64_of(numbers)?) } else { Ok(*numbers) };

@@ -35,7 +35,8 @@ fn one_text_of_openais_is_one_content() {
         "outputDimensionality": 3,
     });
     assert_eq!(asked, expected);
-    let answer = text(&written, r#"{"embedding":{"values":[0.10, -1e-7,2]},"usageMetadata":{"promptTokenCount":5}}"#);
+    let answer =
+        text(&written, r#"{"embedding":{"values":[0.10, -1e-7,2]},"usageMetadata":{"promptTokenCount":5}}"#);
     assert_eq!(
         answer,
         r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10, -1e-7,2]}],"model":"provider-model","usage":{"prompt_tokens":5,"total_tokens":5}}"#
@@ -54,7 +55,10 @@ fn a_list_of_openais_is_a_batch_in_the_same_order() {
     assert_eq!(answer["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}), "estimated: 1 and 5 bytes");
     assert_eq!(written.back.estimate().input, 3);
     // A list of one is a list.
-    assert_eq!(self::asked(Form::OpenAi, Api::Generate, r#"{"input":["a"]}"#).1.endpoint, "batchEmbedContents");
+    assert_eq!(
+        self::asked(Form::OpenAi, Api::Generate, r#"{"input":["a"]}"#).1.endpoint,
+        "batchEmbedContents"
+    );
 }
 
 #[test]
@@ -127,7 +131,8 @@ fn what_the_other_api_lacks_is_noted() {
     let plain = openai(r#""input":"x","user":null,"input_type":null"#);
     assert_eq!(plain.refused_by(Api::Messages), Some("embeddings"));
     assert_eq!((plain.refused_by(Api::Generate), plain.dropped_by(Api::Generate).count()), (None, 0));
-    let media = features(Form::One, br#"{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":""}}]}}"#);
+    let media =
+        features(Form::One, br#"{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":""}}]}}"#);
     assert!(media.expect("a request").refused_by(Api::Completions).is_some());
 }
 
@@ -171,7 +176,10 @@ fn what_is_wrong_is_named_by_its_field() {
         (r#"{"content":{"parts":[]}}"#, "`content.parts` must have"),
         (r#"{"content":{"parts":[{"text":7}]}}"#, "`content.parts[0].text` "),
         (r#"{"content":{"parts":[{"text":""}]}}"#, "`content.parts` must have"),
-        (r#"{"content":{"parts":[{"text":"a"}]},"outputDimensionality":-1}"#, "`outputDimensionality` must be"),
+        (
+            r#"{"content":{"parts":[{"text":"a"}]},"outputDimensionality":-1}"#,
+            "`outputDimensionality` must be",
+        ),
     ] {
         let why = why(Form::One, body);
         assert!(why.starts_with(start), "{body}: {why}");
@@ -199,8 +207,14 @@ fn a_model_is_renamed_wherever_geminis_body_repeats_it() {
     };
     for (body, expected) in [
         (r#"{"model":"models/a","content":{}}"#, r#"{"model":"models/new","content":{}}"#),
-        (r#"{"requests":[{"model":"models/a"},{},{"model":"b"}]}"#, r#"{"requests":[{"model":"models/new"},{},{"model":"models/new"}]}"#),
-        (r#"{"generateContentRequest":{"model": "models/a"}}"#, r#"{"generateContentRequest":{"model": "models/new"}}"#),
+        (
+            r#"{"requests":[{"model":"models/a"},{},{"model":"b"}]}"#,
+            r#"{"requests":[{"model":"models/new"},{},{"model":"models/new"}]}"#,
+        ),
+        (
+            r#"{"generateContentRequest":{"model": "models/a"}}"#,
+            r#"{"generateContentRequest":{"model": "models/new"}}"#,
+        ),
         (r#"{"contents":[{"model":"a"}]}"#, r#"{"contents":[{"model":"a"}]}"#),
         (r#"{"requests":7}"#, r#"{"requests":7}"#),
     ] {

@@ -501,6 +501,12 @@ mod tests {
                 "contents[0].parts[0].functionResponse",
             ),
             (user(r#"{"functionCall":{"name":"f"}}"#), "contents[0].parts[0].functionCall"),
+            (user(r#"{"text":"a"},{"hologram":{}}"#), "`contents[0].parts[1]` has nothing"),
+            (model("{}"), "`contents[0].parts[0]` has nothing"),
+            (
+                user(r#"{"inlineData":{"mimeType":"png","data":""}}"#),
+                "contents[0].parts[0].inlineData.mimeType",
+            ),
             (model(r#"{"functionResponse":{"name":"f"}}"#), "contents[0].parts[0].functionResponse"),
             (model(r#"{"functionCall":{"args":{}}}"#), "contents[0].parts[0].functionCall"),
             (model(r#"{"functionCall":{"name":"","args":{}}}"#), "contents[0].parts[0].functionCall.name"),
