@@ -8,6 +8,7 @@
 //! write their own words, and meet in [`canonical`].
 
 mod answers;
+mod arguments;
 pub mod canonical;
 pub mod chat;
 pub mod decoding;

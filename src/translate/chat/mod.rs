@@ -15,7 +15,6 @@ mod families;
 mod finish;
 mod message;
 mod names;
-mod parse;
 mod read;
 mod render;
 mod usage;

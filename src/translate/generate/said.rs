@@ -91,17 +91,6 @@ pub(super) struct File<'w> {
     pub(super) file_uri: &'w str,
 }
 
-/// The text as a JSON object; `None` if it is something else.
-pub(super) fn object(text: &str) -> Option<&RawValue> {
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    raw.get().starts_with('{').then_some(raw)
-}
-
-/// The arguments of a call: an object, or nothing, which is an empty one; `None` for what Gemini has no place for.
-pub(super) fn arguments(text: &str) -> Option<&RawValue> {
-    if text.trim_ascii().is_empty() { object("{}") } else { object(text) }
-}
-
 /// A medium whose bytes, or whose address, the hub has.
 pub(super) fn medium<'w>(media: &'w Media<'_>) -> Part<'w> {
     match &media.source {
