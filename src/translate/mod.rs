@@ -20,6 +20,7 @@ pub mod frames;
 pub mod generate;
 pub mod json;
 mod media;
+mod members;
 pub mod messages;
 pub mod model_list;
 pub mod multipart;

@@ -11,7 +11,6 @@ mod decoder;
 mod encoder;
 mod finish;
 mod lenient;
-mod members;
 mod models;
 mod names;
 mod openapi;

@@ -11,6 +11,7 @@ use super::tools::{Choice, Tools};
 use crate::translate::arguments;
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
 use crate::translate::field::bad;
+use crate::translate::members::Members;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
@@ -235,9 +236,7 @@ fn holds_results(content: &Content<'_>) -> bool {
 }
 
 fn says_error(text: &str) -> bool {
-    arguments::object(text)
-        .and_then(super::members::Members::of)
-        .is_some_and(|members| members.get("error").is_some())
+    arguments::object(text).and_then(Members::of).is_some_and(|members| members.get("error").is_some())
 }
 
 #[cfg(test)]
