@@ -11,6 +11,7 @@ use crate::translate::sides::{Asked, answer_id};
 use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// What every id of a message begins with.
@@ -28,7 +29,8 @@ struct Message<'a> {
     stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
     stop_sequence: Option<Str<'a>>,
-    usage: Option<Usage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// Reads a provider's whole answer; `None` if it isn't one.
@@ -50,7 +52,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         model: message.model.map(|it| it.0).unwrap_or_default(),
         parts,
         finish,
-        usage: message.usage.map(Into::into).unwrap_or_default(),
+        usage: words::tokens(message.usage).unwrap_or_default(),
     })
 }
 

@@ -101,7 +101,7 @@ impl Encoder {
                 self.opening = Some((id.clone().into_owned(), model.clone().into_owned()));
                 return;
             }
-            Event::Usage(usage) => self.usage = words::larger(self.usage, *usage),
+            Event::Usage(usage) => self.usage = self.usage.larger(*usage),
             _ => {}
         }
         self.write_opening(out);
