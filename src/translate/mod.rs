@@ -24,6 +24,7 @@ mod members;
 pub mod messages;
 pub mod model_list;
 pub mod multipart;
+mod names;
 mod openai;
 pub mod peek;
 mod pieces;

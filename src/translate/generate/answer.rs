@@ -146,7 +146,7 @@ fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
         }),
         Part::Call(call) => {
             let args = arguments::raw(&call.arguments)?;
-            let function_call = said::FunctionCall { id: &call.id, name: &call.name, args };
+            let function_call = said::FunctionCall { id: &call.id, name: call.name.as_ref().into(), args };
             let thought_signature = call.signature.as_ref().map(wrapped);
             Some(said::Part {
                 function_call: Some(function_call),

@@ -104,7 +104,7 @@ impl Encoder {
             self.has_lost_call = true;
             return;
         };
-        let function_call = Some(FunctionCall { id: &call.id, name: &call.name, args });
+        let function_call = Some(FunctionCall { id: &call.id, name: call.name.as_str().into(), args });
         let thought_signature = call.signature.as_deref().map(Cow::Borrowed);
         self.put_part(&Part { function_call, thought_signature, ..Part::default() }, out);
     }

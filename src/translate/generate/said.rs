@@ -46,7 +46,7 @@ impl<'w> Part<'w> {
 pub(super) struct FunctionCall<'w> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) id: &'w str,
-    pub(super) name: &'w str,
+    pub(super) name: Cow<'w, str>,
     pub(super) args: &'w RawValue,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct FunctionCall<'w> {
 #[derive(Serialize)]
 pub(super) struct FunctionResponse<'w> {
     pub(super) id: &'w str,
-    pub(super) name: &'w str,
+    pub(super) name: Cow<'w, str>,
     pub(super) response: Given<'w>,
 }
 
