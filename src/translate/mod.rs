@@ -8,6 +8,7 @@
 //! write their own words, and meet in [`canonical`]. What isn't a conversation has a room of its own: [`embeddings`].
 
 mod answers;
+mod arguments;
 pub mod canonical;
 pub mod chat;
 pub mod count;
@@ -21,9 +22,11 @@ pub mod frames;
 pub mod generate;
 pub mod json;
 mod media;
+mod members;
 pub mod messages;
 pub mod model_list;
 pub mod multipart;
+mod names;
 mod openai;
 pub mod peek;
 mod pieces;

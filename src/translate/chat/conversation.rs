@@ -1,6 +1,5 @@
 //! A client's messages, into the hub: who said what, and that every call has its result where it belongs.
 
-use super::parse::arguments;
 use super::wire::Maybe;
 use crate::translate::canonical::{
     Call, CallResult, Media, MediaKind, Part, Request, Speaker, Text, Thought, Turn,
@@ -9,7 +8,7 @@ use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
-use crate::translate::{media, openai};
+use crate::translate::{arguments, media, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -207,9 +206,8 @@ impl<'a> Conversation<'_, 'a> {
             return Err(bad(format_args!("{field}.function.name"), "must not be empty"));
         }
         let text = text.map(|Str(text)| text).unwrap_or_default();
-        let Some(arguments) = arguments(text) else {
-            return Err(bad(format_args!("{field}.function.arguments"), "must be the text of a JSON object"));
-        };
+        let arguments = arguments::read(text);
+        let arguments = arguments.map_err(|why| bad(format_args!("{field}.function.arguments"), why))?;
         self.open.push(Open { id: id.clone(), name: name.clone() });
         Ok(Some(Call { id, name, arguments, signature: None, ends_cache: false }))
     }

@@ -3,13 +3,13 @@
 //!
 //! Budget: 2 µs for an event. Holds nothing of the answer.
 
-use super::answer::client_id;
+use super::answer::ID_PREFIX;
 use super::finish;
 use super::usage::Usage;
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::push;
-use crate::translate::sides::Asked;
+use crate::translate::sides::{Asked, answer_id};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -122,7 +122,7 @@ impl Encoder {
 
     fn start(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {
         self.has_started = true;
-        self.id = client_id(id, &self.id).into_owned();
+        self.id = answer_id(ID_PREFIX, id, &self.id).into_owned();
         model.clone_into(&mut self.model);
         self.chunk(Delta::Role { role: "assistant", content: "", refusal: None }, None, out);
     }

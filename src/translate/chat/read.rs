@@ -174,7 +174,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     request.shows_thoughts = request.reasoning.is_some_and(|reasoning| reasoning != Reasoning::Off);
     request.user = body.safety_identifier.or(body.user).map(|Str(user)| user);
     request.streams = body.stream.unwrap_or_default();
-    note_read(&mut request);
+    request.note_settings();
     Ok(request)
 }
 
@@ -201,23 +201,6 @@ fn features(body: &Body<'_>) -> Features {
         features.insert_if(is_asked, feature);
     }
     features
-}
-
-/// Notes what the hub has a word for, but not every dialect.
-fn note_read(request: &mut Request<'_>) {
-    let says = |penalty: Option<f64>| penalty.is_some_and(|penalty| penalty != 0.0);
-    let asks = [
-        (Feature::TopK, request.top_k.is_some()),
-        (Feature::Seed, request.seed.is_some()),
-        (Feature::Penalties, says(request.presence_penalty) || says(request.frequency_penalty)),
-        (Feature::SerialCalls, request.parallel_tool_calls == Some(false) && !request.tools.is_empty()),
-        (Feature::FiveStops, request.stop.len() > 4),
-        (Feature::SixStops, request.stop.len() > 5),
-        (Feature::User, request.user.is_some()),
-    ];
-    for (feature, is_asked) in asks {
-        request.features.insert_if(is_asked, feature);
-    }
 }
 
 fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {

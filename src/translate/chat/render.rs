@@ -3,7 +3,7 @@
 //! Text alone is one string. Parts of one message are parted by an empty line, but for the model's own, which were one
 //! text when it said them.
 
-use super::names;
+use super::NAMES;
 use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
 use crate::translate::openai::sound_format;
 use crate::translate::peek::BadBody;
@@ -238,7 +238,7 @@ fn assistant<'r>(turns: &'r [Turn<'_>], written: &mut Written) -> Option<Message
 
 fn call<'r>(part: &'r Part<'_>) -> Option<WireCall<'r>> {
     let Part::Call(call) = part else { return None };
-    Some(WireCall::new(call, names::sent(&call.name)))
+    Some(WireCall::new(call, NAMES.sent(&call.name)))
 }
 
 /// A thought that nobody signed: what imitators call `reasoning_content`. Signed ones are their makers' only.

@@ -6,6 +6,7 @@ use super::parts;
 use super::said;
 use super::wire::{self, Response};
 use crate::domain::{Dialect, TokenUsage};
+use crate::translate::arguments;
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature};
 use crate::translate::pieces::Str;
 use crate::translate::sides::Asked;
@@ -106,7 +107,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     let mut finish_reason = finish::name(&answer.finish);
     for part in &answer.parts {
         match part {
-            Part::Call(call) if said::arguments(&call.arguments).is_none() => {
+            Part::Call(call) if arguments::raw(&call.arguments).is_none() => {
                 finish_reason = malformed(finish_reason);
             }
             _ => said.extend(write_part(part)),
@@ -144,8 +145,8 @@ fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
             ..said::Part::text(&thought.text)
         }),
         Part::Call(call) => {
-            let args = said::arguments(&call.arguments)?;
-            let function_call = said::FunctionCall { id: &call.id, name: &call.name, args };
+            let args = arguments::raw(&call.arguments)?;
+            let function_call = said::FunctionCall { id: &call.id, name: call.name.as_ref().into(), args };
             let thought_signature = call.signature.as_ref().map(wrapped);
             Some(said::Part {
                 function_call: Some(function_call),

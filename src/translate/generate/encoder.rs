@@ -5,8 +5,9 @@
 
 use super::answer::{malformed, wrapped};
 use super::finish::{self, Usage};
-use super::said::{self, FunctionCall, Part};
+use super::said::{FunctionCall, Part};
 use crate::domain::TokenUsage;
+use crate::translate::arguments;
 use crate::translate::canonical::{Event, Signature};
 use crate::translate::frames::Framing;
 use crate::translate::pieces::push;
@@ -99,11 +100,11 @@ impl Encoder {
     /// The call that was held, if its arguments came to a JSON object.
     fn put_call(&mut self, out: &mut Vec<u8>) {
         let Some(call) = self.call.take() else { return };
-        let Some(args) = said::arguments(&call.arguments).filter(|_| !call.is_too_long) else {
+        let Some(args) = arguments::raw(&call.arguments).filter(|_| !call.is_too_long) else {
             self.has_lost_call = true;
             return;
         };
-        let function_call = Some(FunctionCall { id: &call.id, name: &call.name, args });
+        let function_call = Some(FunctionCall { id: &call.id, name: call.name.as_str().into(), args });
         let thought_signature = call.signature.as_deref().map(Cow::Borrowed);
         self.put_part(&Part { function_call, thought_signature, ..Part::default() }, out);
     }

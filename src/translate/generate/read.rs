@@ -46,6 +46,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         reading.content(index, content)?;
     }
     reading.calls.settle()?;
+    reading.request.note_settings();
     Ok(reading.request)
 }
 

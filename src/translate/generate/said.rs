@@ -46,7 +46,7 @@ impl<'w> Part<'w> {
 pub(super) struct FunctionCall<'w> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) id: &'w str,
-    pub(super) name: &'w str,
+    pub(super) name: Cow<'w, str>,
     pub(super) args: &'w RawValue,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct FunctionCall<'w> {
 #[derive(Serialize)]
 pub(super) struct FunctionResponse<'w> {
     pub(super) id: &'w str,
-    pub(super) name: &'w str,
+    pub(super) name: Cow<'w, str>,
     pub(super) response: Given<'w>,
 }
 
@@ -89,17 +89,6 @@ pub(super) struct Blob<'w> {
 pub(super) struct File<'w> {
     pub(super) mime_type: &'w str,
     pub(super) file_uri: &'w str,
-}
-
-/// The text as a JSON object; `None` if it is something else.
-pub(super) fn object(text: &str) -> Option<&RawValue> {
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    raw.get().starts_with('{').then_some(raw)
-}
-
-/// The arguments of a call: an object, or nothing, which is an empty one; `None` for what Gemini has no place for.
-pub(super) fn arguments(text: &str) -> Option<&RawValue> {
-    if text.trim_ascii().is_empty() { object("{}") } else { object(text) }
 }
 
 /// A medium whose bytes, or whose address, the hub has.

@@ -6,7 +6,7 @@
 
 use super::answer::own;
 use super::incoming::Block;
-use super::words::{self, Usage};
+use super::words;
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
 use crate::translate::pieces::{Str, filled};
@@ -47,7 +47,8 @@ struct Frame<'a> {
     content_block: Option<Block<'a>>,
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    usage: Option<Usage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +57,8 @@ struct Opening<'a> {
     id: Option<Str<'a>>,
     #[serde(borrow)]
     model: Option<Str<'a>>,
-    usage: Option<Usage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// A piece of a block, or what a message ends with.
@@ -115,9 +117,9 @@ impl Decoder {
     }
 
     /// Each report is of all so far, but not every one has all figures.
-    fn count(&mut self, usage: Option<Usage>, out: &mut dyn FnMut(Event<'_>)) {
-        if let Some(usage) = usage {
-            self.usage = words::larger(self.usage, usage.into());
+    fn count(&mut self, usage: Option<&RawValue>, out: &mut dyn FnMut(Event<'_>)) {
+        if let Some(usage) = words::tokens(usage) {
+            self.usage = self.usage.larger(usage);
             out(Event::Usage(self.usage));
         }
     }

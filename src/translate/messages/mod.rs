@@ -11,8 +11,8 @@ mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
+mod ids;
 mod incoming;
-mod names;
 mod outgoing;
 mod read;
 #[cfg(test)]
@@ -21,8 +21,13 @@ mod thinking;
 mod words;
 mod write;
 
+use super::names::Rule;
+
 pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;
 pub use write::{write, write_count};
+
+/// What names of tools can be sent. Source: Anthropic's reference of `tools` (`^[a-zA-Z0-9_-]{1,64}$`).
+const NAMES: Rule = Rule { marks: b"", begins_with_letter: false };

@@ -38,9 +38,7 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
         request.tools.extend(tool);
     }
     if let Some(choice) = body.tool_choice {
-        let is_serial = choice.disable_parallel_tool_use;
-        request.parallel_tool_calls = is_serial.map(|is_serial| !is_serial);
-        features.insert_if(is_serial == Some(true), Feature::SerialCalls);
+        request.parallel_tool_calls = choice.disable_parallel_tool_use.map(|is_serial| !is_serial);
         request.tool_choice = tool_choice(choice).map_err(|it| it.within("tool_choice"))?;
     }
     let (effort, format) = match body.output_config {
@@ -61,21 +59,17 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
     }
     conversation.add(body.messages)?;
     (request.system, request.turns, request.features) = conversation.finish();
+    request.note_settings();
     Ok(request)
 }
 
 /// What stands beside the conversation and isn't everybody's.
 fn features_of(body: &Body<'_>) -> Features {
-    let stops = body.stop_sequences.as_ref().map_or(0, Vec::len);
     let tier = body.service_tier.as_ref().map(|it| it.0.as_ref());
     let is_elsewhere =
         body.context_management.is_some() || body.inference_geo.is_some() || body.speed.is_some();
     let mut features = Features::NONE;
     for (is_asked, feature) in [
-        (body.top_k.is_some(), Feature::TopK),
-        (stops > 4, Feature::FiveStops),
-        (stops > 5, Feature::SixStops),
-        (body.metadata.as_ref().is_some_and(|it| it.user_id.is_some()), Feature::User),
         (tier.is_some_and(|tier| tier != "auto"), Feature::ServiceTier),
         (body.container.is_some(), Feature::ProviderState),
         (body.mcp_servers.as_ref().is_some_and(|it| !it.is_empty()), Feature::ServerTools),

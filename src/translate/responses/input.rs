@@ -6,10 +6,10 @@
 
 use super::content::{self, Place, Voice};
 use super::wire::{Item, Piece, Tool};
+use crate::translate::arguments;
 use crate::translate::canonical::{Call, CallResult, Part, Signature, Speaker, Thought, Turn};
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::bad;
-use crate::translate::json;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str, filled};
 use crate::translate::signature::{self, Bearer};
@@ -160,16 +160,10 @@ impl<'a> Input<'a> {
         let id = needed(item.call_id, at, "call_id")?;
         let name = needed(item.name, at, "name")?;
         let arguments = match item.arguments {
-            Some(Listed::Text(text)) if text.trim_ascii().is_empty() => Cow::Borrowed("{}"),
-            Some(Listed::Text(text)) => text,
-            _ => return Err(bad(format_args!("input[{at}].arguments"), "must be the text of a JSON object")),
+            Some(Listed::Text(text)) => arguments::read(text),
+            _ => Err("must be the text of a JSON object".to_owned()),
         };
-        json::members(arguments.as_bytes(), []).map_err(|fault| {
-            bad(
-                format_args!("input[{at}].arguments"),
-                &format!("must be the text of a JSON object: it {fault}"),
-            )
-        })?;
+        let arguments = arguments.map_err(|why| bad(format_args!("input[{at}].arguments"), why))?;
         let signature = self.call_signature.take();
         let call = Call { id: id.clone(), name: name.clone(), arguments, signature, ends_cache: false };
         self.models_parts().push(Part::Call(call));

@@ -11,6 +11,7 @@
 mod answer;
 mod content;
 mod echo;
+mod frames;
 mod input;
 mod items;
 mod read;

@@ -52,7 +52,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let reasoning = reasoning.map_err(|why| bad("reasoning.effort", why))?;
     let shows_thoughts = thinking.is_some_and(|it| it.summary.is_some() || it.generate_summary.is_some());
     let features = input.features;
-    Ok(Request {
+    let mut request = Request {
         system: std::mem::take(&mut input.system),
         turns: input.finish()?,
         tools,
@@ -68,7 +68,9 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         streams: body.stream.unwrap_or_default(),
         features,
         ..Request::default()
-    })
+    };
+    request.note_settings();
+    Ok(request)
 }
 
 /// Takes the input, without which only a stored conversation can go on.
@@ -112,8 +114,6 @@ fn features(body: &Body<'_>) -> Features {
         // The provider's own filter, whose verdict would be part of the answer.
         (body.moderation.is_some(), Feature::ServerTools),
         (includes_logprobs || body.top_logprobs.is_some_and(|count| count > 0), Feature::Logprobs),
-        (body.parallel_tool_calls == Some(false), Feature::SerialCalls),
-        (body.safety_identifier.is_some() || body.user.is_some(), Feature::User),
         (body.metadata.is_some_and(|labels| !is_empty(labels)), Feature::Labels),
         (body.store == Some(true), Feature::Labels),
         (tier.is_some_and(|tier| !USUAL_TIERS.contains(&tier)), Feature::ServiceTier),
@@ -303,7 +303,10 @@ mod tests {
             (r#""input":"x","moderation":{"model":"m"}"#, Feature::ServerTools),
             (r#""input":"x","include":["message.output_text.logprobs"]"#, Feature::Logprobs),
             (r#""input":"x","top_logprobs":1"#, Feature::Logprobs),
-            (r#""input":"x","parallel_tool_calls":false"#, Feature::SerialCalls),
+            (
+                r#""input":"x","tools":[{"type":"function","name":"f"}],"parallel_tool_calls":false"#,
+                Feature::SerialCalls,
+            ),
             (r#""input":"x","user":"u""#, Feature::User),
             (r#""input":"x","safety_identifier":"u""#, Feature::User),
             (r#""input":"x","metadata":{"a":"b"}"#, Feature::Labels),
@@ -319,9 +322,13 @@ mod tests {
             expected.insert(feature);
             assert_eq!(of(members).features, expected, "{members}");
         }
-        for harmless in
-            [r#""metadata":{ }"#, r#""store":false"#, r#""max_tool_calls":3"#, r#""include":["x"]"#]
-        {
+        for harmless in [
+            r#""metadata":{ }"#,
+            r#""store":false"#,
+            r#""max_tool_calls":3"#,
+            r#""include":["x"]"#,
+            r#""parallel_tool_calls":false"#,
+        ] {
             assert_eq!(of(&format!(r#""input":"x",{harmless}"#)).features, Features::NONE, "{harmless}");
         }
     }

@@ -236,7 +236,7 @@ fn a_choice_of_tool_says_whether_several_calls_may_come() {
             Some(true),
         ),
     ] {
-        let body = with(&format!(r#""tool_choice":{choice}"#));
+        let body = with(&format!(r#""tools":[{{"name":"t","input_schema":{{}}}}],"tool_choice":{choice}"#));
         let request = read(&body);
         assert_eq!((request.tool_choice, request.parallel_tool_calls), (expected, parallel), "{choice}");
         assert_eq!(request.features.contains(Feature::SerialCalls), parallel == Some(false));

@@ -1,7 +1,7 @@
 //! The members of a JSON object in their order, values unread: schemas are written anew without a tree of them, and a
 //! model fills in an object's members in the order in which they are declared.
 
-use crate::translate::pieces::Str;
+use super::pieces::Str;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
