@@ -19,6 +19,7 @@ use crate::translate::prefill;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
 use crate::translate::translation::{self, Client, Translation};
+use crate::translate::usage::BYTES_PER_TOKEN;
 use bytes::Bytes;
 use http::Method;
 use http::header::{
@@ -184,6 +185,12 @@ impl Call {
             Subject::Count => count::read(self.api(), &self.body).map(|it| it.features),
             Subject::Embeddings(form) => embeddings::features(form, &self.body),
         })
+    }
+
+    /// About as many tokens as the conversation has, for who has nobody to count them.
+    pub fn estimated_tokens(&self) -> u64 {
+        let by_length = |_| (self.body_length as u64).div_ceil(BYTES_PER_TOKEN);
+        count::read(self.api(), &self.body).map_or_else(by_length, |request| count::estimate(&request))
     }
 
     /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words

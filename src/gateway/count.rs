@@ -1,9 +1,8 @@
-//! Estimates, and the header that marks them: of tokens that no provider of the model counts, by the length of the
-//! request.
+//! Estimates, and the header that marks them: of tokens that no provider of the model counts, by what the
+//! request says.
 
 use super::call::Call;
 use super::context::Context;
-use super::relay::BYTES_PER_TOKEN;
 use super::reply;
 use super::routes::{Endpoint, Subject};
 use crate::translate::count;
@@ -33,8 +32,7 @@ pub async fn estimate(
     context: &mut Context,
     call: &Call,
 ) -> pingora::Result<()> {
-    let tokens = (call.body_length() as u64).div_ceil(BYTES_PER_TOKEN);
-    let answer = count::write_answer(call.api(), tokens);
+    let answer = count::write_answer(call.api(), call.estimated_tokens());
     let mut header = reply::header(StatusCode::OK.as_u16(), 4);
     mark(&mut header.headers);
     context.settlement.answered(StatusCode::OK.as_u16(), None);

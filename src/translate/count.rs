@@ -1,18 +1,19 @@
 //! How many tokens a request has, asked of a provider of another dialect.
 //!
-//! Decides what of a request is sent to be counted, and finds the number in the answer. Who has no such endpoint is
-//! [`super::features`]' to say; estimates are the gateway's.
+//! Decides what of a request is sent to be counted, finds the number in the answer, and estimates one for who has nobody
+//! to ask. Who has no such endpoint is [`super::features`]' to say.
 //!
 //! Sources: Anthropic's reference of `POST /v1/messages/count_tokens`; Gemini API reference, "Counting tokens"; OpenAI's
 //! of `POST /v1/responses/input_tokens`.
 
-use super::canonical::Request;
+use super::canonical::{Media, MediaKind, Output, Part, Request, Source};
 use super::features::Feature;
 use super::json;
 use super::peek::BadBody;
 use super::sides::{Target, Written};
 use super::signs::Api;
 use super::translation;
+use super::usage::BYTES_PER_TOKEN;
 use super::{generate, messages};
 use serde_json::json;
 
@@ -78,6 +79,50 @@ fn for_gemini(request: &Request<'_>, target: &Target<'_>) -> Result<Written, Bad
         written.body = [format!(r#"{{"{WHOLE}":{{"model":{model},"#).as_bytes(), inner, b"}"].concat();
     }
     Ok(written)
+}
+
+/// What a picture is taken to be worth: most come to 1,000 to 1,600 at the vendors, however many bytes they have.
+const TOKENS_OF_PICTURE: u64 = 1_500;
+/// Characters of base64 that make about one token where it is sound, or pages: a rule of thumb.
+const CHARACTERS_PER_TOKEN: u64 = 100;
+
+/// About as many tokens as a request has, by what is said in it: not by its length, most of which a picture may be.
+pub fn estimate(request: &Request<'_>) -> u64 {
+    let said = request.system.iter().chain(request.turns.iter().flat_map(|turn| &turn.parts));
+    let tools = request.tools.iter().map(|tool| {
+        let schema = tool.parameters.as_ref().map_or(0, |schema| schema.get().len());
+        tool.name.len() + tool.description.as_ref().map_or(0, |text| text.len()) + schema
+    });
+    let output = match &request.output {
+        Output::Schema { schema, .. } => schema.get().len(),
+        Output::Text | Output::Json => 0,
+    };
+    let mut size = Size { bytes: tools.sum::<usize>() + output, tokens: 0 };
+    said.for_each(|part| size.add(part));
+    (size.bytes as u64).div_ceil(BYTES_PER_TOKEN) + size.tokens
+}
+
+/// What has been seen of a request: bytes of text, and tokens of what is no text.
+struct Size {
+    bytes: usize,
+    tokens: u64,
+}
+
+impl Size {
+    fn add(&mut self, part: &Part<'_>) {
+        match part {
+            Part::Text(text) => self.bytes += text.text.len(),
+            Part::Refusal(text) => self.bytes += text.len(),
+            Part::Thought(thought) => self.bytes += thought.text.len(),
+            Part::Call(call) => self.bytes += call.name.len() + call.arguments.len(),
+            Part::Result(result) => result.content.iter().for_each(|part| self.add(part)),
+            Part::Media(Media { kind, source, .. }) => match (kind, source) {
+                (_, Source::Text(text)) => self.bytes += text.len(),
+                (MediaKind::Image, _) | (_, Source::Url { .. }) => self.tokens += TOKENS_OF_PICTURE,
+                (_, Source::Inline { data, .. }) => self.tokens += data.len() as u64 / CHARACTERS_PER_TOKEN,
+            },
+        }
+    }
 }
 
 /// The number in a provider's answer, if it is one.
@@ -153,6 +198,27 @@ mod tests {
         assert!(why(r#"{"generateContentRequest":7}"#).starts_with("`generateContentRequest`"));
         assert!(why(r#"{"generateContentRequest":{},"contents":[]}"#).starts_with("`contents` must not"));
         assert!(why(r#"{"contents":[{"role":"x"}]}"#).starts_with("`contents[0].role`"));
+    }
+
+    #[test]
+    fn an_estimate_is_of_what_is_said_and_not_of_a_pictures_bytes() {
+        let of = |content: Value| {
+            let body = json!({"model": "c", "messages": [{"role": "user", "content": content}]}).to_string();
+            estimate(&read(Api::Messages, body.as_bytes()).expect("a request"))
+        };
+        assert_eq!((of(json!("Hell")), of(json!("Hello"))), (1, 2));
+        let picture = |bytes: usize| {
+            let source = json!({"type": "base64", "media_type": "image/png", "data": "QUJD".repeat(bytes)});
+            of(json!([{"type": "text", "text": "Hell"}, {"type": "image", "source": source}]))
+        };
+        assert_eq!((picture(1), picture(100_000)), (1_501, 1_501));
+        let body = r#"{"model":"c","system":"12345678","messages":[{"role":"user","content":"1234"}],
+            "tools":[{"name":"f","description":"123","input_schema":{"a":"b"}}]}"#;
+        assert_eq!(
+            estimate(&read(Api::Messages, body.as_bytes()).expect("a request")),
+            3 + 4,
+            "of 12 and 13 bytes"
+        );
     }
 
     #[test]
