@@ -8,22 +8,29 @@
 //! write their own words, and meet in [`canonical`].
 
 mod answers;
+mod arguments;
 pub mod canonical;
 pub mod chat;
 pub mod decoding;
 pub mod edit;
 pub mod error;
 pub mod features;
+mod field;
 pub mod frames;
 pub mod generate;
 pub mod json;
+mod media;
+mod members;
 pub mod messages;
 pub mod model_list;
 pub mod multipart;
+mod openai;
 pub mod peek;
+mod pieces;
 pub mod prefill;
 pub mod responses;
 pub mod sides;
+mod signature;
 pub mod signs;
 pub mod text;
 pub mod translation;

@@ -1,12 +1,12 @@
 //! A request, for a provider: everything but its messages, which are [`super::render`]'s.
 
-use super::super::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
-use super::super::peek::BadBody;
-use super::super::sides::{Target, Written};
 use super::families::Family;
 use super::names;
-use super::read::EFFORTS;
 use super::render::{self, Message};
+use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
+use crate::translate::openai::EFFORTS;
+use crate::translate::peek::BadBody;
+use crate::translate::sides::{Target, Written};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -232,9 +232,9 @@ fn effort(request: &Request<'_>, family: &Family, written: &mut Written) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::Effort;
-    use super::super::super::features::Features;
     use super::*;
+    use crate::translate::canonical::Effort;
+    use crate::translate::features::Features;
     use serde_json::{Value, json};
 
     fn target(model: &str) -> Target<'_> {

@@ -1,12 +1,14 @@
 //! How an answer is to be made: `generationConfig`, both ways.
 
-use super::lenient::{Number, Str, bad};
+use super::lenient::Number;
 use super::models;
 use super::wire::{GenerationConfig, ThinkingConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Effort, Output, Reasoning, Request};
 use crate::translate::features::Feature;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::sides::{Target, Written};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -44,12 +46,6 @@ pub(super) fn read<'a>(request: &mut Request<'a>, config: GenerationConfig<'a>) 
     request.stop = config.stop_sequences.unwrap_or_default().into_iter().map(|Str(text)| text).collect();
     let says_anything_else = |modality: &Str<'_>| !modality.0.eq_ignore_ascii_case("TEXT");
     let features = &mut request.features;
-    features.insert_if(request.top_k.is_some(), Feature::TopK);
-    features.insert_if(request.seed.is_some(), Feature::Seed);
-    let penalties = [request.presence_penalty, request.frequency_penalty];
-    features.insert_if(penalties.iter().flatten().any(|penalty| *penalty != 0.0), Feature::Penalties);
-    features.insert_if(request.stop.len() > 4, Feature::FiveStops);
-    features.insert_if(request.stop.len() > 5, Feature::SixStops);
     features
         .insert_if(number(config.candidate_count).is_some_and(|count| count > 1.0), Feature::SeveralAnswers);
     let has_logprobs = config.response_logprobs == Some(true) || config.logprobs.is_some();

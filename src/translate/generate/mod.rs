@@ -5,15 +5,12 @@
 //! for an event of a stream.
 
 mod answer;
-mod base64;
 mod calls;
 mod config;
 mod decoder;
 mod encoder;
 mod finish;
 mod lenient;
-mod media;
-mod members;
 mod models;
 mod names;
 mod openapi;
@@ -21,7 +18,6 @@ mod parts;
 mod read;
 mod said;
 mod schema;
-mod signature;
 mod tools;
 mod wire;
 mod write;

@@ -1,12 +1,13 @@
 //! What a model may call: `tools` and `toolConfig`, both ways.
 
-use super::lenient::{Str, bad};
 use super::names::Names;
 use super::wire::{self, FunctionCallingConfig, ToolConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Request, Tool, ToolChoice};
 use crate::translate::features::Feature;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::sides::Written;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -60,7 +61,7 @@ fn read_choice<'a>(request: &mut Request<'a>, config: FunctionCallingConfig<'a>)
     if let Some(index) = allowed.iter().position(|name| !tools.contains(name.0.as_ref())) {
         return Err(bad(
             format_args!("{FIELD}.allowedFunctionNames[{index}]"),
-            "no such function is declared",
+            "is the name of no function that is declared",
         ));
     }
     request.tool_choice = match (mode.as_str(), &allowed[..]) {

@@ -4,12 +4,14 @@
 //! so what a user says beside results, pictures that a tool gave included, comes in a content behind them.
 
 use super::config::Config;
-use super::lenient::bad;
 use super::models;
 use super::names::Names;
 use super::said::{self, Content, FunctionCall, FunctionResponse, Given, Part};
 use super::tools::{Choice, Tools};
+use crate::translate::arguments;
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
+use crate::translate::field::bad;
+use crate::translate::members::Members;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
@@ -180,7 +182,7 @@ impl<'w> Writing<'w, '_> {
 
     fn call(&mut self, call: &'w Call<'_>, is_first: bool) -> Result<Part<'w>, BadBody> {
         let wrong = || bad(format_args!("arguments of the call {}", call.id), "must be a JSON object");
-        let args = said::arguments(&call.arguments).ok_or_else(wrong)?;
+        let args = arguments::raw(&call.arguments).ok_or_else(wrong)?;
         let own = call.signature.as_ref().and_then(|signature| self.own(signature));
         // Of calls made at once the first alone is signed.
         let is_missing = own.is_none() && is_first && self.needs_signatures;
@@ -217,9 +219,9 @@ impl<'w> Writing<'w, '_> {
         let first = texts.next().unwrap_or_default();
         let text = texts.fold(Cow::Borrowed(first), |all, text| Cow::Owned(format!("{all}\n{text}")));
         let response = match (&text, result.is_error) {
-            (Cow::Borrowed(text), false) => said::object(text).map(Given::Object),
+            (Cow::Borrowed(text), false) => arguments::object(text).map(Given::Object),
             // An error is told by its name, which a client of Gemini's has given already.
-            (Cow::Borrowed(text), true) if says_error(text) => said::object(text).map(Given::Object),
+            (Cow::Borrowed(text), true) if says_error(text) => arguments::object(text).map(Given::Object),
             _ => None,
         };
         let name = if result.is_error { "error" } else { "result" };
@@ -234,9 +236,7 @@ fn holds_results(content: &Content<'_>) -> bool {
 }
 
 fn says_error(text: &str) -> bool {
-    said::object(text)
-        .and_then(super::members::Members::of)
-        .is_some_and(|members| members.get("error").is_some())
+    arguments::object(text).and_then(Members::of).is_some_and(|members| members.get("error").is_some())
 }
 
 #[cfg(test)]

@@ -3,31 +3,31 @@
 //! Source: Anthropic's reference of `Message`.
 
 use super::blocks::{Block, Input};
-use super::incoming::{self, Words};
-use super::read::filled;
-use super::signature;
+use super::incoming;
 use super::words::{self, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
-use crate::translate::sides::Asked;
+use crate::translate::pieces::{Str, filled};
+use crate::translate::sides::{Asked, answer_id};
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// What every id of a message begins with.
-const ID_PREFIX: &str = "msg_";
+pub(super) const ID_PREFIX: &str = "msg_";
 
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
+    model: Option<Str<'a>>,
     #[serde(borrow)]
     content: Vec<incoming::Block<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Words<'a>>,
+    stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Words<'a>>,
+    stop_sequence: Option<Str<'a>>,
     usage: Option<Usage>,
 }
 
@@ -80,7 +80,7 @@ fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
 
 /// What the provider signed, which may be a gateway like us.
 pub(super) fn own(text: Cow<'_, str>) -> Signature<'_> {
-    signature::unwrap(text, Api::Messages)
+    signature::unwrap(text, Api::Messages).0
 }
 
 #[derive(Serialize)]
@@ -102,7 +102,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         write_part(part, &mut content);
     }
     let message = MessageOut {
-        id: id(&answer.id, asked.request_id),
+        id: answer_id(ID_PREFIX, &answer.id, asked.request_id),
         role: "assistant",
         model: &answer.model,
         content,
@@ -136,10 +136,4 @@ fn write_part<'w>(part: &'w Part<'_>, content: &mut Vec<Block<'w>>) {
         Part::Thought(thought) => content.push(Block::thought(&thought.text, thought.signature.as_ref())),
         Part::Media(_) | Part::Result(_) => {}
     }
-}
-
-/// The id of a message: the provider's, or else the request's, so that neither is lost.
-pub(super) fn id<'i>(provider: &'i str, request: &'i str) -> Cow<'i, str> {
-    let id = if provider.is_empty() { request } else { provider };
-    if id.starts_with(ID_PREFIX) { id.into() } else { format!("{ID_PREFIX}{id}").into() }
 }

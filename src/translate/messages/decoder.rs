@@ -5,11 +5,11 @@
 //! messages".
 
 use super::answer::own;
-use super::incoming::{Block, Words};
-use super::read::filled;
+use super::incoming::Block;
 use super::words::{self, Usage};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
+use crate::translate::pieces::{Str, filled};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -53,9 +53,9 @@ struct Frame<'a> {
 #[derive(Deserialize)]
 struct Opening<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
+    model: Option<Str<'a>>,
     usage: Option<Usage>,
 }
 
@@ -63,17 +63,17 @@ struct Opening<'a> {
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(borrow)]
-    text: Option<Words<'a>>,
+    text: Option<Str<'a>>,
     #[serde(borrow)]
-    thinking: Option<Words<'a>>,
+    thinking: Option<Str<'a>>,
     #[serde(borrow)]
-    signature: Option<Words<'a>>,
+    signature: Option<Str<'a>>,
     #[serde(borrow)]
-    partial_json: Option<Words<'a>>,
+    partial_json: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Words<'a>>,
+    stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Words<'a>>,
+    stop_sequence: Option<Str<'a>>,
 }
 
 impl Decoder {
@@ -109,7 +109,7 @@ impl Decoder {
     }
 
     fn start(&mut self, message: Opening<'_>, out: &mut dyn FnMut(Event<'_>)) {
-        let text = |words: Option<Words<'_>>| words.map(|it| it.0.into_owned()).unwrap_or_default();
+        let text = |words: Option<Str<'_>>| words.map(|it| it.0.into_owned()).unwrap_or_default();
         out(Event::Start { id: text(message.id).into(), model: text(message.model).into() });
         self.count(message.usage, out);
     }
@@ -187,7 +187,7 @@ impl Decoder {
 }
 
 fn say<'e>(
-    words: Option<Words<'e>>,
+    words: Option<Str<'e>>,
     event: impl FnOnce(Cow<'e, str>) -> Event<'e>,
     out: &mut dyn FnMut(Event<'_>),
 ) {

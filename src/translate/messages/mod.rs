@@ -2,7 +2,7 @@
 //!
 //! Decides what each word of this API means to others and how others' words are said in it. Must not know any other
 //! dialect, nor who asks or serves. Requests: [`read`] and [`write()`]; whole answers: [`read_answer`] and
-//! [`write_answer`]; streams: [`Decoder`] and [`Encoder`]; other makers' signatures: [`signature`].
+//! [`write_answer`]; streams: [`Decoder`] and [`Encoder`].
 //!
 //! Source of all outside rules: Anthropic's API reference of Messages, version 2023-06-01, and the types of its SDK 2.12.
 
@@ -11,12 +11,10 @@ mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
-mod fault;
 mod incoming;
 mod names;
 mod outgoing;
 mod read;
-pub mod signature;
 #[cfg(test)]
 mod tests;
 mod thinking;

@@ -5,11 +5,10 @@
 use super::blocks::{Block, CacheControl, Input, Source};
 use super::names::{self, Names};
 use crate::translate::canonical::{self, CallResult, Media, MediaKind, Part, Request, Speaker, Thought};
+use crate::translate::media::{base64, types};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::Written;
 use crate::translate::signs::Api;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -193,8 +192,7 @@ fn document<'w>(source: &'w canonical::Source<'_>) -> Result<Source<'w>, BadBody
             return Ok(Source::Base64 { media_type, data });
         }
         canonical::Source::Inline { media_type, data } => {
-            let bytes = STANDARD.decode(data.as_bytes()).ok().filter(|_| media_type.starts_with("text/"));
-            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = if types::is_text(media_type) { base64::words(data) } else { None };
             text.map(Cow::Owned).ok_or_else(|| {
                 BadBody(format!("this provider takes documents as PDF or text, not as `{media_type}`"))
             })?

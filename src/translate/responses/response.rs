@@ -1,9 +1,10 @@
 //! The Response object: what every answer, and the first and last events of every stream, are made of.
 
 use super::echo::Echo;
-use super::items::{extend, number, string};
+use super::items::{extend, number};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Finish;
+use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
 
 /// What providers' ids of answers begin with, which isn't repeated behind our own beginnings.
@@ -79,7 +80,7 @@ impl Head {
         }
         if !model.is_empty() {
             self.model.clear();
-            string(&mut self.model, model);
+            push(&mut self.model, model);
         }
     }
 
@@ -111,7 +112,7 @@ impl Head {
 fn key(id: &str) -> Vec<u8> {
     let id = PREFIXES.iter().find_map(|prefix| id.strip_prefix(prefix)).unwrap_or(id);
     let mut quoted = Vec::with_capacity(id.len() + 2);
-    string(&mut quoted, id);
+    push(&mut quoted, id);
     quoted.pop();
     quoted.remove(0);
     quoted

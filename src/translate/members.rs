@@ -1,12 +1,11 @@
 //! The members of a JSON object in their order, values unread: schemas are written anew without a tree of them, and a
 //! model fills in an object's members in the order in which they are declared.
 
+use super::pieces::Str;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
-
-use super::lenient::Str;
 
 /// Names and values, in order.
 pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
