@@ -9,14 +9,13 @@ use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
 use crate::providers::base::is_confined;
 use crate::providers::credential;
 use crate::translate::edit::{self, Edit};
-use crate::translate::features::Features;
 use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
-use crate::translate::translation::{self, Client, Translation};
+use crate::translate::translation::{Client, Question, Translation};
 use bytes::Bytes;
 use http::Method;
 use http::header::{
@@ -31,7 +30,7 @@ use pingora::{Error, OrErr};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
@@ -56,6 +55,8 @@ pub struct Call {
     body: Bytes,
     body_length: usize,
     naming: Naming,
+    /// The body as it is understood; read when it is first asked for.
+    question: OnceLock<Question>,
 }
 
 /// Where the body names the model, so that it can be renamed.
@@ -102,7 +103,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming })
+        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming, question: OnceLock::new() })
     }
 
     /// The dialect of client and, for now, provider.
@@ -123,6 +124,7 @@ impl Call {
     /// Gives up the body, which nobody will be sent again.
     pub fn let_go(&mut self) {
         self.body = Bytes::new();
+        self.question = OnceLock::new();
     }
 
     /// Whether the client asked for a stream.
@@ -149,7 +151,8 @@ impl Call {
             Naming::Form(_) => return None,
         };
         let (model, path) = (Arc::clone(&self.model), self.path.clone());
-        Some(Call { endpoint: self.endpoint, model, path, body_length: body.len(), body, naming })
+        let (endpoint, body_length, question) = (self.endpoint, body.len(), OnceLock::new());
+        Some(Call { endpoint, model, path, body_length, body, naming, question })
     }
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
@@ -172,13 +175,16 @@ impl Call {
         }
     }
 
-    /// What is asked for that not every dialect has; `None` where the request can be put into no other words.
+    /// What is asked, so that it can be put into other words. Only conversations can.
     ///
     /// # Errors
     /// When the request isn't understood; names the field.
-    pub fn features(&self) -> Option<Result<Features, BadBody>> {
-        let read = || translation::read(self.api(), &self.body).map(|request| request.features);
-        self.endpoint.is_conversation().then(read)
+    pub fn question(&self) -> Result<&Question, BadBody> {
+        if let Some(question) = self.question.get() {
+            return Ok(question);
+        }
+        let question = Question::read(self.api(), self.body.clone(), self.wants_stream())?;
+        Ok(self.question.get_or_init(|| question))
     }
 
     /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words
@@ -204,10 +210,12 @@ impl Call {
             body: self.body.clone(),
             framing: self.framing_asked(),
         };
-        let (model, streams) = (&*attempt.model, self.wants_stream());
+        let model = &*attempt.model;
         let target = Target { model, max_output_tokens: provider.max_output_tokens(model) };
-        let (body, translation) = Translation::of_request(client, provider.dialect, streams, &target)?;
-        let mut header = header_for(attempt, &path_of(provider.dialect, model, streams), from_client)?;
+        let (body, translation) =
+            Translation::of_request(self.question()?, client, provider.dialect, &target)?;
+        let path = path_of(provider.dialect, model, self.wants_stream());
+        let mut header = header_for(attempt, &path, from_client)?;
         header.headers.insert(CONTENT_TYPE, JSON);
         if provider.dialect == Dialect::Anthropic {
             header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
@@ -221,7 +229,7 @@ impl Call {
         let is_in_it = |text: &str| memmem::find(&self.body, text.as_bytes()).is_some();
         self.api() == Api::Messages
             && FOREIGN_SIGNATURES.iter().any(|text| is_in_it(text))
-            && matches!(self.features(), Some(Ok(features)) if features.refused_by(Api::Messages).is_none())
+            && self.question().is_ok_and(|question| question.features().refused_by(Api::Messages).is_none())
     }
 
     /// How the client wants a stream to be framed.
