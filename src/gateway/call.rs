@@ -8,7 +8,6 @@ use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
 use crate::providers::base::is_confined;
 use crate::providers::credential;
-use crate::translate::count;
 use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
 use crate::translate::features::Features;
@@ -18,7 +17,7 @@ use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
-use crate::translate::translation::{self, Client, Translation};
+use crate::translate::translation::{Client, Question, Translation};
 use crate::translate::usage::BYTES_PER_TOKEN;
 use bytes::Bytes;
 use http::Method;
@@ -34,7 +33,7 @@ use pingora::{Error, OrErr};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
@@ -59,6 +58,8 @@ pub struct Call {
     body: Bytes,
     body_length: usize,
     naming: Naming,
+    /// The body as it is understood; read when it is first asked for.
+    question: OnceLock<Question>,
 }
 
 /// Where the body names the model, so that it can be renamed.
@@ -105,7 +106,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming })
+        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming, question: OnceLock::new() })
     }
 
     /// The dialect of client and, for now, provider.
@@ -126,6 +127,7 @@ impl Call {
     /// Gives up the body, which nobody will be sent again.
     pub fn let_go(&mut self) {
         self.body = Bytes::new();
+        self.question = OnceLock::new();
     }
 
     /// Whether the client asked for a stream.
@@ -152,7 +154,8 @@ impl Call {
             Naming::Form(_) => return None,
         };
         let (model, path) = (Arc::clone(&self.model), self.path.clone());
-        Some(Call { endpoint: self.endpoint, model, path, body_length: body.len(), body, naming })
+        let (endpoint, body_length, question) = (self.endpoint, body.len(), OnceLock::new());
+        Some(Call { endpoint, model, path, body_length, body, naming, question })
     }
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
@@ -175,14 +178,28 @@ impl Call {
         }
     }
 
+    /// What is asked, so that it can be put into other words. Only conversations can.
+    ///
+    /// # Errors
+    /// When the request isn't understood; names the field.
+    pub fn question(&self) -> Result<&Question, BadBody> {
+        if let Some(question) = self.question.get() {
+            return Ok(question);
+        }
+        let question = match self.endpoint.subject {
+            Some(Subject::Count) => Question::to_be_counted(self.api(), self.body.clone()),
+            _ => Question::read(self.api(), self.body.clone(), self.wants_stream()),
+        }?;
+        Ok(self.question.get_or_init(|| question))
+    }
+
     /// What is asked for that not every dialect has; `None` where the request can be put into no other words.
     ///
     /// # Errors
     /// When the request isn't understood; names the field.
     pub fn features(&self) -> Option<Result<Features, BadBody>> {
         Some(match self.endpoint.subject? {
-            Subject::Conversation => translation::read(self.api(), &self.body).map(|it| it.features),
-            Subject::Count => count::read(self.api(), &self.body).map(|it| it.features),
+            Subject::Conversation | Subject::Count => self.question().map(Question::features),
             Subject::Embeddings(form) => embeddings::features(form, &self.body),
         })
     }
@@ -190,7 +207,7 @@ impl Call {
     /// About as many tokens as the conversation has, for who has nobody to count them.
     pub fn estimated_tokens(&self) -> u64 {
         let by_length = |_| (self.body_length as u64).div_ceil(BYTES_PER_TOKEN);
-        count::read(self.api(), &self.body).map_or_else(by_length, |request| count::estimate(&request))
+        self.question().map_or_else(by_length, Question::estimated_tokens)
     }
 
     /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words
@@ -216,15 +233,17 @@ impl Call {
             body: self.body.clone(),
             framing: self.framing_asked(),
         };
-        let (model, streams) = (&*attempt.model, self.wants_stream());
+        let model = &*attempt.model;
         let target = Target { model, max_output_tokens: provider.max_output_tokens(model) };
         let (body, translation) = match self.endpoint.subject {
-            Some(Subject::Count) => Translation::of_count(client, provider.dialect, &target),
             Some(Subject::Embeddings(form)) => {
                 Translation::of_embeddings(client, form, provider.dialect, &target)
             }
+            Some(Subject::Count) => {
+                Translation::of_count(self.question()?, client, provider.dialect, &target)
+            }
             Some(Subject::Conversation) | None => {
-                Translation::of_request(client, provider.dialect, streams, &target)
+                Translation::of_request(self.question()?, client, provider.dialect, &target)
             }
         }?;
         let path = path_of(provider.dialect, translation.endpoint(), model);
@@ -242,7 +261,7 @@ impl Call {
         let is_in_it = |text: &str| memmem::find(&self.body, text.as_bytes()).is_some();
         self.api() == Api::Messages
             && FOREIGN_SIGNATURES.iter().any(|text| is_in_it(text))
-            && matches!(self.features(), Some(Ok(features)) if features.refused_by(Api::Messages).is_none())
+            && self.question().is_ok_and(|question| question.features().refused_by(Api::Messages).is_none())
     }
 
     /// How the client wants a stream to be framed.

@@ -137,12 +137,11 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
     let speakers = definitions().filter(|provider| choose::speaks(provider, call.endpoint)).count();
     let features = if speakers < route.targets.len() { call.features() } else { None };
     context.features = match features {
+        None => None,
         // Whoever is asked in the client's own words may understand it.
         Some(Err(_)) if speakers > 0 => None,
-        Some(features) => {
-            Some(features.map_err(|BadBody(why)| Failure::new(ErrorCode::InvalidRequest, why))?)
-        }
-        None => None,
+        Some(Err(BadBody(why))) => return Err(Failure::new(ErrorCode::InvalidRequest, why)),
+        Some(Ok(features)) => Some(features),
     };
     let can_express = definitions().any(|provider| choose::can_express(context, provider));
     let lacking = context.features.and_then(|features| {

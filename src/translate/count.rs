@@ -20,17 +20,49 @@ use serde_json::json;
 /// The member in which Gemini is given all of a request, system prompt and tools included.
 const WHOLE: &str = "generateContentRequest";
 
-/// Reads a client's request.
+/// What says how to answer, of which there is nothing to count.
+const ON_ANSWERS: [Feature; 15] = [
+    Feature::TopK,
+    Feature::Seed,
+    Feature::Penalties,
+    Feature::LogitBias,
+    Feature::Logprobs,
+    Feature::SeveralAnswers,
+    Feature::FiveStops,
+    Feature::SixStops,
+    Feature::MediaOutput,
+    Feature::User,
+    Feature::ServiceTier,
+    Feature::Labels,
+    Feature::Prediction,
+    Feature::Verbosity,
+    Feature::EnumOutput,
+];
+
+/// Reads a client's request, but for what says how to answer, which providers that count refuse or don't look at.
 ///
 /// # Errors
 /// When it can't be understood; names the field.
-pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let mut request = match client {
         Api::Generate => generate_request(body),
         client => translation::read(client, body),
     }?;
+    ON_ANSWERS.iter().for_each(|feature| request.features.remove(*feature));
     request.features.insert(Feature::Counting);
-    Ok(request)
+    Ok(Request {
+        max_output_tokens: None,
+        temperature: None,
+        top_p: None,
+        top_k: None,
+        seed: None,
+        presence_penalty: None,
+        frequency_penalty: None,
+        stop: Vec::new(),
+        user: None,
+        streams: false,
+        ..request
+    })
 }
 
 /// Gemini takes contents alone, or a whole request in a member of its own.
@@ -52,14 +84,14 @@ fn generate_request(body: &[u8]) -> Result<Request<'_>, BadBody> {
 ///
 /// # Errors
 /// When it can't be said there, or the provider doesn't count.
-pub fn write(
-    request: Request<'_>,
+pub(super) fn write(
+    request: &Request<'_>,
     provider: Api,
     target: &Target<'_>,
 ) -> Result<(Written, &'static str), BadBody> {
     match provider {
         Api::Messages => Ok((messages::write_count(request, target)?, "messages/count_tokens")),
-        Api::Generate => Ok((for_gemini(&request, target)?, "countTokens")),
+        Api::Generate => Ok((for_gemini(request, target)?, "countTokens")),
         Api::Completions | Api::Responses | Api::Other => {
             Err(BadBody("this provider doesn't count tokens".to_owned()))
         }
@@ -87,7 +119,7 @@ const TOKENS_OF_PICTURE: u64 = 1_500;
 const CHARACTERS_PER_TOKEN: u64 = 100;
 
 /// About as many tokens as a request has, by what is said in it: not by its length, most of which a picture may be.
-pub fn estimate(request: &Request<'_>) -> u64 {
+pub(super) fn estimate(request: &Request<'_>) -> u64 {
     let said = request.system.iter().chain(request.turns.iter().flat_map(|turn| &turn.parts));
     let tools = request.tools.iter().map(|tool| {
         let schema = tool.parameters.as_ref().map_or(0, |schema| schema.get().len());
@@ -126,7 +158,7 @@ impl Size {
 }
 
 /// The number in a provider's answer, if it is one.
-pub fn read_answer(provider: Api, body: &[u8]) -> Option<u64> {
+pub(super) fn read_answer(provider: Api, body: &[u8]) -> Option<u64> {
     let name = if provider == Api::Generate { "totalTokens" } else { "input_tokens" };
     let [at] = json::members(body, [name]).ok()?;
     serde_json::from_slice(&body[at?]).ok()
@@ -152,7 +184,7 @@ mod tests {
     fn asked(client: Api, provider: Api, body: &str) -> (Value, &'static str) {
         let request = read(client, body.as_bytes()).expect("a request");
         assert!(request.features.contains(Feature::Counting));
-        let (written, endpoint) = write(request, provider, &TARGET).expect("written");
+        let (written, endpoint) = write(&request, provider, &TARGET).expect("written");
         (serde_json::from_slice(&written.body).expect("JSON"), endpoint)
     }
 
@@ -167,6 +199,8 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["messages", "model", "system", "tools"]);
         assert_eq!(asked["messages"][0]["content"][0]["text"], "Hi");
+        let features = read(Api::Generate, body.as_bytes()).expect("a request").features;
+        assert_eq!(features.dropped_by(Api::Messages).count(), 0);
     }
 
     #[test]

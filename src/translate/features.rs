@@ -173,6 +173,11 @@ impl Features {
         }
     }
 
+    /// Takes one out.
+    pub fn remove(&mut self, feature: Feature) {
+        self.0 &= !(1 << feature as u8);
+    }
+
     /// Whether it is among them.
     pub fn contains(self, feature: Feature) -> bool {
         self.0 & 1 << feature as u8 != 0

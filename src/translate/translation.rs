@@ -12,6 +12,7 @@ use super::signs::{self, Api};
 use super::{chat, count, embeddings, generate, messages, ranges, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
+use self_cell::self_cell;
 use std::borrow::Cow;
 
 /// The API that a provider of that dialect is asked through for an answer.
@@ -23,11 +24,49 @@ pub fn provider_api(dialect: Dialect) -> Api {
     }
 }
 
-/// Reads a client's request. APIs that are no conversation have none.
+self_cell! {
+    /// A client's request, understood: read once, and put into other words for each attempt.
+    pub struct Question {
+        owner: Bytes,
+        #[covariant]
+        dependent: Request,
+    }
+}
+
+impl Question {
+    /// Reads a client's request. APIs that are no conversation have none. Whether it wants a stream is not always said
+    /// in the body.
+    ///
+    /// # Errors
+    /// When it can't be understood; names the field.
+    pub fn read(client: Api, body: Bytes, streams: bool) -> Result<Question, BadBody> {
+        Question::try_new(body, |body| Ok(Request { streams, ..read(client, body)? }))
+    }
+
+    /// The same of a request whose tokens are to be counted.
+    ///
+    /// # Errors
+    /// When it can't be understood; names the field.
+    pub fn to_be_counted(client: Api, body: Bytes) -> Result<Question, BadBody> {
+        Question::try_new(body, |body| count::read(client, body))
+    }
+
+    /// About as many tokens as it has.
+    pub fn estimated_tokens(&self) -> u64 {
+        count::estimate(self.borrow_dependent())
+    }
+
+    /// What is asked for that not every dialect has.
+    pub fn features(&self) -> Features {
+        self.borrow_dependent().features
+    }
+}
+
+/// Reads a client's request.
 ///
 /// # Errors
 /// When it can't be understood; names the field.
-pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let request = match client {
         Api::Completions => chat::read(body),
         Api::Responses => responses::read(body),
@@ -90,27 +129,26 @@ impl Translation {
     /// Puts a client's request into the provider's words; gives the body, and the way back.
     ///
     /// # Errors
-    /// When the request can't be understood, or not be said there.
+    /// When the request can't be said there.
     pub fn of_request(
+        question: &Question,
         client: Client,
         provider: Dialect,
-        streams: bool,
         target: &Target<'_>,
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
-        let mut request = read(client.api, &client.body)?;
-        // Gemini's API says so in the path.
-        request.streams = streams;
+        let request = question.borrow_dependent();
         let (written, endpoint) = match provider {
-            Api::Messages => (messages::write(&request, target)?, "messages"),
-            Api::Generate if streams => (generate::write(&request, target)?, "streamGenerateContent?alt=sse"),
-            Api::Generate => (generate::write(&request, target)?, "generateContent"),
+            Api::Messages => (messages::write(request, target)?, "messages"),
+            Api::Generate if request.streams => {
+                (generate::write(request, target)?, "streamGenerateContent?alt=sse")
+            }
+            Api::Generate => (generate::write(request, target)?, "generateContent"),
             Api::Completions | Api::Responses | Api::Other => {
-                (chat::write(&request, target)?, "chat/completions")
+                (chat::write(request, target)?, "chat/completions")
             }
         };
         let dropped = dropped(request.features, provider, &written.lost);
-        drop(request);
         let back = Back::Answer(written.renamed);
         Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back }))
     }
@@ -118,17 +156,17 @@ impl Translation {
     /// The same of a request whose tokens are to be counted.
     ///
     /// # Errors
-    /// When the request can't be understood, or not be said there, or nobody counts there.
+    /// When the request can't be said there, or nobody counts there.
     pub fn of_count(
+        question: &Question,
         client: Client,
         provider: Dialect,
         target: &Target<'_>,
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
-        let request = count::read(client.api, &client.body)?;
-        let features = request.features;
+        let request = question.borrow_dependent();
         let (written, endpoint) = count::write(request, provider, target)?;
-        let dropped = dropped(features, provider, &written.lost);
+        let dropped = dropped(request.features, provider, &written.lost);
         Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back: Back::Count }))
     }
 

@@ -61,6 +61,18 @@ pub(super) fn chat() -> Vec<Row> {
         let field = "messages[1].tool_calls[0].function.arguments`";
         it.with("/messages/1/tool_calls/0/function/arguments", json!(arguments), field);
     }
+    chat_media(it);
+    it.replaced("\"Hello\"", bomb(200), "messages[0].content");
+    it.replaced("{\"a\":{\"type\":\"string\"}}", bomb(200), "tools[0].function.parameters.properties");
+    it.replaced("\"Hello\"", "\"Hello\",\"content\":\"again\"", "messages[0].content`");
+    it.replaced("\"Hello\"", b"\"\xff\"", "messages[0].content`");
+    it.replaced("\"Hello\"", r#""\ud800""#, "messages[0].content`");
+    it.replaced("\"max_tokens\":9", "\"temperature\":1e999", "temperature`");
+    rows.rows
+}
+
+/// Media that are none.
+fn chat_media(it: &mut Rows) {
     for url in [
         "data:image/png;base64,Q!",
         "data:image/png;base64,QUJ",
@@ -81,13 +93,6 @@ pub(super) fn chat() -> Vec<Row> {
     ] {
         it.with("/messages/3/content/1", json!({"type": "input_audio", "input_audio": audio}), field);
     }
-    it.replaced("\"Hello\"", bomb(200), "messages[0].content");
-    it.replaced("{\"a\":{\"type\":\"string\"}}", bomb(200), "tools[0].function.parameters.properties");
-    it.replaced("\"Hello\"", "\"Hello\",\"content\":\"again\"", "messages[0].content`");
-    it.replaced("\"Hello\"", b"\"\xff\"", "messages[0].content`");
-    it.replaced("\"Hello\"", r#""\ud800""#, "messages[0].content`");
-    it.replaced("\"max_tokens\":9", "\"temperature\":1e999", "temperature`");
-    rows.rows
 }
 
 pub(super) fn responses() -> Vec<Row> {
@@ -202,6 +207,12 @@ pub(super) fn messages() -> Vec<Row> {
     ] {
         it.with(pointer, value, field);
     }
+    messages_in_shape(it);
+    rows.rows
+}
+
+/// What is missing, too deep, there twice, or nothing that can be read.
+fn messages_in_shape(it: &mut Rows) {
     it.with("/messages", None, "messages`");
     it.with("/messages/0/role", None, "messages[0].role`");
     it.with("/messages/1/content/0/id", None, "messages[1].content[0].id`");
@@ -223,7 +234,6 @@ pub(super) fn messages() -> Vec<Row> {
     it.replaced("\"Hello\"", b"\"\xff\"", "messages[0].content`");
     it.replaced("\"Hello\"", r#""\ud800 ""#, "messages[0].content`");
     it.replaced("\"max_tokens\":9", "\"max_tokens\":9,\"temperature\":1e999", "temperature`");
-    rows.rows
 }
 
 pub(super) fn gemini() -> Vec<Row> {

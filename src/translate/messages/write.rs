@@ -36,22 +36,13 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     write_with(request, target, true)
 }
 
-/// Writes a request whose tokens are to be counted. It has all that is said, and nothing on how to answer: the vendor
-/// refuses a limit there. Source: Anthropic's reference of `POST /v1/messages/count_tokens`.
+/// Writes a request whose tokens are to be counted: the vendor refuses a limit there. Source: Anthropic's reference of
+/// `POST /v1/messages/count_tokens`.
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_count(request: Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
-    let request = Request {
-        temperature: None,
-        top_p: None,
-        top_k: None,
-        stop: Vec::new(),
-        user: None,
-        streams: false,
-        ..request
-    };
-    write_with(&request, target, false)
+pub fn write_count(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
+    write_with(request, target, false)
 }
 
 fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Result<Written, BadBody> {
