@@ -10,9 +10,9 @@ use super::canonical::{Media, MediaKind, Output, Part, Request, Source};
 use super::features::Feature;
 use super::json;
 use super::peek::BadBody;
+use super::question;
 use super::sides::{Target, Written};
 use super::signs::Api;
-use super::translation;
 use super::usage::BYTES_PER_TOKEN;
 use super::{generate, messages};
 use serde_json::json;
@@ -46,7 +46,7 @@ const ON_ANSWERS: [Feature; 15] = [
 pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let mut request = match client {
         Api::Generate => generate_request(body),
-        client => translation::read(client, body),
+        client => question::read(client, body),
     }?;
     ON_ANSWERS.iter().for_each(|feature| request.features.remove(*feature));
     request.features.insert(Feature::Counting);
@@ -69,10 +69,10 @@ pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
 fn generate_request(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let [whole, snake, contents] = json::members(body, [WHOLE, "generate_content_request", "contents"])?;
     match (whole.or(snake), contents) {
-        (None, _) => translation::read(Api::Generate, body),
+        (None, _) => question::read(Api::Generate, body),
         (Some(_), Some(_)) => Err(BadBody(format!("`contents` must not stand beside `{WHOLE}`"))),
         (Some(at), None) => {
-            translation::read(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
+            question::read(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
                 Some(path) => BadBody(format!("`{WHOLE}.{path}")),
                 None => BadBody(format!("`{WHOLE}`: {why}")),
             })

@@ -32,6 +32,7 @@ pub mod peek;
 mod pieces;
 mod places;
 pub mod prefill;
+mod question;
 mod ranges;
 pub mod responses;
 pub mod sides;

@@ -3,16 +3,16 @@
 //! The dialects know only the hub; who is on which side is known here alone. A stream is translated event by event, and
 //! nothing of it is kept but what the client's dialect needs for its next word.
 
-use super::canonical::{Answer, Event, Finish, Part, Request};
+use super::canonical::{Answer, Event, Finish, Part};
 use super::features::Features;
 use super::frames::{self, Frames, Framing};
 use super::peek::BadBody;
+pub use super::question::Question;
 use super::sides::{Asked, Target};
 use super::signs::{self, Api};
-use super::{chat, count, embeddings, generate, messages, ranges, responses};
+use super::{chat, count, embeddings, generate, messages, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
-use self_cell::self_cell;
 use std::borrow::Cow;
 
 /// The API that a provider of that dialect is asked through for an answer.
@@ -22,60 +22,6 @@ pub fn provider_api(dialect: Dialect) -> Api {
         Dialect::Anthropic => Api::Messages,
         Dialect::Gemini => Api::Generate,
     }
-}
-
-self_cell! {
-    /// A client's request, understood: read once, and put into other words for each attempt.
-    pub struct Question {
-        owner: Bytes,
-        #[covariant]
-        dependent: Request,
-    }
-}
-
-impl Question {
-    /// Reads a client's request. APIs that are no conversation have none. Whether it wants a stream is not always said
-    /// in the body.
-    ///
-    /// # Errors
-    /// When it can't be understood; names the field.
-    pub fn read(client: Api, body: Bytes, streams: bool) -> Result<Question, BadBody> {
-        Question::try_new(body, |body| Ok(Request { streams, ..read(client, body)? }))
-    }
-
-    /// The same of a request whose tokens are to be counted.
-    ///
-    /// # Errors
-    /// When it can't be understood; names the field.
-    pub fn to_be_counted(client: Api, body: Bytes) -> Result<Question, BadBody> {
-        Question::try_new(body, |body| count::read(client, body))
-    }
-
-    /// About as many tokens as it has.
-    pub fn estimated_tokens(&self) -> u64 {
-        count::estimate(self.borrow_dependent())
-    }
-
-    /// What is asked for that not every dialect has.
-    pub fn features(&self) -> Features {
-        self.borrow_dependent().features
-    }
-}
-
-/// Reads a client's request.
-///
-/// # Errors
-/// When it can't be understood; names the field.
-pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let request = match client {
-        Api::Completions => chat::read(body),
-        Api::Responses => responses::read(body),
-        Api::Messages => messages::read(body),
-        Api::Generate => generate::read(body),
-        Api::Other => Err(BadBody("the request can't be put into another provider's words".to_owned())),
-    }?;
-    ranges::check(client, &request)?;
-    Ok(request)
 }
 
 /// What the client's side of a translation depends on.
@@ -137,7 +83,7 @@ impl Translation {
         target: &Target<'_>,
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
-        let request = question.borrow_dependent();
+        let request = question.request();
         let (written, endpoint) = match provider {
             Api::Messages => (messages::write(request, target)?, "messages"),
             Api::Generate if request.streams => {
@@ -164,7 +110,7 @@ impl Translation {
         target: &Target<'_>,
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
-        let request = question.borrow_dependent();
+        let request = question.request();
         let (written, endpoint) = count::write(request, provider, target)?;
         let dropped = dropped(request.features, provider, &written.lost);
         Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back: Back::Count }))

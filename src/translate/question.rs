@@ -1,0 +1,71 @@
+//! A client's request, understood once for all that is to be made of it.
+//!
+//! Decides by the client's API who reads it, and what holds of a request whoever read it; the dialects know only their
+//! own words.
+
+use super::canonical::Request;
+use super::features::Features;
+use super::peek::BadBody;
+use super::signs::Api;
+use super::{chat, count, generate, messages, ranges, responses};
+use bytes::Bytes;
+use self_cell::self_cell;
+
+self_cell! {
+    /// A client's request, understood: read once, and put into other words for each attempt.
+    pub struct Question {
+        owner: Bytes,
+        #[covariant]
+        dependent: Request,
+    }
+}
+
+impl Question {
+    /// Reads a client's request. APIs that are no conversation have none. Whether it wants a stream is not always said
+    /// in the body.
+    ///
+    /// # Errors
+    /// When it can't be understood; names the field.
+    pub fn read(client: Api, body: Bytes, streams: bool) -> Result<Question, BadBody> {
+        Question::try_new(body, |body| Ok(Request { streams, ..read(client, body)? }))
+    }
+
+    /// The same of a request whose tokens are to be counted.
+    ///
+    /// # Errors
+    /// When it can't be understood; names the field.
+    pub fn to_be_counted(client: Api, body: Bytes) -> Result<Question, BadBody> {
+        Question::try_new(body, |body| count::read(client, body))
+    }
+
+    /// What was understood.
+    pub(super) fn request(&self) -> &Request<'_> {
+        self.borrow_dependent()
+    }
+
+    /// About as many tokens as it has.
+    pub fn estimated_tokens(&self) -> u64 {
+        count::estimate(self.borrow_dependent())
+    }
+
+    /// What is asked for that not every dialect has.
+    pub fn features(&self) -> Features {
+        self.borrow_dependent().features
+    }
+}
+
+/// Reads a client's request.
+///
+/// # Errors
+/// When it can't be understood; names the field.
+pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+    let request = match client {
+        Api::Completions => chat::read(body),
+        Api::Responses => responses::read(body),
+        Api::Messages => messages::read(body),
+        Api::Generate => generate::read(body),
+        Api::Other => Err(BadBody("the request can't be put into another provider's words".to_owned())),
+    }?;
+    ranges::check(client, &request)?;
+    Ok(request)
+}
