@@ -11,6 +11,7 @@
 
 mod answer;
 mod anthropic;
+mod check;
 mod credentials;
 mod echo;
 mod gemini;
@@ -18,14 +19,17 @@ mod latency;
 mod openai;
 mod options;
 mod prefill;
+mod prompt;
 mod rate_limit;
 mod reply;
 mod route;
+mod sample;
 mod scenarios;
 mod script;
 mod serve;
 mod service;
 mod transcript;
+mod turn;
 mod wire;
 
 pub use answer::{ANSWER, ANSWER_WORDS};
