@@ -5,6 +5,7 @@
 mod content;
 mod prompt;
 mod schema;
+mod spelling;
 mod strict;
 
 use super::openai::vector;
@@ -13,6 +14,7 @@ use super::route::{Body, Call, Route, missing};
 use serde_json::{Value, json};
 
 pub(super) use content::blocked;
+pub(super) use spelling::to_camel_case;
 
 /// The endpoints.
 pub(super) static ROUTES: [Route; 14] = [

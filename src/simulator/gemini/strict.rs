@@ -7,6 +7,7 @@ use super::super::prompt::{list, strings};
 use super::super::reply::Refusal;
 use super::content::signature;
 use super::schema::flaw;
+use super::spelling::snake_case;
 use serde_json::Value;
 
 const MAX_STOP_SEQUENCES: usize = 5;
@@ -99,25 +100,15 @@ fn refuse<T>(message: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::invalid(message.into()))
 }
 
-/// Refuses members that aren't in the list, in either of the spellings that the vendor reads.
+/// Refuses members that aren't in the list.
 fn known(value: &Value, members: &[&str], at: &str) -> Result<(), Refusal> {
-    let is_known = |name: &str| members.iter().any(|known| *known == name || snake_case(known) == name);
+    let is_known = |name: &str| members.contains(&name);
     match value.as_object().and_then(|value| value.keys().find(|name| !is_known(name))) {
         Some(odd) => {
             refuse(format!("Invalid JSON payload received. Unknown name \"{odd}\"{at}: Cannot find field."))
         }
         None => Ok(()),
     }
-}
-
-fn snake_case(name: &str) -> String {
-    name.chars().fold(String::new(), |mut snake, c| {
-        if c.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-        snake
-    })
 }
 
 fn config(config: &Value) -> Result<(), Refusal> {
@@ -217,7 +208,9 @@ fn part(part: &Value, at: &str) -> Result<(), Refusal> {
             "* GenerateContentRequest.{at}.data: required oneof field 'data' must have one initialized field"
         ));
     }
-    if part["inlineData"].is_object() && !part["inlineData"]["data"].as_str().is_some_and(is_base64) {
+    if part["inlineData"].is_object()
+        && !part["inlineData"]["data"].as_str().is_some_and(|data| is_base64(&plain_base64(data)))
+    {
         return refuse(format!(
             "Invalid value at '{at}.inline_data.data' (TYPE_BYTES), Base64 decoding failed"
         ));
@@ -250,11 +243,16 @@ fn part(part: &Value, at: &str) -> Result<(), Refusal> {
             ));
         }
     }
-    let is_ours = |sign: &str| sign == signature() || NO_SIGNATURES.contains(&sign);
+    let is_ours = |sign: &str| plain_base64(sign) == signature() || NO_SIGNATURES.contains(&sign);
     if part["thoughtSignature"].as_str().is_some_and(|sign| !is_ours(sign)) {
         return refuse("Thought signature is not valid");
     }
     Ok(())
+}
+
+/// Base64 in the alphabet that isn't for URLs: the API reads both, and its SDK writes the other.
+fn plain_base64(text: &str) -> String {
+    text.replace('-', "+").replace('_', "/")
 }
 
 /// Each turn of calls is answered by the next: as many responses, of the same names.
