@@ -153,7 +153,7 @@ pub(super) struct Refusal {
     /// Seconds until the client may come back.
     pub(super) retry_after: Option<u64>,
     /// The same to the millisecond, where that is another time.
-    pub(super) retry_after_ms: Option<u128>,
+    pub(super) retry_after_ms: Option<u64>,
 }
 
 impl Refusal {

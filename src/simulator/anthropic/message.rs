@@ -46,17 +46,18 @@ fn usage(input: usize, output: usize) -> Value {
 }
 
 impl Message<'_> {
-    fn stop(&self) -> (&'static str, Value) {
+    /// Why it stopped: the reason, and the sequence where it was one.
+    fn stop(&self) -> (Option<&str>, Option<&str>) {
         match &self.turn.stop {
-            Stop::End => ("end_turn", Value::Null),
-            Stop::Limit => ("max_tokens", Value::Null),
-            Stop::Sequence(sequence) => ("stop_sequence", sequence.as_str().into()),
-            Stop::Calls => ("tool_use", Value::Null),
+            Stop::End => (Some("end_turn"), None),
+            Stop::Limit => (Some("max_tokens"), None),
+            Stop::Sequence(sequence) => (Some("stop_sequence"), Some(sequence)),
+            Stop::Calls => (Some("tool_use"), None),
         }
     }
 
     /// The message around its blocks.
-    fn envelope(&self, content: &[Value], stop: (Value, Value), usage: &Value) -> Value {
+    fn envelope(&self, content: &[Value], stop: (Option<&str>, Option<&str>), usage: &Value) -> Value {
         json!({
             "id": format!("msg_{}", self.call.id),
             "type": "message",
@@ -88,15 +89,14 @@ impl Message<'_> {
         let calls = self.turn.calls.iter().enumerate();
         let calls = calls.map(|(index, call)| self.tool_use(index, call, &call.arguments));
         let content: Vec<Value> = thought.into_iter().chain(text).chain(calls).collect();
-        let (reason, sequence) = self.stop();
         let usage = usage(self.input, self.turn.tokens());
-        let message = self.envelope(&content, (reason.into(), sequence), &usage);
+        let message = self.envelope(&content, self.stop(), &usage);
         Reply::json(200, &message).saying(self.turn.speech.text)
     }
 
     fn stream(self) -> Reply {
         let mut stream = Blocks { events: Events::new(), index: 0 };
-        let begun = self.envelope(&[], (Value::Null, Value::Null), &usage(self.input, 1));
+        let begun = self.envelope(&[], (None, None), &usage(self.input, 1));
         stream.event(&json!({"type": "message_start", "message": begun}));
         if let Some(thought) = self.shown_thought() {
             stream.begin(&json!({"type": "thinking", "thinking": "", "signature": ""}));

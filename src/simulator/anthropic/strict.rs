@@ -43,8 +43,11 @@ const MAX_TOOL_NAME: usize = 128;
 
 const CHOICES: [&str; 4] = ["auto", "any", "tool", "none"];
 
+/// What is checked of a request.
+type Check = fn(&Value) -> Result<(), Refusal>;
+
 /// Every member that the vendor checks for itself, in the order of the refusals.
-const CHECKS: &[fn(&Value) -> Result<(), Refusal>] =
+const CHECKS: &[Check] =
     &[foreign, system, sampling, thinking, tools, tool_choice, stop_sequences, output_format, cache_control];
 
 /// Turns down what the vendor would.

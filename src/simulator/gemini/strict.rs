@@ -88,10 +88,8 @@ pub(super) fn check(body: &Value, contents: &[Value]) -> Result<(), Refusal> {
                 "* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty."
             ));
         }
-        let parts = list(content, "parts").iter().enumerate();
-        parts
-            .map(|(place, one)| part(one, &format!("contents[{index}].parts[{place}]")))
-            .collect::<Result<(), _>>()?;
+        let mut parts = list(content, "parts").iter().enumerate();
+        parts.try_for_each(|(place, one)| part(one, &format!("contents[{index}].parts[{place}]")))?;
     }
     turns(contents)
 }
@@ -144,52 +142,57 @@ fn config(config: &Value) -> Result<(), Refusal> {
 
 fn system(instruction: &Value) -> Result<(), Refusal> {
     let is_text = |part: &Value| part["text"].is_string();
-    if !instruction.is_null()
-        && !(instruction["parts"].is_array() && list(instruction, "parts").iter().all(is_text))
-    {
-        return refuse("Invalid value at 'system_instruction' (Content): only parts of text are supported");
+    let has_texts = || instruction["parts"].is_array() && list(instruction, "parts").iter().all(is_text);
+    if instruction.is_null() || has_texts() {
+        return Ok(());
     }
-    Ok(())
+    refuse("Invalid value at 'system_instruction' (Content): only parts of text are supported")
 }
 
 fn tools(body: &Value) -> Result<(), Refusal> {
     let mut names = Vec::new();
     for (index, tool) in list(body, "tools").iter().enumerate() {
-        for (place, function) in list(tool, "functionDeclarations").iter().enumerate() {
-            let at = format!("tools[{index}].function_declarations[{place}]");
-            let name = function["name"].as_str().unwrap_or_default();
-            if !is_function_name(name) {
-                return refuse(format!(
-                    "* GenerateContentRequest.{at}.name: Invalid function name. Must start with a letter or an \
-                     underscore. Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or \
-                     dashes (-), with a maximum length of {MAX_NAME}."
-                ));
-            }
+        for (place, declared) in list(tool, "functionDeclarations").iter().enumerate() {
+            let name = declaration(declared, &format!("tools[{index}].function_declarations[{place}]"))?;
             if names.contains(&name) {
                 return refuse(format!("Duplicate function declaration found: {name}"));
             }
             names.push(name);
-            let parameters = &function["parameters"];
-            if !parameters.is_null() && !function["parametersJsonSchema"].is_null() {
-                return refuse(format!("* GenerateContentRequest.{at}: parameters are given twice"));
-            }
-            if let Some(flaw) = Some(parameters)
-                .filter(|schema| !schema.is_null())
-                .and_then(|schema| flaw(schema, &format!("{at}.parameters")))
-            {
-                return refuse(flaw);
-            }
         }
     }
-    let calling = &body["toolConfig"]["functionCallingConfig"];
-    let allowed = strings(calling, "allowedFunctionNames");
-    if !allowed.is_empty() && !["ANY", "VALIDATED"].iter().any(|mode| calling["mode"] == *mode) {
+    calling(&body["toolConfig"]["functionCallingConfig"], &names)
+}
+
+/// A function's name, if the declaration is good.
+fn declaration<'a>(declared: &'a Value, at: &str) -> Result<&'a str, Refusal> {
+    let name = declared["name"].as_str().unwrap_or_default();
+    if !is_function_name(name) {
+        return refuse(format!(
+            "* GenerateContentRequest.{at}.name: Invalid function name. Must start with a letter or an underscore. \
+             Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a \
+             maximum length of {MAX_NAME}."
+        ));
+    }
+    let parameters = &declared["parameters"];
+    if parameters.is_null() {
+        return Ok(name);
+    }
+    if !declared["parametersJsonSchema"].is_null() {
+        return refuse(format!("* GenerateContentRequest.{at}: parameters are given twice"));
+    }
+    flaw(parameters, &format!("{at}.parameters")).map_or(Ok(name), refuse)
+}
+
+/// Which functions may be called.
+fn calling(config: &Value, names: &[&str]) -> Result<(), Refusal> {
+    let allowed = strings(config, "allowedFunctionNames");
+    if !allowed.is_empty() && !["ANY", "VALIDATED"].iter().any(|mode| config["mode"] == *mode) {
         return refuse("Allowed function names should only be set when the function calling mode is ANY.");
     }
-    if calling["mode"] == "ANY" && names.is_empty() {
+    if config["mode"] == "ANY" && names.is_empty() {
         return refuse("Function calling mode is ANY, but no function declarations are provided.");
     }
-    match allowed.iter().find(|name| !names.contains(*name)) {
+    match allowed.iter().find(|name| !names.contains(name)) {
         Some(odd) => refuse(format!("Allowed function name {odd} is not among the function declarations.")),
         None => Ok(()),
     }
@@ -208,44 +211,48 @@ fn part(part: &Value, at: &str) -> Result<(), Refusal> {
             "* GenerateContentRequest.{at}.data: required oneof field 'data' must have one initialized field"
         ));
     }
-    if part["inlineData"].is_object()
-        && !part["inlineData"]["data"].as_str().is_some_and(|data| is_base64(&plain_base64(data)))
-    {
+    media(part, at)?;
+    function(&part["functionCall"], "args", &format!("{at}.function_call"))?;
+    function(&part["functionResponse"], "response", &format!("{at}.function_response"))?;
+    let is_ours = |sign: &str| plain_base64(sign) == signature() || NO_SIGNATURES.contains(&sign);
+    if part["thoughtSignature"].as_str().is_some_and(|sign| !is_ours(sign)) {
+        return refuse("Thought signature is not valid");
+    }
+    Ok(())
+}
+
+/// What a part holds of other media than text.
+fn media(part: &Value, at: &str) -> Result<(), Refusal> {
+    for (name, content) in [("inlineData", "data"), ("fileData", "fileUri")] {
+        let media = &part[name];
+        let is_whole = media["mimeType"].is_string() && media[content].is_string();
+        if media.is_object() && !is_whole {
+            let name = snake_case(name);
+            return refuse(format!("* GenerateContentRequest.{at}.{name}: mime_type must not be empty"));
+        }
+    }
+    let inline = part["inlineData"]["data"].as_str();
+    if inline.is_some_and(|inline| !is_base64(&plain_base64(inline))) {
         return refuse(format!(
             "Invalid value at '{at}.inline_data.data' (TYPE_BYTES), Base64 decoding failed"
         ));
     }
-    for (name, uri) in [("inlineData", "data"), ("fileData", "fileUri")] {
-        let blob = &part[name];
-        if !blob.is_null() && !(blob["mimeType"].is_string() && blob[uri].is_string()) {
-            return refuse(format!(
-                "* GenerateContentRequest.{at}.{}: mime_type must not be empty",
-                snake_case(name)
-            ));
-        }
+    Ok(())
+}
+
+/// A call, or a response to one: its name, and the object under `member`, which calls may leave out.
+fn function(function: &Value, member: &str, at: &str) -> Result<(), Refusal> {
+    if function.is_null() {
+        return Ok(());
     }
-    for (name, object) in [("functionCall", "args"), ("functionResponse", "response")] {
-        let function = &part[name];
-        if function.is_null() {
-            continue;
-        }
-        if !function["name"].as_str().is_some_and(is_function_name) {
-            return refuse(format!(
-                "* GenerateContentRequest.{at}.{}.name: Name cannot be empty.",
-                snake_case(name)
-            ));
-        }
-        let is_missing = function[object].is_null() && object == "args";
-        if !is_missing && !function[object].is_object() {
-            return refuse(format!(
-                "Invalid value at '{at}.{}.{object}' (type.googleapis.com/google.protobuf.Struct)",
-                snake_case(name)
-            ));
-        }
+    if !function["name"].as_str().is_some_and(is_function_name) {
+        return refuse(format!("* GenerateContentRequest.{at}.name: Name cannot be empty."));
     }
-    let is_ours = |sign: &str| plain_base64(sign) == signature() || NO_SIGNATURES.contains(&sign);
-    if part["thoughtSignature"].as_str().is_some_and(|sign| !is_ours(sign)) {
-        return refuse("Thought signature is not valid");
+    let is_left_out = member == "args" && function[member].is_null();
+    if !is_left_out && !function[member].is_object() {
+        return refuse(format!(
+            "Invalid value at '{at}.{member}' (type.googleapis.com/google.protobuf.Struct)"
+        ));
     }
     Ok(())
 }
