@@ -21,7 +21,7 @@ pub(super) struct Prompt<'a> {
     pub(super) tool_choice: ToolChoice<'a>,
     /// Whether no more than one tool may be called.
     pub(super) one_call: bool,
-    /// The results of tools that the last turn brought, as texts.
+    /// The results of tools that came since the model's last turn, as texts.
     pub(super) results: Vec<String>,
     pub(super) format: Format<'a>,
     pub(super) thinks: bool,
@@ -98,6 +98,12 @@ pub(super) fn text_of(content: &Value) -> Cow<'_, str> {
 pub(super) fn last_said<'a>(messages: &'a [Value], content: &str) -> Cow<'a, str> {
     let last = messages.iter().rev().find(|message| message["role"] == "user");
     last.map_or("".into(), |message| text_of(&message[content]))
+}
+
+/// The messages after the last that is the model's: all of what a tool or the user said since.
+pub(super) fn since(messages: &[Value], is_models: impl Fn(&Value) -> bool) -> &[Value] {
+    let last = messages.iter().rposition(is_models);
+    &messages[last.map_or(0, |at| at + 1)..]
 }
 
 /// The items under a name; none if it is no list.

@@ -93,6 +93,15 @@ def what_the_tools_say_arrives():
 
 
 @check
+def reasoning_goes_on_after_tools():
+    first = ask(CALL_BOTH, reasoning_effort="low").choices[0].message
+    messages = [{"role": "user", "content": CALL_BOTH}, first, *results(first.tool_calls)]
+    settings = {"model": MODEL, "messages": messages, "tools": FUNCTIONS, "reasoning_effort": "low"}
+    text = client.chat.completions.create(**settings).choices[0].message.content
+    has("text", text, *RESULTS.values())
+
+
+@check
 def tools_are_called_turn_after_turn():
     messages = [{"role": "user", "content": CALL_ONE}]
     for _ in range(2):

@@ -141,3 +141,19 @@ fn a_broken_connection_breaks_a_tools_arguments_too() {
     let events: Vec<Value> = events.iter().map(Event::json).collect();
     assert_eq!(joined(&events, "/choices/0/delta/tool_calls/0/function/arguments"), "{\"zone\":");
 }
+
+#[test]
+fn an_image_after_a_tools_result_does_not_hide_it() {
+    let (_simulator, client) = simulator();
+    let call = json!({"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}});
+    let image = json!({"type": "image_url", "image_url": {"url": "https://127.0.0.1/red.png"}});
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "call look"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "a rose"},
+        {"role": "user", "content": [image]},
+    ]});
+    let (whole, _) = both_ways(&client, "/v1/chat/completions", &body);
+    let expected = format!("I saw 1 image(s). The tools say: a rose. {ANSWER}");
+    assert_eq!(whole["choices"][0]["message"]["content"], expected);
+}

@@ -250,7 +250,7 @@ fn newer_versions_of_anthropic_take_system_messages() {
 }
 
 #[test]
-fn what_gemini_refuses() {
+fn what_gemini_refuses_of_contents_and_settings() {
     let simulator = Simulator::start(Options::default()).expect("a free port");
     let client = Client::new(simulator.address());
     let content = |role: &str, part: Value| json!({"role": role, "parts": [part]});
@@ -259,13 +259,7 @@ fn what_gemini_refuses() {
     let call = content("model", json!({"functionCall": {"name": "get_time", "args": {}}}));
     let response = |name: &str| json!({"functionResponse": {"name": name, "response": {"result": "noon"}}});
     let twice = json!({"role": "user", "parts": [response("get_time"), response("get_time")]});
-    let tool = |name: &str, parameters: Value| json!({"tools": [{"functionDeclarations": [{"name": name, "parameters": parameters}]}]});
-    let object = json!({"type": "OBJECT", "properties": {"a": {"type": "string"}}});
     let config = |config: Value| json!({"generationConfig": config});
-    let calling = |calling: Value| {
-        with(tool("f", object.clone()), &json!({"toolConfig": {"functionCallingConfig": calling}}))
-    };
-    let schema = |more: Value| tool("f", json!({"type": "object", "properties": {"a": more}}));
     let rows = [
         (contents(&[]), "contents is not specified"),
         (contents(&[&content("assistant", json!({"text": "Hello"}))]), "valid role: user, model"),
@@ -289,19 +283,6 @@ fn what_gemini_refuses() {
             contents(&[&content("user", json!({"text": "Hi", "thoughtSignature": "Zm9yZ2Vk"}))]),
             "Thought signature is not valid",
         ),
-        (tool("get time", object.clone()), "function_declarations[0].name: Invalid function name"),
-        (tool("1st", object.clone()), "Invalid function name"),
-        (tool(&"n".repeat(129), object.clone()), "Invalid function name"),
-        (schema(json!({"type": "string", "const": "a"})), "Unknown name \"const\" at 'tools[0]"),
-        (schema(json!({"$ref": "#/$defs/a"})), "Unknown name \"$ref\""),
-        (
-            schema(json!({"type": "object", "additionalProperties": false})),
-            "Unknown name \"additionalProperties\"",
-        ),
-        (schema(json!({"oneOf": []})), "Unknown name \"oneOf\""),
-        (schema(json!({"type": ["string", "null"]})), "not repeating"),
-        (calling(json!({"mode": "AUTO", "allowedFunctionNames": ["f"]})), "function calling mode is ANY"),
-        (calling(json!({"mode": "ANY", "allowedFunctionNames": ["g"]})), "Allowed function name g"),
         (config(json!({"stopSequences": ["a", "b", "c", "d", "e", "f"]})), "stop_sequences"),
         (config(json!({"max_tokens": 9})), "Unknown name \"maxTokens\" at 'generation_config'"),
         (config(json!({"temperature": 2.5})), "temperature"),
@@ -315,9 +296,45 @@ fn what_gemini_refuses() {
     for more in [
         contents(&[&hello, &call, &content("user", response("get_time"))]),
         contents(&[&content("user", json!({"inline_data": {"mime_type": "image/png", "data": "_-8="}}))]),
-        calling(json!({"mode": "ANY", "allowedFunctionNames": ["f"]})),
-        tool(&"n".repeat(128), object.clone()),
     ] {
+        post().json(&with(good.clone(), &more)).send().expect(200);
+    }
+}
+
+#[test]
+fn what_gemini_refuses_of_functions() {
+    let simulator = Simulator::start(Options::default()).expect("a free port");
+    let client = Client::new(simulator.address());
+    let tool = |name: &str, parameters: Value| json!({"tools": [{"functionDeclarations": [{"name": name, "parameters": parameters}]}]});
+    let object = json!({"type": "OBJECT", "properties": {"a": {"type": "string"}}});
+    let calling = |calling: Value| {
+        with(tool("f", object.clone()), &json!({"toolConfig": {"functionCallingConfig": calling}}))
+    };
+    let schema = |more: Value| tool("f", json!({"type": "object", "properties": {"a": more}}));
+    let rows = [
+        (tool("get time", object.clone()), "function_declarations[0].name: Invalid function name"),
+        (
+            json!({"tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "STRING"}}]}]}),
+            "parameters_json_schema",
+        ),
+        (tool("1st", object.clone()), "Invalid function name"),
+        (tool(&"n".repeat(129), object.clone()), "Invalid function name"),
+        (schema(json!({"type": "string", "const": "a"})), "Unknown name \"const\" at 'tools[0]"),
+        (schema(json!({"$ref": "#/$defs/a"})), "Unknown name \"$ref\""),
+        (
+            schema(json!({"type": "object", "additionalProperties": false})),
+            "Unknown name \"additionalProperties\"",
+        ),
+        (schema(json!({"oneOf": []})), "Unknown name \"oneOf\""),
+        (schema(json!({"type": ["string", "null"]})), "not repeating"),
+        (calling(json!({"mode": "AUTO", "allowedFunctionNames": ["f"]})), "function calling mode is ANY"),
+        (calling(json!({"mode": "ANY", "allowedFunctionNames": ["g"]})), "Allowed function name g"),
+    ];
+    let good = json!({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]});
+    let post = || client.post("/v1beta/models/m:generateContent");
+    all_refused(Dialect::Gemini, post, &good, &rows);
+    let one = calling(json!({"mode": "ANY", "allowedFunctionNames": ["f"]}));
+    for more in [one, tool(&"n".repeat(128), object.clone())] {
         post().json(&with(good.clone(), &more)).send().expect(200);
     }
 }

@@ -1,7 +1,7 @@
 //! Reads a Messages request into a [`Prompt`]. It was checked before.
 
 use super::super::answer::text_bytes;
-use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, strings, text_of};
+use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, since, strings, text_of};
 use serde_json::Value;
 
 pub(super) fn read<'a>(body: &'a Value, messages: &'a [Value]) -> Prompt<'a> {
@@ -12,7 +12,7 @@ pub(super) fn read<'a>(body: &'a Value, messages: &'a [Value]) -> Prompt<'a> {
         tools: list(body, "tools").iter().filter_map(tool).collect(),
         tool_choice: tool_choice(&body["tool_choice"]),
         one_call: body["tool_choice"]["disable_parallel_tool_use"] == true,
-        results: messages.last().map(results).unwrap_or_default(),
+        results: since(messages, |message| message["role"] == "assistant").iter().flat_map(results).collect(),
         format: match &body["output_config"]["format"]["schema"] {
             Value::Null => Format::Text,
             schema => Format::Schema(schema),
@@ -47,7 +47,7 @@ fn tool_choice(choice: &Value) -> ToolChoice<'_> {
     }
 }
 
-fn results(message: &Value) -> Vec<String> {
+fn results(message: &Value) -> impl Iterator<Item = String> {
     let results = list(message, "content").iter().filter(|block| block["type"] == "tool_result");
-    results.map(|block| text_of(&block["content"]).into_owned()).collect()
+    results.map(|block| text_of(&block["content"]).into_owned())
 }

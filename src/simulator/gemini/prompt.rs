@@ -2,7 +2,7 @@
 
 use super::super::answer::text_bytes;
 use super::super::prefill::prefill;
-use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, strings, text_of};
+use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, since, strings, text_of};
 use super::super::reply::Refusal;
 use super::super::route::word_limit;
 use super::strict;
@@ -28,7 +28,7 @@ pub(super) fn read(body: &Value) -> Result<Prompt<'_>, Refusal> {
             .filter_map(tool)
             .collect(),
         tool_choice: tool_choice(&body["toolConfig"]["functionCallingConfig"]),
-        results: contents.last().map(results).unwrap_or_default(),
+        results: since(contents, |content| content["role"] == "model").iter().flat_map(results).collect(),
         format: format(config),
         thinks: thinks(&config["thinkingConfig"]),
         stop_sequences: strings(config, "stopSequences"),
@@ -45,10 +45,12 @@ fn said(contents: &[Value]) -> std::borrow::Cow<'_, str> {
 }
 
 fn images(parts: &[Value]) -> usize {
-    let is_image = |part: &Value| {
-        ["inlineData", "fileData"]
-            .iter()
-            .any(|name| part[*name]["mimeType"].as_str().is_some_and(|kind| kind.starts_with("image/")))
+    let is_image = |part: &Value| match part["inlineData"]["mimeType"].as_str() {
+        Some(kind) => kind.starts_with("image/"),
+        // A file's type may be left for the vendor to find out.
+        None => part["fileData"]["mimeType"]
+            .as_str()
+            .map_or(part["fileData"].is_object(), |kind| kind.starts_with("image/")),
     };
     let count = |part: &Value| usize::from(is_image(part)) + images(list(&part["functionResponse"], "parts"));
     parts.iter().map(count).sum()
@@ -70,13 +72,13 @@ fn tool_choice(config: &Value) -> ToolChoice<'_> {
 }
 
 /// What functions gave back: under `output` or `result`, as the vendor suggests, or all of it.
-fn results(content: &Value) -> Vec<String> {
+fn results(content: &Value) -> impl Iterator<Item = String> {
     let responses = list(content, "parts").iter().map(|part| &part["functionResponse"]["response"]);
     let text = |response: &Value| {
         let inner = ["output", "result"].iter().find_map(|name| response[*name].as_str());
         inner.map_or_else(|| response.to_string(), str::to_owned)
     };
-    responses.filter(|response| !response.is_null()).map(text).collect()
+    responses.filter(|response| !response.is_null()).map(text)
 }
 
 fn format(config: &Value) -> Format<'_> {

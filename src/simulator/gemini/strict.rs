@@ -2,7 +2,7 @@
 //!
 //! Source: the vendor's API reference and what its API answers.
 
-use super::super::check::{is_base64, is_name};
+use super::super::check::{find_in_schema, is_base64, is_name, no_json_schema};
 use super::super::prompt::{list, strings};
 use super::super::reply::Refusal;
 use super::content::signature;
@@ -135,6 +135,7 @@ fn config(config: &Value) -> Result<(), Refusal> {
     if given == 1 && config["responseMimeType"] != "application/json" {
         return refuse(format!("{at}.response_mime_type: a response schema needs application/json"));
     }
+    json_schema_at(&config["responseJsonSchema"], "generation_config.response_json_schema")?;
     let schema = &config["responseSchema"];
     let flaw = if schema.is_null() { None } else { flaw(schema, "generation_config.response_schema") };
     flaw.map_or(Ok(()), refuse)
@@ -173,14 +174,21 @@ fn declaration<'a>(declared: &'a Value, at: &str) -> Result<&'a str, Refusal> {
              maximum length of {MAX_NAME}."
         ));
     }
-    let parameters = &declared["parameters"];
+    let (parameters, json_schema) = (&declared["parameters"], &declared["parametersJsonSchema"]);
+    json_schema_at(json_schema, &format!("{at}.parameters_json_schema"))?;
     if parameters.is_null() {
         return Ok(name);
     }
-    if !declared["parametersJsonSchema"].is_null() {
+    if !json_schema.is_null() {
         return refuse(format!("* GenerateContentRequest.{at}: parameters are given twice"));
     }
     flaw(parameters, &format!("{at}.parameters")).map_or(Ok(name), refuse)
+}
+
+/// A JSON Schema, where the vendor takes one instead of its own.
+fn json_schema_at(schema: &Value, at: &str) -> Result<(), Refusal> {
+    let flaw = if schema.is_null() { None } else { find_in_schema(schema, "", &no_json_schema) };
+    flaw.map_or(Ok(()), |flaw| refuse(format!("* GenerateContentRequest.{at}: Invalid JSON schema: {flaw}")))
 }
 
 /// Which functions may be called.
@@ -223,13 +231,11 @@ fn part(part: &Value, at: &str) -> Result<(), Refusal> {
 
 /// What a part holds of other media than text.
 fn media(part: &Value, at: &str) -> Result<(), Refusal> {
-    for (name, content) in [("inlineData", "data"), ("fileData", "fileUri")] {
-        let media = &part[name];
-        let is_whole = media["mimeType"].is_string() && media[content].is_string();
-        if media.is_object() && !is_whole {
-            let name = snake_case(name);
-            return refuse(format!("* GenerateContentRequest.{at}.{name}: mime_type must not be empty"));
-        }
+    if part["inlineData"].is_object() && !part["inlineData"]["mimeType"].is_string() {
+        return refuse(format!("* GenerateContentRequest.{at}.inline_data: mime_type must not be empty"));
+    }
+    if part["fileData"].is_object() && !part["fileData"]["fileUri"].is_string() {
+        return refuse(format!("* GenerateContentRequest.{at}.file_data: file_uri must not be empty"));
     }
     let inline = part["inlineData"]["data"].as_str();
     if inline.is_some_and(|inline| !is_base64(&plain_base64(inline))) {

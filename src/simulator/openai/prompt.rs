@@ -1,7 +1,7 @@
 //! Reads requests for chats and responses into a [`Prompt`]. They were checked before.
 
 use super::super::answer::text_bytes;
-use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, strings, text_of};
+use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, since, strings, text_of};
 use serde_json::Value;
 
 /// Roles of messages that instruct the model.
@@ -9,9 +9,9 @@ const SYSTEM: [&str; 2] = ["system", "developer"];
 
 pub(super) fn of_chat<'a>(body: &'a Value, messages: &'a [Value]) -> Prompt<'a> {
     let bytes = messages.iter().map(text_bytes).sum();
-    let results = messages.iter().rev().take_while(|message| message["role"] == "tool");
-    let mut results: Vec<String> = results.map(|result| text_of(&result["content"]).into_owned()).collect();
-    results.reverse();
+    let results = since(messages, |message| message["role"] == "assistant");
+    let results = results.iter().filter(|message| message["role"] == "tool");
+    let results = results.map(|result| text_of(&result["content"]).into_owned()).collect();
     Prompt {
         system: system(messages).into(),
         images: images(messages, "image_url"),
@@ -34,9 +34,9 @@ pub(super) fn of_response(body: &Value) -> Prompt<'_> {
     let items = list(body, "input");
     let bytes = text_bytes(&body["input"]) + text_bytes(&body["instructions"]);
     let said = if items.is_empty() { text_of(&body["input"]) } else { last_said(items, "content") };
-    let results = items.iter().rev().take_while(|item| item["type"] == "function_call_output");
-    let mut results: Vec<String> = results.map(|result| text_of(&result["output"]).into_owned()).collect();
-    results.reverse();
+    let results = since(items, |item| item["role"] == "assistant" || item["type"] == "function_call");
+    let results = results.iter().filter(|item| item["type"] == "function_call_output");
+    let results = results.map(|result| text_of(&result["output"]).into_owned()).collect();
     let instructions = text_of(&body["instructions"]);
     let system = if instructions.is_empty() { system(items).into() } else { instructions };
     let format = &body["text"]["format"];
