@@ -5,6 +5,10 @@
 //! alone. What goes wrong is chosen for a whole provider by its [`Behaviour`], for one request by the model's
 //! name ([`SCENARIOS`]).
 //!
+//! A dialect's room checks a request as its vendor would (`strict`), reads it into a `Prompt`, and writes the
+//! `Turn` that answers it: what a request asks for beyond words, such as tools, JSON or thinking, shows in the
+//! turn (`turn.rs` has the table), the same in every dialect.
+//!
 //! Knows nothing of the gateway that it is a provider for.
 //!
 //! Cost: a plain answer is one read, one JSON tree, one write; a stream without a pace is one write, too.

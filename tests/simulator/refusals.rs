@@ -221,6 +221,10 @@ fn what_anthropic_refuses_of_settings_and_tools() {
             "tool_choice",
         ),
         (json!({"temperature": 1.1}), "temperature: range: 0..1"),
+        (
+            json!({"model": "claude-sonnet-4-5-20250929", "temperature": 0.5, "top_p": 0.5}),
+            "`temperature` and `top_p` cannot both be specified",
+        ),
         (json!({"n": 2}), "n: Extra inputs are not permitted"),
         (json!({"stop_sequences": [" "]}), "stop_sequences"),
         (thinking(&json!({"max_tokens": 1024})), "`max_tokens` must be greater"),

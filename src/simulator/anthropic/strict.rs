@@ -41,6 +41,10 @@ const MAX_CACHE_CONTROL: usize = 4;
 /// Characters of a tool's name.
 const MAX_TOOL_NAME: usize = 128;
 
+/// Begins the names of models that take `temperature` or `top_p`, but not both.
+const ONE_OF_BOTH: [&str; 4] =
+    ["claude-opus-4-1", "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5"];
+
 const CHOICES: [&str; 4] = ["auto", "any", "tool", "none"];
 
 /// What is checked of a request.
@@ -91,6 +95,13 @@ fn sampling(body: &Value) -> Result<(), Refusal> {
         if !fits {
             return refuse(format!("{name}: range: 0..1"));
         }
+    }
+    let is_picky =
+        body["model"].as_str().is_some_and(|model| ONE_OF_BOTH.iter().any(|name| model.starts_with(name)));
+    if is_picky && body["temperature"].is_number() && body["top_p"].is_number() {
+        return refuse(
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+        );
     }
     Ok(())
 }
