@@ -5,15 +5,18 @@ use crate::support::{Gateway, Provider};
 
 const KEY: &str = "client-key";
 
-/// Whatever model a script asks for, the one provider has it.
+/// Whatever model a script asks for, the one provider has it, those that fail included.
 const MODELS: &str = "models: [gpt-4o-mini, text-embedding-3-small, claude-sonnet-4-5, gemini-2.5-flash, \
-    gemini-embedding-001]";
+    gemini-embedding-001, fault-s02, fault-s12, fault-s16, fault-404-model]";
+
+/// The scripts provoke errors, and go on asking.
+const NO_COOLDOWN: &str = "cooldown: {enabled: false}";
 
 #[track_caller]
 fn works_before(script: &str, provider: &Provider, more: &str) {
     let gateway = Gateway::start(&format!(
-        "server: {{host: 127.0.0.1, port: {{port}}, auth: {{api_keys: [{KEY}]}}}}\nproviders:\n{}",
-        provider.yaml_with("only", &[MODELS, more])
+        "server: {{host: 127.0.0.1, port: {{port}}, auth: {{api_keys: [{KEY}]}}, operations: {{retry: {{max_attempts: 1}}}}}}\nproviders:\n{}",
+        provider.yaml_with("only", &[MODELS, NO_COOLDOWN, more])
     ));
     run_script(script, &gateway.url(), KEY, "");
     let received = provider.transcript();
