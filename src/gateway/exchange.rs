@@ -313,7 +313,7 @@ async fn end_early(
 ) -> Delivery {
     let (body, class, internal) = match (verdict, last) {
         (Verdict::TheirWords(class), Some(refusal)) => {
-            (verdict::for_client(refusal, call.dialect()).body, class, "refused".to_owned())
+            (verdict::for_client(refusal, class, call.dialect()).body, class, "refused".to_owned())
         }
         (Verdict::TheirWords(class), None) => {
             let failure = verdict::unavailable(context, call);
@@ -345,7 +345,7 @@ async fn conclude(
     }
     match (verdict, last) {
         (Verdict::TheirWords(class), Some(refusal)) => {
-            let Refusal { header, body, .. } = verdict::for_client(refusal, call.dialect());
+            let Refusal { header, body, .. } = verdict::for_client(refusal, class, call.dialect());
             context.settlement.answered(header.status.as_u16(), Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {

@@ -33,14 +33,15 @@ pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
     shaped(dialect, failure.status, &failure.public, Some(failure.code.name()))
 }
 
-/// A provider's error in the words of another dialect: its message and its code as they are, its kind by the table.
+/// A provider's error in the words of another dialect: its message and its code as they are, its kind by the table;
+/// `known` is the code of one that has none.
 /// `None` if it is in no vendor's shape.
-pub fn between(dialect: Dialect, status: u16, body: &[u8]) -> Option<Bytes> {
+pub fn between(dialect: Dialect, status: u16, known: Option<&str>, body: &[u8]) -> Option<Bytes> {
     let body: Value = serde_json::from_slice(body).ok()?;
     // Gemini's streams have their error in a list.
     let error = body.get(0).unwrap_or(&body).get("error")?;
     let message = error.get("message").unwrap_or(error).as_str()?;
-    let code = error.get("code").and_then(Value::as_str);
+    let code = error.get("code").and_then(Value::as_str).or(known);
     let status = if status < 400 { told_status(error) } else { status };
     Some(shaped(dialect, status, message, code))
 }
@@ -115,7 +116,7 @@ mod tests {
     fn a_providers_error_keeps_its_words_in_another_dialect() {
         let anthropics = br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
         let said = |dialect, status, body| -> Value {
-            serde_json::from_slice(&between(dialect, status, body).expect("an error")).expect("JSON")
+            serde_json::from_slice(&between(dialect, status, None, body).expect("an error")).expect("JSON")
         };
         assert_eq!(
             said(Dialect::OpenAi, 200, anthropics),
@@ -130,8 +131,8 @@ mod tests {
         assert_eq!(said(Dialect::Anthropic, 200, openais)["error"]["type"], "invalid_request_error");
         let geminis = br#"[{"error":{"code":404,"message":"gone","status":"NOT_FOUND"}}]"#;
         assert_eq!(said(Dialect::Anthropic, 200, geminis)["error"]["type"], "not_found_error");
-        assert_eq!(between(Dialect::OpenAi, 500, b"<html>"), None);
-        assert_eq!(between(Dialect::OpenAi, 500, b"{}"), None);
+        assert_eq!(between(Dialect::OpenAi, 500, None, b"<html>"), None);
+        assert_eq!(between(Dialect::OpenAi, 500, None, b"{}"), None);
     }
 
     #[test]

@@ -139,7 +139,8 @@ impl Stream<'_, '_> {
         // Why the client's request can't be answered is the client's to know.
         self.settle(false);
         let clients = self.way.call.dialect();
-        let event = match translate::error::between(clients, 200, &frame).filter(|_| clients != dialect) {
+        let event = match translate::error::between(clients, 200, None, &frame).filter(|_| clients != dialect)
+        {
             Some(body) => translate::error::event_of(clients, &body),
             None => frame,
         };
