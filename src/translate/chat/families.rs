@@ -67,6 +67,8 @@ impl Family {
             (Thinks::Freely | Thinks::Between(_, _, true), Reasoning::Off) => Some(Reasoning::Off),
             (Thinks::Between(least, _, false), Reasoning::Off) => Some(Reasoning::Effort(*least)),
             (Thinks::Freely, asked) => asked.effort().map(Reasoning::Effort),
+            // Who can be told not to think doesn't, unless told to.
+            (Thinks::Between(_, _, true), Reasoning::Dynamic) => Some(Reasoning::Effort(Effort::Medium)),
             (Thinks::Between(least, most, _), asked) => {
                 asked.effort().map(|effort| Reasoning::Effort(effort.clamp(*least, *most)))
             }
@@ -110,7 +112,9 @@ mod tests {
             ("o3", Reasoning::Effort(Effort::Max), effort(Effort::High)),
             ("gpt-5", Reasoning::Off, effort(Effort::Minimal)),
             ("gpt-5.1", Reasoning::Off, Some(Reasoning::Off)),
+            ("gpt-5.1", Reasoning::Dynamic, effort(Effort::Medium)),
             ("gpt-5.2", Reasoning::Effort(Effort::Max), effort(Effort::Max)),
+            ("gpt-5", Reasoning::Dynamic, None),
             ("gpt-4o", Reasoning::Budget(2_048), None),
             ("gpt-oss-20b", Reasoning::Budget(2_048), effort(Effort::Low)),
             ("qwen3", Reasoning::Off, Some(Reasoning::Off)),
