@@ -162,11 +162,7 @@ pub async fn begin(
 ///
 /// # Errors
 /// When the client is gone, or does not read.
-async fn write_header(
-    session: &mut ServerSession,
-    context: &Context,
-    header: Parts,
-) -> pingora::Result<()> {
+async fn write_header(session: &mut ServerSession, context: &Context, header: Parts) -> pingora::Result<()> {
     let limit = context.snapshot.settings.limits.write_timeout.get();
     match within(limit, session.write_response_header(Box::new(header.into()))).await {
         Ok(written) => written,

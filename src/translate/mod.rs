@@ -17,6 +17,7 @@ pub mod features;
 pub mod frames;
 pub mod generate;
 pub mod json;
+mod members;
 pub mod messages;
 pub mod model_list;
 pub mod multipart;

@@ -153,7 +153,9 @@ fn anthropic(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
         usage,
         ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"],
     )?;
-    Ok(TokenUsage { input, cache_read, cache_write, output, reasoning: 0 })
+    let [output_parts] = json::members(usage, ["output_tokens_details"])?;
+    let reasoning = part(usage, output_parts, "thinking_tokens")?.unwrap_or_default();
+    Ok(TokenUsage { input, cache_read, cache_write, output, reasoning })
 }
 
 fn gemini(usage: &[u8]) -> Result<TokenUsage, Unreadable> {

@@ -35,12 +35,13 @@ pub(super) fn message(call: &Call<'_>) -> Result<Reply, Refusal> {
     Ok(if call.wants_stream() { message.stream() } else { message.whole() })
 }
 
-fn usage(input: usize, output: usize) -> Value {
+fn usage(input: usize, output: usize, thinking: usize) -> Value {
     json!({
         "input_tokens": input,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
         "output_tokens": output,
+        "output_tokens_details": {"thinking_tokens": thinking},
         "service_tier": "standard",
     })
 }
@@ -89,14 +90,14 @@ impl Message<'_> {
         let calls = self.turn.calls.iter().enumerate();
         let calls = calls.map(|(index, call)| self.tool_use(index, call, &call.arguments));
         let content: Vec<Value> = thought.into_iter().chain(text).chain(calls).collect();
-        let usage = usage(self.input, self.turn.tokens());
+        let usage = usage(self.input, self.turn.tokens(), self.turn.thought_tokens());
         let message = self.envelope(&content, self.stop(), &usage);
         Reply::json(200, &message).saying(self.turn.speech.text)
     }
 
     fn stream(self) -> Reply {
         let mut stream = Blocks { events: Events::new(), index: 0 };
-        let begun = self.envelope(&[], (None, None), &usage(self.input, 1));
+        let begun = self.envelope(&[], (None, None), &usage(self.input, 1, 0));
         stream.event(&json!({"type": "message_start", "message": begun}));
         if let Some(thought) = self.shown_thought() {
             stream.begin(&json!({"type": "thinking", "thinking": "", "signature": ""}));
@@ -119,7 +120,10 @@ impl Message<'_> {
         stream.event(&json!({
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
-            "usage": {"output_tokens": self.turn.tokens()},
+            "usage": {
+                "output_tokens": self.turn.tokens(),
+                "output_tokens_details": {"thinking_tokens": self.turn.thought_tokens()},
+            },
         }));
         stream.event(&json!({"type": "message_stop"}));
         Reply::events(stream.events)

@@ -45,6 +45,9 @@ const MAX_TOOL_NAME: usize = 128;
 const ONE_OF_BOTH: [&str; 4] =
     ["claude-opus-4-1", "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5"];
 
+/// What no answer can be held to. Source: Anthropic, "Structured outputs", on limits of JSON schemas.
+const BOUNDS: [&str; 6] = ["minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems"];
+
 const CHOICES: [&str; 4] = ["auto", "any", "tool", "none"];
 
 /// What is checked of a request.
@@ -168,6 +171,10 @@ fn tools(body: &Value) -> Result<(), Refusal> {
                 "{at}.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 ({flaw})"
             ));
         }
+        let flaw = if tool["strict"] == true { find_in_schema(schema, "", &unheld) } else { None };
+        if let Some(flaw) = flaw {
+            return refuse(format!("{at}.input_schema: {flaw}"));
+        }
         if let Some(name) = ["function", "parameters"].iter().find(|name| tool.get(**name).is_some()) {
             return refuse(format!("{at}.{name}: Extra inputs are not permitted"));
         }
@@ -221,13 +228,20 @@ fn output_format(body: &Value) -> Result<(), Refusal> {
     if !schema.is_object() {
         return refuse("output_config.format.schema: Field required");
     }
-    let flaw = find_in_schema(schema, "", &|schema, path| {
-        let is_open = schema["type"] == "object" && schema["additionalProperties"] != false;
-        let open =
-            || format!("{path}: for 'object' type, 'additionalProperties' must be explicitly set to false");
-        no_json_schema(schema, path).or_else(|| is_open.then(open))
-    });
+    let flaw = find_in_schema(schema, "", &unheld);
     flaw.map_or(Ok(()), |flaw| refuse(format!("output_config.format.schema: {flaw}")))
+}
+
+/// What of a schema the model can't be held to: open objects, and bounds.
+fn unheld(schema: &Value, path: &str) -> Option<String> {
+    let is_open = schema["type"] == "object" && schema["additionalProperties"] != false;
+    let open =
+        || format!("{path}: for 'object' type, 'additionalProperties' must be explicitly set to false");
+    let bound = || {
+        let bound = BOUNDS.iter().find(|name| !schema[**name].is_null())?;
+        Some(format!("{path}: For {} type, property '{bound}' is not supported", schema["type"]))
+    };
+    no_json_schema(schema, path).or_else(|| is_open.then(open)).or_else(bound)
 }
 
 fn cache_control(body: &Value) -> Result<(), Refusal> {

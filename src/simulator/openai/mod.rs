@@ -4,6 +4,7 @@
 
 mod chat;
 mod embeddings;
+mod families;
 mod items;
 mod media;
 mod messages;

@@ -2,6 +2,7 @@
 
 use super::super::answer::text_bytes;
 use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, since, strings, text_of};
+use super::families::thinks;
 use serde_json::Value;
 
 /// Roles of messages that instruct the model.
@@ -24,7 +25,7 @@ pub(super) fn of_chat<'a>(body: &'a Value, messages: &'a [Value]) -> Prompt<'a> 
             (Some("json_object"), _) => Format::Json,
             _ => Format::Text,
         },
-        thinks: thinks(&body["reasoning_effort"]),
+        thinks: thinks(&body["model"], &body["reasoning_effort"]),
         stop_sequences: strings(body, "stop"),
         ..shared(body, Prompt::new(bytes, last_said(messages, "content"), usize::MAX))
     }
@@ -49,7 +50,7 @@ pub(super) fn of_response(body: &Value) -> Prompt<'_> {
             Some("json_object") => Format::Json,
             _ => Format::Text,
         },
-        thinks: thinks(&body["reasoning"]["effort"]),
+        thinks: thinks(&body["model"], &body["reasoning"]["effort"]),
         ..shared(body, Prompt::new(bytes, said, usize::MAX))
     }
 }
@@ -95,8 +96,4 @@ fn images(messages: &[Value], kind: &str) -> usize {
     let parts =
         messages.iter().flat_map(|message| list(message, "content").iter().chain(list(message, "output")));
     parts.filter(|part| part["type"] == kind).count()
-}
-
-fn thinks(effort: &Value) -> bool {
-    effort.as_str().is_some_and(|effort| effort != "none")
 }

@@ -6,7 +6,7 @@ use super::super::check::{find_in_schema, is_name, no_json_schema, place};
 use super::super::prompt::{list, strings};
 use super::super::reply::Refusal;
 use super::prompt::function;
-use super::{items, messages};
+use super::{families, items, messages};
 use serde_json::Value;
 use std::cmp::Ordering;
 
@@ -84,7 +84,7 @@ pub(super) fn check_chat(body: &Value, messages: &[Value]) -> Result<(), Refusal
     messages::check(messages)?;
     numbers(body)?;
     stops(body)?;
-    effort(&body["reasoning_effort"], "reasoning_effort")?;
+    effort(body, &body["reasoning_effort"], "reasoning_effort")?;
     if !body["max_tokens"].is_null() && !body["max_completion_tokens"].is_null() {
         return refuse(
             "max_tokens",
@@ -110,7 +110,7 @@ pub(super) fn check_response(body: &Value) -> Result<(), Refusal> {
     foreign(body, FOREIGN[1])?;
     items::check(&body["input"])?;
     numbers(body)?;
-    effort(&body["reasoning"]["effort"], "reasoning.effort")?;
+    effort(body, &body["reasoning"]["effort"], "reasoning.effort")?;
     tools(body, "")?;
     let format = &body["text"]["format"];
     output_format(format, format, "text.format", "")?;
@@ -174,9 +174,9 @@ fn stops(body: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn effort(effort: &Value, param: &str) -> Result<(), Refusal> {
+fn effort(body: &Value, effort: &Value, param: &str) -> Result<(), Refusal> {
     if effort.is_null() || effort.as_str().is_some_and(|effort| EFFORTS.contains(&effort)) {
-        return Ok(());
+        return families::check(body, effort, param);
     }
     let supported = EFFORTS.map(|effort| format!("'{effort}'")).join(", ");
     refuse(param, "invalid_value", format!("Invalid value: {effort}. Supported values are: {supported}."))

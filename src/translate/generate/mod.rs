@@ -13,7 +13,6 @@ mod encoder;
 mod finish;
 mod lenient;
 mod media;
-mod members;
 mod models;
 mod names;
 mod openapi;

@@ -8,7 +8,7 @@
 //! Bounded: [`MAX_DEPTH`] levels and [`MAX_NODES`] schemas, for references multiply. Source: Gemini API reference,
 //! `Schema`.
 
-use super::members::{Members, elements, push_comma, push_name, push_text, text};
+use crate::translate::members::{Members, elements, push_comma, push_name, push_text, text};
 use crate::translate::sides::Written;
 use serde_json::value::RawValue;
 use std::borrow::Cow;

@@ -235,7 +235,7 @@ fn holds_results(content: &Content<'_>) -> bool {
 
 fn says_error(text: &str) -> bool {
     said::object(text)
-        .and_then(super::members::Members::of)
+        .and_then(crate::translate::members::Members::of)
         .is_some_and(|members| members.get("error").is_some())
 }
 

@@ -16,6 +16,7 @@ mod incoming;
 mod names;
 mod outgoing;
 mod read;
+mod schema;
 pub mod signature;
 #[cfg(test)]
 mod tests;
