@@ -6,16 +6,27 @@ use cliproxy::domain::Dialect;
 
 const KEY: &str = "client-key";
 
+/// The models that the scripts ask for, and what answers them at OpenAI, Anthropic and Gemini: one that thinks where the
+/// one that is asked for does, of a family that is told so in another way than the others.
+const MODELS: [(&str, [&str; 3]); 6] = [
+    ("gpt-4o-mini", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
+    ("gpt-5-mini", ["gpt-5-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
+    ("claude-sonnet-4-5", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
+    ("claude-opus-4-6", ["gpt-5-mini", "claude-opus-4-6", "gemini-3-pro-preview"]),
+    ("gemini-2.5-flash", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
+    ("gemini-2.5-pro", ["gpt-5.1", "claude-opus-4-7", "gemini-2.5-pro"]),
+];
+
 /// Whatever model a script asks for, the one provider has it, by the name that its vendor gives one like it; those that
 /// fail included.
-fn models(own: &str) -> String {
-    let asked = ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"];
-    let named =
-        |alias| if alias == own { own.to_owned() } else { format!("{{name: {own}, alias: {alias}}}") };
-    let chats: Vec<String> = asked.into_iter().map(named).collect();
+fn models(dialect: Dialect) -> String {
+    let named = |(alias, own): (&str, [&str; 3])| match own[dialect as usize] {
+        own if own == alias => own.to_owned(),
+        own => format!("{{name: {own}, alias: {alias}}}"),
+    };
     format!(
         "models: [{}, text-embedding-3-small, gemini-embedding-001, fault-s02, fault-s12, fault-s16, fault-404-model]",
-        chats.join(", ")
+        MODELS.map(named).join(", ")
     )
 }
 
@@ -25,14 +36,9 @@ const NO_COOLDOWN: &str = "cooldown: {enabled: false}";
 #[track_caller]
 fn works_before(script: &str, dialect: Dialect, more: &str, lacks: &str) {
     let provider = Provider::of(dialect);
-    let own = match dialect {
-        Dialect::OpenAi => "gpt-4o-mini",
-        Dialect::Anthropic => "claude-sonnet-4-5",
-        Dialect::Gemini => "gemini-2.5-flash",
-    };
     let gateway = Gateway::start(&format!(
         "server: {{host: 127.0.0.1, port: {{port}}, auth: {{api_keys: [{KEY}]}}, operations: {{retry: {{max_attempts: 1}}}}}}\nproviders:\n{}",
-        provider.yaml_with("only", &[&models(own), NO_COOLDOWN, more])
+        provider.yaml_with("only", &[&models(dialect), NO_COOLDOWN, more])
     ));
     run_script(script, &gateway.url(), KEY, lacks);
     let received = provider.transcript();
@@ -58,18 +64,18 @@ fn googles_sdk_works_before_gemini() {
 }
 
 #[test]
+fn openais_sdk_works_before_one_that_has_only_chats() {
+    works_before("openai_sdk.py", Dialect::OpenAi, "responses: false", "thoughts");
+}
+
+#[test]
 fn openais_sdk_works_before_anthropic() {
-    works_before(
-        "openai_sdk.py",
-        Dialect::Anthropic,
-        "",
-        "embeddings choices loose_json thought_count prefill",
-    );
+    works_before("openai_sdk.py", Dialect::Anthropic, "", "embeddings choices loose_json");
 }
 
 #[test]
 fn openais_sdk_works_before_gemini() {
-    works_before("openai_sdk.py", Dialect::Gemini, "", "embeddings choices single_call stop_name");
+    works_before("openai_sdk.py", Dialect::Gemini, "", "embeddings choices single_call");
 }
 
 #[test]
@@ -79,10 +85,15 @@ fn anthropics_sdk_works_before_openai() {
 
 #[test]
 fn anthropics_sdk_works_before_gemini() {
-    works_before("anthropic_sdk.py", Dialect::Gemini, "", "choices single_call stop_name");
+    works_before("anthropic_sdk.py", Dialect::Gemini, "", "signatures single_call stop_name");
 }
 
 #[test]
 fn googles_sdk_works_before_openai() {
-    works_before("gemini_sdk.py", Dialect::OpenAi, "", "embeddings thoughts stop_name");
+    works_before("gemini_sdk.py", Dialect::OpenAi, "", "embeddings thoughts");
+}
+
+#[test]
+fn googles_sdk_works_before_anthropic() {
+    works_before("gemini_sdk.py", Dialect::Anthropic, "", "embeddings loose_json");
 }

@@ -29,6 +29,8 @@ from checks import (
 )
 
 MODEL = "claude-sonnet-4-5"
+# It takes a budget, as those before it do, and finds its own, as those after it do.
+THINKER = "claude-opus-4-6"
 MESSAGES = [{"role": "user", "content": "Hello, you"}]
 
 client = anthropic.Anthropic(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=20)
@@ -168,24 +170,26 @@ def thoughts_of(message):
 @check
 def thinking_is_asked_for():
     for thinking in (THINKING, {"type": "adaptive"}):
-        settings = {"model": MODEL, "max_tokens": 2000, "messages": MESSAGES, "thinking": thinking}
+        settings = {"model": THINKER, "max_tokens": 2000, "messages": MESSAGES, "thinking": thinking}
         whole = client.messages.create(**settings)
         with client.messages.stream(**settings) as stream:
             streamed = stream.get_final_message()
         for message in (whole, streamed):
             same("text", text_of(message), ANSWER)
             same("output tokens", message.usage.output_tokens, WORDS + THOUGHT_WORDS)
+            same("thought tokens", message.usage.output_tokens_details.thinking_tokens, THOUGHT_WORDS)
             if can("thoughts"):
                 same("thoughts", thoughts_of(message), [THOUGHT])
+            if can("thoughts") and can("signatures"):
                 same("signed", bool(message.content[0].signature), True)
 
 
 @needs("thoughts")
 def a_thought_may_be_sent_back():
-    first = ask(max_tokens=2000, thinking=THINKING)
+    first = ask(model=THINKER, max_tokens=2000, thinking=THINKING)
     content = [block.model_dump(exclude_none=True) for block in first.content]
     messages = [*MESSAGES, {"role": "assistant", "content": content}, *MESSAGES]
-    again = client.messages.create(model=MODEL, max_tokens=2000, thinking=THINKING, messages=messages)
+    again = client.messages.create(model=THINKER, max_tokens=2000, thinking=THINKING, messages=messages)
     same("text", text_of(again), ANSWER)
 
 

@@ -1,6 +1,6 @@
 """Anthropic's Python SDK: messages that use tools."""
 
-from anthropic_messages import MODEL, THINKING, client, text_of
+from anthropic_messages import MODEL, THINKER, THINKING, client, text_of
 from checks import ANSWER, CALL_BOTH, CALL_ONE, PNG, RESULTS, TOOLS, check, ends_with, has, needs, same
 
 OFFERED = [
@@ -111,8 +111,9 @@ def images_and_tools_go_together():
 
 @check
 def thinking_goes_on_after_tools():
-    for first in both_ways(CALL_BOTH, thinking=THINKING):
+    thinking = {"model": THINKER, "thinking": THINKING}
+    for first in both_ways(CALL_BOTH, **thinking):
         same("names", names(first), list(TOOLS))
         # Whatever was thought goes back as it came.
-        again = client.messages.create(**settings(answered(CALL_BOTH, first), thinking=THINKING))
+        again = client.messages.create(**settings(answered(CALL_BOTH, first), **thinking))
         has("text", text_of(again), *RESULTS.values())

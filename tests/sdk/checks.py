@@ -10,8 +10,8 @@ a gateway can't do or can't say; checks that need it are left out, or expect les
     single_call     a bound of one tool call per answer
     loose_json      JSON without a schema
     stop_name       which stop sequence ended an answer
-    thoughts        the text of a thought, and its signature
-    thought_count   how many tokens went into a thought
+    thoughts        the text of a thought
+    signatures      a signature on a thought, and not on what comes of it
     prefill         going on from what the client has put into the mouth of the model
 """
 

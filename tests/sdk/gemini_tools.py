@@ -5,7 +5,7 @@ import base64
 from google.genai import types
 
 from checks import ANSWER, CALL_BOTH, CALL_ONE, PNG, RESULTS, TOOLS, WEATHER, check, ends_with, has, same
-from gemini_content import ask, streamed
+from gemini_content import THINKER, ask, streamed
 
 # Parameters as JSON Schema, which have references, and in the vendor's own schema, which has none.
 AS_JSON_SCHEMA = [
@@ -90,9 +90,9 @@ def what_the_functions_say_arrives():
 @check
 def a_thought_goes_back_with_its_calls():
     thinking = types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
-    _, parts, _ = streamed(CALL_BOTH, **settings(thinking_config=thinking))
+    _, parts, _ = streamed(CALL_BOTH, THINKER, **settings(thinking_config=thinking))
     same("names", names(calls_in(parts)), list(TOOLS))
-    text = ask(answered(parts), **settings(thinking_config=thinking)).text
+    text = ask(answered(parts), THINKER, **settings(thinking_config=thinking)).text
     has("text", text, *RESULTS.values())
 
 

@@ -20,7 +20,6 @@ from checks import (
     WEATHER,
     WORDS,
     Weather,
-    can,
     check,
     ends_with,
     has,
@@ -30,6 +29,8 @@ from checks import (
 )
 
 MODEL = "gpt-4o-mini"
+# It thinks, which the other refuses to be asked for.
+THINKER = "gpt-5-mini"
 MESSAGES = [{"role": "user", "content": "Hello, you"}]
 
 client = openai.OpenAI(base_url=f"{BASE_URL}/v1", api_key=API_KEY, max_retries=0, timeout=20)
@@ -168,11 +169,10 @@ def json_needs_no_schema():
 
 @check
 def reasoning_is_asked_for():
-    settings = {"model": MODEL, "messages": MESSAGES, "reasoning_effort": "low"}
+    settings = {"model": THINKER, "messages": MESSAGES, "reasoning_effort": "low"}
     answer = client.chat.completions.create(**settings)
     same("text", answer.choices[0].message.content, ANSWER)
-    if can("thought_count"):
-        same("thought tokens", answer.usage.completion_tokens_details.reasoning_tokens, THOUGHT_WORDS)
+    same("thought tokens", answer.usage.completion_tokens_details.reasoning_tokens, THOUGHT_WORDS)
     same("output tokens", answer.usage.completion_tokens, WORDS + THOUGHT_WORDS)
     chunks = client.chat.completions.create(**settings, stream=True)
     same("streamed", "".join(chunk.choices[0].delta.content or "" for chunk in chunks), ANSWER)

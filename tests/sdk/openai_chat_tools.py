@@ -16,7 +16,7 @@ from checks import (
     needs,
     same,
 )
-from openai_chat import MODEL, client
+from openai_chat import MODEL, THINKER, client
 
 FUNCTIONS = [
     {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
@@ -24,9 +24,9 @@ FUNCTIONS = [
 ]
 
 
-def ask(text, **more):
+def ask(text, model=MODEL, **more):
     messages = [{"role": "user", "content": text}]
-    return client.chat.completions.create(model=MODEL, messages=messages, tools=FUNCTIONS, **more)
+    return client.chat.completions.create(model=model, messages=messages, tools=FUNCTIONS, **more)
 
 
 def names(answer):
@@ -94,9 +94,9 @@ def what_the_tools_say_arrives():
 
 @check
 def reasoning_goes_on_after_tools():
-    first = ask(CALL_BOTH, reasoning_effort="low").choices[0].message
+    first = ask(CALL_BOTH, THINKER, reasoning_effort="low").choices[0].message
     messages = [{"role": "user", "content": CALL_BOTH}, first, *results(first.tool_calls)]
-    settings = {"model": MODEL, "messages": messages, "tools": FUNCTIONS, "reasoning_effort": "low"}
+    settings = {"model": THINKER, "messages": messages, "tools": FUNCTIONS, "reasoning_effort": "low"}
     text = client.chat.completions.create(**settings).choices[0].message.content
     has("text", text, *RESULTS.values())
 

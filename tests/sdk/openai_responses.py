@@ -18,7 +18,6 @@ from checks import (
     WEATHER,
     WORDS,
     Weather,
-    can,
     check,
     ends_with,
     has,
@@ -26,7 +25,7 @@ from checks import (
     same,
     tokens_of,
 )
-from openai_chat import MODEL, client
+from openai_chat import MODEL, THINKER, client
 
 FUNCTIONS = [
     {"type": "function", "name": name, "description": about, "parameters": schema, "strict": False}
@@ -34,9 +33,9 @@ FUNCTIONS = [
 ]
 
 
-def streamed(**settings):
-    """The last response of a stream, whose numbers rise."""
-    events = list(client.responses.create(model=MODEL, stream=True, **settings))
+def streamed(model=MODEL, **settings):
+    """The events of a stream, whose numbers rise, and its last response."""
+    events = list(client.responses.create(model=model, stream=True, **settings))
     same("numbers", [event.sequence_number for event in events], list(range(len(events))))
     return events, events[-1].response
 
@@ -140,19 +139,18 @@ def a_function_can_be_forced():
 @check
 def a_response_reasons():
     settings = {"input": "Hello, you", "reasoning": {"effort": "low"}}
-    for answer in (client.responses.create(model=MODEL, **settings), streamed(**settings)[1]):
+    for answer in (client.responses.create(model=THINKER, **settings), streamed(THINKER, **settings)[1]):
         same("text", answer.output_text, ANSWER)
         same("output tokens", answer.usage.output_tokens, WORDS + THOUGHT_WORDS)
-        if can("thought_count"):
-            same("thought tokens", answer.usage.output_tokens_details.reasoning_tokens, THOUGHT_WORDS)
+        same("thought tokens", answer.usage.output_tokens_details.reasoning_tokens, THOUGHT_WORDS)
 
 
 @needs("thoughts")
 def a_response_sums_its_reasoning_up():
     settings = {"input": "Hello, you", "reasoning": {"effort": "low", "summary": "auto"}}
-    events, last = streamed(**settings)
+    events, last = streamed(THINKER, **settings)
     deltas = [event.delta for event in events if event.type == "response.reasoning_summary_text.delta"]
     same("streamed", "".join(deltas), THOUGHT)
-    for answer in (client.responses.create(model=MODEL, **settings), last):
+    for answer in (client.responses.create(model=THINKER, **settings), last):
         reasoning = [item for item in answer.output if item.type == "reasoning"]
         same("summary", [part.text for item in reasoning for part in item.summary], [THOUGHT])

@@ -128,6 +128,39 @@ fn what_openai_refuses_of_a_response() {
     all_refused(Dialect::OpenAi, || client.post("/v1/responses"), &good, &rows);
 }
 
+#[test]
+fn what_only_some_of_openais_models_refuse() {
+    let simulator = Simulator::start(Options::default()).expect("a free port");
+    let client = Client::new(simulator.address());
+    let hello = json!([user(&json!("Hello"))]);
+    let chat = |model: &str, more: &Value| with(json!({"model": model, "messages": hello}), more);
+    let response =
+        |effort: &str| json!({"model": "gpt-4o", "input": "Hello", "reasoning": {"effort": effort}});
+    for (path, body, words) in [
+        ("/v1/chat/completions", chat("gpt-4o", &json!({"reasoning_effort": "low"})), "reasoning_effort"),
+        ("/v1/chat/completions", chat("gpt-5", &json!({"reasoning_effort": "none"})), "'minimal', 'low'"),
+        ("/v1/chat/completions", chat("gpt-5", &json!({"temperature": 0.5})), "'temperature'"),
+        ("/v1/chat/completions", chat("o3", &json!({"max_tokens": 9})), "'max_completion_tokens'"),
+        (
+            "/v1/chat/completions",
+            chat("gpt-5.1", &json!({"reasoning_effort": "low", "top_p": 0.5})),
+            "'top_p'",
+        ),
+        ("/v1/responses", response("low"), "reasoning.effort"),
+    ] {
+        let answer = client.post(path).json(&body).send();
+        assert_eq!(answer.status, 400, "{body} got {}", answer.text());
+        assert!(answer.text().contains(words), "{body} got {}", answer.text());
+    }
+    for (model, more) in [
+        ("gpt-4o", json!({"temperature": 0.5, "max_tokens": 9})),
+        ("gpt-5", json!({"temperature": 1, "max_completion_tokens": 9, "reasoning_effort": "minimal"})),
+        ("gpt-5.1", json!({"temperature": 0.5})),
+    ] {
+        client.post("/v1/chat/completions").json(&chat(model, &more)).send().expect(200);
+    }
+}
+
 /// A good question to Anthropic.
 fn anthropic_question() -> Value {
     json!({"model": "m", "max_tokens": 1025, "messages": [user(&json!("Hello"))]})
@@ -233,6 +266,17 @@ fn what_anthropic_refuses_of_settings_and_tools() {
         (json!({"system": vec![marked.clone(); 5]}), "A maximum of 4 blocks with cache_control"),
         (json!({"system": [{"type": "text", "text": ""}]}), "system"),
         (format(json!({"type": "object"})), "'additionalProperties' must be explicitly set to false"),
+        (format(json!({"type": "integer", "minimum": 1})), "property 'minimum' is not supported"),
+        (
+            json!({"tools": [{"name": "f", "strict": true, "input_schema": {"type": "object"}}]}),
+            "'additionalProperties' must be explicitly set to false",
+        ),
+        (
+            json!({"model": "claude-sonnet-4-5", "thinking": {"type": "adaptive"}}),
+            "adaptive thinking is not supported",
+        ),
+        (thinking(&json!({"model": "claude-opus-4-7"})), "Use \"thinking.type.adaptive\""),
+        (json!({"model": "claude-opus-4-7", "top_p": 0.5}), "`top_p` is not supported"),
     ];
     let good = anthropic_question();
     all_refused(Dialect::Anthropic, || anthropic_post(&client), &good, &rows);
@@ -302,6 +346,35 @@ fn what_gemini_refuses_of_contents_and_settings() {
         contents(&[&content("user", json!({"inline_data": {"mime_type": "image/png", "data": "_-8="}}))]),
     ] {
         post().json(&with(good.clone(), &more)).send().expect(200);
+    }
+}
+
+#[test]
+fn what_only_some_of_geminis_models_refuse() {
+    let simulator = Simulator::start(Options::default()).expect("a free port");
+    let client = Client::new(simulator.address());
+    let hello = json!({"role": "user", "parts": [{"text": "Hello"}]});
+    let thinking = |budget: i64| json!({"contents": [hello], "generationConfig": {"thinkingConfig": {"thinkingBudget": budget}}});
+    let called = |call: Value| {
+        let response = json!({"functionResponse": {"name": "get_time", "response": {"result": "noon"}}});
+        json!({"contents": [hello, {"role": "model", "parts": [call]}, {"role": "user", "parts": [response]}]})
+    };
+    let call = json!({"functionCall": {"name": "get_time", "args": {}}});
+    let unsigned = called(call.clone());
+    let signed = called(with(call, &json!({"thoughtSignature": "skip_thought_signature_validator"})));
+    for (model, body, words) in [
+        ("gemini-2.0-flash", thinking(1024), "not supported"),
+        ("gemini-2.5-pro", thinking(0), "only works in thinking mode"),
+        ("gemini-2.5-flash-lite", thinking(511), "between 512 and 24576"),
+        ("gemini-3-pro-preview", unsigned.clone(), "missing a thought_signature"),
+        ("gemini-2.5-flash", thinking(0), ""),
+        ("gemini-2.5-flash", unsigned, ""),
+        ("gemini-2.5-pro", thinking(-1), ""),
+        ("gemini-3-pro-preview", signed, ""),
+    ] {
+        let answer = client.post(&format!("/v1beta/models/{model}:generateContent")).json(&body).send();
+        assert_eq!(answer.status, if words.is_empty() { 200 } else { 400 }, "{body} got {}", answer.text());
+        assert!(answer.text().contains(words), "{body} got {}", answer.text());
     }
 }
 

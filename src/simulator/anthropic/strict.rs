@@ -45,6 +45,20 @@ const MAX_TOOL_NAME: usize = 128;
 const ONE_OF_BOTH: [&str; 4] =
     ["claude-opus-4-1", "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5"];
 
+/// Begins the names of models that think by a budget alone. Source: Anthropic, "Adaptive thinking".
+const BUDGET_ONLY: [&str; 7] = [
+    "claude-3",
+    "claude-opus-4-1",
+    "claude-opus-4-2",
+    "claude-opus-4-5",
+    "claude-sonnet-4-2",
+    "claude-sonnet-4-5",
+    "claude-haiku-4-5",
+];
+
+/// Begins the names of models that think without one, and can't be sampled. Source: Anthropic, "What's new in Claude 4.7".
+const NO_BUDGET: [&str; 3] = ["claude-opus-4-7", "claude-opus-5", "claude-sonnet-5"];
+
 /// What no answer can be held to. Source: Anthropic, "Structured outputs", on limits of JSON schemas.
 const BOUNDS: [&str; 6] = ["minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems"];
 
@@ -99,9 +113,13 @@ fn sampling(body: &Value) -> Result<(), Refusal> {
             return refuse(format!("{name}: range: 0..1"));
         }
     }
-    let is_picky =
-        body["model"].as_str().is_some_and(|model| ONE_OF_BOTH.iter().any(|name| model.starts_with(name)));
-    if is_picky && body["temperature"].is_number() && body["top_p"].is_number() {
+    let mut set = ["temperature", "top_p", "top_k"].into_iter().filter(|name| !body[*name].is_null());
+    if is_one_of(body, &NO_BUDGET)
+        && let Some(name) = set.next()
+    {
+        return refuse(format!("`{name}` is not supported by this model."));
+    }
+    if is_one_of(body, &ONE_OF_BOTH) && body["temperature"].is_number() && body["top_p"].is_number() {
         return refuse(
             "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
         );
@@ -109,11 +127,25 @@ fn sampling(body: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether the model's name begins with one of these.
+fn is_one_of(body: &Value, names: &[&str]) -> bool {
+    body["model"].as_str().is_some_and(|model| names.iter().any(|name| model.starts_with(name)))
+}
+
 fn thinking(body: &Value) -> Result<(), Refusal> {
     if !thinks(body) {
         return Ok(());
     }
     let thinking = &body["thinking"];
+    if thinking["type"] == "adaptive" && is_one_of(body, &BUDGET_ONLY) {
+        return refuse("adaptive thinking is not supported on this model");
+    }
+    if thinking["type"] == "enabled" && is_one_of(body, &NO_BUDGET) {
+        return refuse(
+            "\"thinking.type.enabled\" is not supported for this model. Use \"thinking.type.adaptive\" and \
+             \"output_config.effort\" to control thinking behavior.",
+        );
+    }
     if thinking["type"] == "enabled" {
         let Some(budget) = thinking["budget_tokens"].as_u64() else {
             return refuse("thinking.enabled.budget_tokens: Field required");

@@ -22,7 +22,7 @@ pub(super) fn signature() -> String {
 
 impl<'a> Content<'a> {
     fn of(call: &'a Call<'a>) -> Result<Content<'a>, Refusal> {
-        let prompt: Prompt<'_> = prompt::read(&call.json)?;
+        let prompt: Prompt<'_> = prompt::read(call.parameter, &call.json)?;
         Ok(Content { call, input: prompt.tokens(), turn: Turn::of(&prompt) })
     }
 
@@ -102,7 +102,7 @@ pub(super) fn stream(call: &Call<'_>) -> Result<Reply, Refusal> {
 
 /// What a prompt gets that the vendor's filter stops: an answer without candidates.
 pub(in crate::simulator) fn blocked(call: &Call<'_>) -> Result<Reply, Refusal> {
-    let input = prompt::read(&call.json)?.tokens();
+    let input = prompt::read(call.parameter, &call.json)?.tokens();
     let response = json!({
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
         "usageMetadata": {"promptTokenCount": input, "totalTokenCount": input},

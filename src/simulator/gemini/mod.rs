@@ -3,6 +3,7 @@
 //! Shapes: the vendor's API reference, versions v1 and v1beta, which are one here.
 
 mod content;
+mod families;
 mod prompt;
 mod schema;
 mod spelling;
@@ -78,7 +79,8 @@ pub(super) const INVALID_KEY: &str = "API_KEY_INVALID";
 /// Counts the contents, or those of a whole request.
 fn count_tokens(call: &Call<'_>) -> Result<Reply, Refusal> {
     let whole = &call.json["generateContentRequest"];
-    let tokens = prompt::read(if whole.is_null() { &call.json } else { whole })?.tokens();
+    let body = if whole.is_null() { &call.json } else { whole };
+    let tokens = prompt::read(call.parameter, body)?.tokens();
     let details = json!([{"modality": "TEXT", "tokenCount": tokens}]);
     Ok(Reply::json(200, &json!({"totalTokens": tokens, "promptTokensDetails": details})))
 }

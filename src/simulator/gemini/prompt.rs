@@ -5,17 +5,18 @@ use super::super::prefill::prefill;
 use super::super::prompt::{Format, Prompt, Tool, ToolChoice, last_said, list, since, strings, text_of};
 use super::super::reply::Refusal;
 use super::super::route::word_limit;
-use super::strict;
+use super::{families, strict};
 use crate::domain::Dialect;
 use serde_json::Value;
 
-pub(super) fn read(body: &Value) -> Result<Prompt<'_>, Refusal> {
+pub(super) fn read<'a>(model: &str, body: &'a Value) -> Result<Prompt<'a>, Refusal> {
     let config = &body["generationConfig"];
     let contents = list(body, "contents");
     if contents.is_empty() {
         return Err(Refusal::invalid("* GenerateContentRequest.contents: contents is not specified"));
     }
     strict::check(body, contents)?;
+    families::check(model, body, contents)?;
     let system = &body["systemInstruction"];
     let bytes = text_bytes(&body["contents"]) + text_bytes(system);
     Ok(Prompt {
@@ -30,7 +31,7 @@ pub(super) fn read(body: &Value) -> Result<Prompt<'_>, Refusal> {
         tool_choice: tool_choice(&body["toolConfig"]["functionCallingConfig"]),
         results: since(contents, |content| content["role"] == "model").iter().flat_map(results).collect(),
         format: format(config),
-        thinks: thinks(&config["thinkingConfig"]),
+        thinks: families::thinks(model, &config["thinkingConfig"]),
         stop_sequences: strings(config, "stopSequences"),
         ..Prompt::new(bytes, said(contents), word_limit(&config["maxOutputTokens"])?)
     })
@@ -88,8 +89,4 @@ fn format(config: &Value) -> Format<'_> {
         None if config["responseMimeType"] == "application/json" => Format::Json,
         None => Format::Text,
     }
-}
-
-fn thinks(config: &Value) -> bool {
-    config.as_object().is_some_and(|config| !config.is_empty()) && config["thinkingBudget"] != 0
 }

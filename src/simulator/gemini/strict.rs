@@ -94,7 +94,7 @@ pub(super) fn check(body: &Value, contents: &[Value]) -> Result<(), Refusal> {
     turns(contents)
 }
 
-fn refuse<T>(message: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(message: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::invalid(message.into()))
 }
 

@@ -61,7 +61,7 @@ pub(super) fn check(body: &Value, effort: &Value, param: &str) -> Result<(), Ref
     if !body["max_tokens"].is_null() {
         return unsupported("max_tokens", " Use 'max_completion_tokens' instead.");
     }
-    let is_set = |(name, usual): &&(&str, f64)| body[*name].as_f64().is_some_and(|value| value != *usual);
+    let is_set = |&&(name, usual): &&(&str, f64)| body[name].as_f64().is_some_and(|value| value != usual);
     match SAMPLING.iter().find(is_set).filter(|_| thinks(&body["model"], effort)) {
         Some((name, _)) => unsupported(name, ""),
         None => Ok(()),
