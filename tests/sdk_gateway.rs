@@ -75,7 +75,7 @@ fn openais_sdk_works_before_anthropic() {
 
 #[test]
 fn openais_sdk_works_before_gemini() {
-    works_before("openai_sdk.py", Dialect::Gemini, "", "embeddings choices single_call");
+    works_before("openai_sdk.py", Dialect::Gemini, "", "embeddings choices single_call refusals");
 }
 
 #[test]

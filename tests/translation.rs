@@ -168,6 +168,46 @@ fn a_conversation_that_comes_back_to_anthropic_leaves_the_signatures_of_others_b
 }
 
 #[test]
+fn reasoning_of_others_stays_behind_where_a_conversation_goes_on_at_openai() {
+    for begun in [Dialect::Anthropic, Dialect::Gemini] {
+        let (first, second) = (Provider::of(begun), Provider::openai());
+        let gateway = Gateway::start(&format!(
+            "providers:\n{}{}",
+            first.yaml_with("first", &["models: [a]"]),
+            second.yaml_with("second", &["models: [gpt-5-mini]", "responses: true"])
+        ));
+        let client = gateway.client();
+        let ask = |body: Value| client.post("/v1/responses").json(&body).send();
+        let tool =
+            json!({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}});
+        for include in [json!([]), json!(["reasoning.encrypted_content"])] {
+            let body = |model: &str, input: Value| {
+                json!({"model": model, "input": input, "include": include, "tools": [tool],
+                    "reasoning": {"effort": "low", "summary": "auto"}})
+            };
+            let said = ask(body("a", "call f".into())).expect(200).json()["output"].clone();
+            let mut input = vec![json!({"role": "user", "content": "call f"})];
+            input.extend(said.as_array().expect("items").iter().cloned());
+            let call_id = input.last().expect("a call")["call_id"].clone();
+            input.push(json!({"type": "function_call_output", "call_id": call_id, "output": "noon"}));
+            let answer = ask(body("gpt-5-mini", input.clone().into())).expect(200);
+            assert_eq!(answer.header("x-cliproxy-dropped"), Some("thinking"));
+            let asked: Value =
+                serde_json::from_slice(&second.asked().pop().expect("asked").body).expect("JSON");
+            input.retain(|item| item["type"] != "reasoning");
+            assert_eq!(asked["input"], Value::from(input));
+            // What the provider itself has thought goes on with it.
+            let own = answer.json()["output"].as_array().expect("items").clone();
+            assert_eq!(own[0]["type"], "reasoning");
+            let mut input = vec![json!({"role": "user", "content": "Hello"})];
+            input.extend(own);
+            let answer = ask(body("gpt-5-mini", input.clone().into())).expect(200);
+            assert_eq!(answer.header("x-cliproxy-dropped"), None);
+        }
+    }
+}
+
+#[test]
 fn a_failure_keeps_its_class_and_its_words_across_dialects() {
     for (clients, providers) in pairs() {
         let provider = Provider::of(providers);

@@ -18,6 +18,7 @@ use super::wire::{self, Answer, Broken, Outgoing, Unanswered};
 use crate::domain::{Dialect, ErrorClass, Failure};
 use crate::providers::classify::classify;
 use crate::translate;
+use crate::translate::features::Feature;
 use crate::translate::frames::Framing;
 use crate::translate::peek::BadBody;
 use crate::translate::translation::Translation;
@@ -212,9 +213,15 @@ fn outgoing(
             Unsendable::Unmade(error) => failed(unmade(&error)),
             Unsendable::Unspeakable(BadBody(why)) => Box::new(Failed::unspeakable(&why, call.dialect())),
         })?;
-    let dropped = translation.as_ref().map(|translation| translation.dropped().join(", "));
+    let dropped = match &translation {
+        Some(translation) => translation.dropped().join(", "),
+        None => {
+            call.foreign_reasoning().map_or_else(String::new, |_| Feature::ForeignThoughts.name().to_owned())
+        }
+    };
     // A table's words are always a header's value.
-    attempt.dropped = dropped.filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
+    attempt.dropped =
+        Some(dropped).filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
     Ok((outgoing, translation))
 }
 
@@ -298,7 +305,7 @@ async fn break_off(session: &mut Session, context: &mut Context, call: &Call) ->
     context
         .settlement
         .truncated(ErrorClass::Truncated, format!("the stream could not be recovered: {class}"));
-    relay::say_truncated(session.as_downstream_mut(), call).await;
+    relay::say_truncated(session.as_downstream_mut(), call, None).await;
     Delivery::CutOff
 }
 

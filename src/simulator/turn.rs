@@ -12,6 +12,7 @@
 //! | images | how many were seen, then the words |
 //! | a system prompt with [`ECHO`] in it | the system prompt, then the words |
 //! | "20 times", in what the user said | the words so often |
+//! | "refuse", in what the user said | a refusal, in the vendor's way |
 
 use super::answer::{ANSWER, Speech, pieces};
 use super::prompt::{Format, Prompt, Tool, ToolChoice};
@@ -21,6 +22,9 @@ use std::borrow::Cow;
 
 /// What the model thinks, where it does.
 pub(super) const THOUGHT: &str = "The words are in order.";
+
+/// What the model says when it refuses, or its vendor says of it.
+pub(super) const REFUSAL: &str = "I can't help with that.";
 
 /// In a system prompt, asks for it to be said back.
 pub(super) const ECHO: &str = "echo-system";
@@ -57,12 +61,18 @@ pub(super) enum Stop {
     Sequence(String),
     /// It calls tools.
     Calls,
+    /// It refuses, and says nothing else.
+    Refusal,
 }
 
 impl Turn {
     /// The answer to a prompt.
     pub(super) fn of(prompt: &Prompt<'_>) -> Turn {
         let thought = prompt.thinks.then_some(THOUGHT);
+        if words_of(&prompt.said).any(|word| word == "refuse") {
+            let speech = Speech::limited("".into(), 0);
+            return Turn { thought, speech, calls: Vec::new(), stop: Stop::Refusal };
+        }
         let limit = prompt.limit.saturating_sub(thought.map_or(0, words));
         let calls = calls(prompt);
         if !calls.is_empty() {
@@ -85,7 +95,12 @@ impl Turn {
 
     /// Whether there is text to send: an answer without calls has one even if nothing is left to say.
     pub(super) fn has_text(&self) -> bool {
-        self.calls.is_empty() || !self.speech.text.is_empty()
+        !self.refuses() && (self.calls.is_empty() || !self.speech.text.is_empty())
+    }
+
+    /// Whether the model refuses.
+    pub(super) fn refuses(&self) -> bool {
+        self.stop == Stop::Refusal
     }
 
     /// The tokens of the thought.
@@ -95,7 +110,8 @@ impl Turn {
 
     /// The tokens of text and calls: one for each word, and one for each tool's name.
     pub(super) fn said_tokens(&self) -> usize {
-        self.speech.words + self.calls.iter().map(|call| 1 + words(&call.text)).sum::<usize>()
+        let refusal = if self.refuses() { words(REFUSAL) } else { 0 };
+        refusal + self.speech.words + self.calls.iter().map(|call| 1 + words(&call.text)).sum::<usize>()
     }
 
     /// All tokens that come out.

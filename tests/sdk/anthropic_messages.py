@@ -10,6 +10,7 @@ from checks import (
     IMAGE_URL,
     LONG,
     PNG,
+    REFUSE,
     SAY_LONG,
     STOP,
     SYSTEM,
@@ -143,6 +144,16 @@ def stop_sequences_stop():
         # Without the name it could be any end.
         if can("stop_name"):
             same("stop reason", (message.stop_reason, message.stop_sequence), ("stop_sequence", STOP))
+
+
+@check
+def a_refusal_is_told():
+    with client.messages.stream(
+        model=MODEL, max_tokens=100, messages=[{"role": "user", "content": REFUSE}]
+    ) as stream:
+        streamed = stream.get_final_message()
+    for message in (ask(REFUSE), streamed):
+        same("stop reason", message.stop_reason, "refusal")
 
 
 @check

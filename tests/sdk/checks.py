@@ -12,6 +12,7 @@ a gateway can't do or can't say; checks that need it are left out, or expect les
     stop_name       which stop sequence ended an answer
     thoughts        the text of a thought
     signatures      a signature on a thought, and not on what comes of it
+    refusals        words for why the model doesn't answer
     prefill         going on from what the client has put into the mouth of the model
 """
 
@@ -40,6 +41,8 @@ THOUGHT_WORDS = len(THOUGHT.split())
 SYSTEM = "You are terse. echo-system"
 # In three turns, so that all that was said before has to arrive for the count of tokens to be right.
 TURNS = ["Hello, you", "Hello, too", "And now?"]
+REFUSE = "Please refuse"
+REFUSAL = "I can't help with that."
 CALL_BOTH = "Please call get_weather and get_time."
 CALL_ONE = "Please call get_weather."
 RESULTS = {"get_weather": "sunny, 21 degrees", "get_time": "half past nine"}

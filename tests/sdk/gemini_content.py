@@ -14,6 +14,7 @@ from checks import (
     IMAGE_URL,
     LONG,
     PNG,
+    REFUSE,
     SAY_LONG,
     STOP,
     SYSTEM,
@@ -158,6 +159,14 @@ def stop_sequences_stop():
     same("text", answer.text, BEFORE_STOP)
     same("finish reason", answer.candidates[0].finish_reason, types.FinishReason.STOP)
     same("streamed", streamed(QUESTION, stop_sequences=[STOP])[0], BEFORE_STOP)
+
+
+@check
+def a_refusal_is_told():
+    config = types.GenerateContentConfig()
+    parts = list(client.models.generate_content_stream(model=MODEL, contents=REFUSE, config=config))
+    for answer in (ask(REFUSE), parts[-1]):
+        same("finish reason", answer.candidates[0].finish_reason, types.FinishReason.SAFETY)
 
 
 @check

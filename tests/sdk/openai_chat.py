@@ -12,6 +12,8 @@ from checks import (
     IMAGE_URL,
     LONG,
     PNG,
+    REFUSAL,
+    REFUSE,
     SAY_LONG,
     STOP,
     SYSTEM,
@@ -20,6 +22,7 @@ from checks import (
     WEATHER,
     WORDS,
     Weather,
+    can,
     check,
     ends_with,
     has,
@@ -131,6 +134,20 @@ def stop_sequences_stop():
         same("finish reason", answer.choices[0].finish_reason, "stop")
     chunks = client.chat.completions.create(model=MODEL, messages=MESSAGES, stop=STOP, stream=True)
     same("streamed", "".join(chunk.choices[0].delta.content or "" for chunk in chunks), BEFORE_STOP)
+
+
+@check
+def a_refusal_is_told():
+    settings = {"model": MODEL, "messages": [{"role": "user", "content": REFUSE}]}
+    answer = client.chat.completions.create(**settings).choices[0]
+    choices = [choice for chunk in client.chat.completions.create(**settings, stream=True) for choice in chunk.choices]
+    refusal = "".join(choice.delta.refusal or "" for choice in choices)
+    reason = "stop" if can("refusals") else "content_filter"
+    for told in [
+        (answer.message.refusal, answer.message.content, answer.finish_reason),
+        (refusal or None, None, choices[-1].finish_reason),
+    ]:
+        same("refusal", told, (REFUSAL if can("refusals") else None, None, reason))
 
 
 @check

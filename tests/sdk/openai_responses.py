@@ -8,6 +8,8 @@ from checks import (
     IMAGE_URL,
     LONG,
     PNG,
+    REFUSAL,
+    REFUSE,
     RESULTS,
     SAY_LONG,
     SYSTEM,
@@ -18,6 +20,7 @@ from checks import (
     WEATHER,
     WORDS,
     Weather,
+    can,
     check,
     ends_with,
     has,
@@ -127,6 +130,30 @@ def functions_are_called_in_parallel_and_answered():
         end = client.responses.create(model=MODEL, input=items, tools=FUNCTIONS)
         has("text", end.output_text, *RESULTS.values())
         ends_with("text", end.output_text, ANSWER)
+
+
+@check
+def reasoning_goes_back_with_its_calls():
+    settings = {"model": THINKER, "tools": FUNCTIONS, "reasoning": {"effort": "low", "summary": "auto"}}
+    for included in ([], ["reasoning.encrypted_content"]):
+        answer = client.responses.create(input=CALL_BOTH, include=included, **settings)
+        items = [{"role": "user", "content": CALL_BOTH}, *(item.to_dict() for item in answer.output)]
+        items += [
+            {"type": "function_call_output", "call_id": call.call_id, "output": RESULTS[call.name]}
+            for call in calls_of(answer)
+        ]
+        end = client.responses.create(input=items, include=included, **settings)
+        has("text", end.output_text, *RESULTS.values())
+
+
+@check
+def a_refusal_is_told():
+    answer, last = client.responses.create(model=MODEL, input=REFUSE), streamed(input=REFUSE)[1]
+    for answer in (answer, last):
+        same("text", answer.output_text, "")
+        refusals = [part.refusal for item in answer.output for part in item.content]
+        same("refusal", refusals, [REFUSAL] if can("refusals") else [])
+        same("status", answer.status, "completed" if can("refusals") else "incomplete")
 
 
 @check

@@ -5,7 +5,7 @@ use super::super::check::seal;
 use super::super::prefill::prefill;
 use super::super::reply::{Events, Refusal, Reply, Template};
 use super::super::route::{Call, missing, word_limit};
-use super::super::turn::{Stop, ToolCall, Turn};
+use super::super::turn::{REFUSAL, Stop, ToolCall, Turn};
 use super::question;
 use crate::domain::Dialect;
 use serde_json::{Value, json};
@@ -54,7 +54,16 @@ impl Message<'_> {
             Stop::Limit => (Some("max_tokens"), None),
             Stop::Sequence(sequence) => (Some("stop_sequence"), Some(sequence)),
             Stop::Calls => (Some("tool_use"), None),
+            Stop::Refusal => (Some("refusal"), None),
         }
+    }
+
+    /// What is said of the reason: of a refusal why.
+    fn stop_details(&self) -> Value {
+        if !self.turn.refuses() {
+            return Value::Null;
+        }
+        json!({"type": "refusal", "category": null, "explanation": REFUSAL})
     }
 
     /// The message around its blocks.
@@ -91,7 +100,8 @@ impl Message<'_> {
         let calls = calls.map(|(index, call)| self.tool_use(index, call, &call.arguments));
         let content: Vec<Value> = thought.into_iter().chain(text).chain(calls).collect();
         let usage = usage(self.input, self.turn.tokens(), self.turn.thought_tokens());
-        let message = self.envelope(&content, self.stop(), &usage);
+        let mut message = self.envelope(&content, self.stop(), &usage);
+        message["stop_details"] = self.stop_details();
         Reply::json(200, &message).saying(self.turn.speech.text)
     }
 
@@ -119,7 +129,11 @@ impl Message<'_> {
         let (reason, sequence) = self.stop();
         stream.event(&json!({
             "type": "message_delta",
-            "delta": {"stop_reason": reason, "stop_sequence": sequence},
+            "delta": {
+                "stop_reason": reason,
+                "stop_sequence": sequence,
+                "stop_details": self.stop_details(),
+            },
             "usage": {
                 "output_tokens": self.turn.tokens(),
                 "output_tokens_details": {"thinking_tokens": self.turn.thought_tokens()},

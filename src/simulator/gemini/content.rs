@@ -28,7 +28,12 @@ impl<'a> Content<'a> {
 
     /// Calls finish as an answer does: the vendor has no word of its own for them.
     fn finish_reason(&self) -> &'static str {
-        if self.turn.stop == Stop::Limit { "MAX_TOKENS" } else { "STOP" }
+        match self.turn.stop {
+            Stop::Limit => "MAX_TOKENS",
+            // What refuses is the vendor's filter, without a word.
+            Stop::Refusal => "SAFETY",
+            Stop::End | Stop::Sequence(_) | Stop::Calls => "STOP",
+        }
     }
 
     /// A response with these parts; the last one says why it is over and what went out.
@@ -84,7 +89,8 @@ impl<'a> Content<'a> {
         let template = Template::new(&self.response(&[json!({"text": Template::GAP})], false));
         let mut words: Vec<&str> = self.turn.speech.pieces().collect();
         // The last word comes with the end, unless calls do. With nothing left to say, the end still comes.
-        let last = if self.turn.calls.is_empty() { Some(words.pop().unwrap_or_default()) } else { None };
+        let last = self.turn.has_text() && self.turn.calls.is_empty();
+        let last = last.then(|| words.pop().unwrap_or_default());
         let thought = self.thought().map(|thought| self.response(&[thought], false).to_string());
         let words = words.into_iter().map(|word| template.with(word));
         let end = self.response(&self.last_parts(last), true).to_string();

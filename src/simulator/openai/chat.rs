@@ -5,7 +5,7 @@ use super::super::prefill::prefill;
 use super::super::prompt::Prompt;
 use super::super::reply::{Events, Refusal, Reply, Template};
 use super::super::route::{Call, missing, word_limit};
-use super::super::turn::{Stop, ToolCall, Turn};
+use super::super::turn::{REFUSAL, Stop, ToolCall, Turn};
 use super::{prompt, strict, usage};
 use crate::domain::Dialect;
 use serde_json::{Map, Value, json};
@@ -92,7 +92,8 @@ fn delta(delta: &Value) -> Value {
 impl Completion<'_> {
     fn finish_reason(&self) -> &'static str {
         match self.turn.stop {
-            Stop::End | Stop::Sequence(_) => "stop",
+            // Whoever refuses has said all.
+            Stop::End | Stop::Sequence(_) | Stop::Refusal => "stop",
             Stop::Limit => "length",
             Stop::Calls => "tool_calls",
         }
@@ -115,8 +116,9 @@ impl Completion<'_> {
 
     fn whole_chat(self) -> Reply {
         let content = self.turn.has_text().then_some(&*self.turn.speech.text);
+        let refusal = self.turn.refuses().then_some(REFUSAL);
         let mut message =
-            json!({"role": "assistant", "content": content, "refusal": null, "annotations": []});
+            json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []});
         if let Some(thought) = self.shown_thought() {
             message["reasoning_content"] = thought.into();
         }
@@ -141,6 +143,9 @@ impl Completion<'_> {
             None => Vec::new(),
         };
         deltas.extend(self.deltas(&gap("content"), self.turn.speech.pieces()));
+        if self.turn.refuses() {
+            deltas.extend(self.deltas(&gap("refusal"), pieces(REFUSAL)));
+        }
         for (index, call) in self.turn.calls.iter().enumerate() {
             let mut begun = self.tool_call(index, call, Template::GAP);
             begun["index"] = index.into();

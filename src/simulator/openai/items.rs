@@ -1,12 +1,14 @@
 //! What OpenAI refuses of a response's input, in its words.
 
+use super::super::check::seal;
 use super::super::prompt::list;
 use super::super::reply::Refusal;
+use super::super::turn::THOUGHT;
 use super::messages::{arguments, image};
 use super::strict::{name, refuse, too_long};
 use serde_json::Value;
 
-/// Characters of a call's id.
+/// Characters of an id.
 const MAX_ID: usize = 64;
 
 /// Roles, and the types of parts that their messages may have.
@@ -44,8 +46,8 @@ pub(super) fn check(input: &Value) -> Result<(), Refusal> {
             None | Some("message") => message(item, &at)?,
             Some("function_call") => open.push(call(item, &at)?),
             Some("function_call_output") => output(item, &mut open, &at)?,
-            // Made by the model, or named by its id.
-            Some("reasoning" | "item_reference") => {}
+            Some("reasoning") => reasoning(item, &at)?,
+            Some("item_reference") => {}
             Some(other) => {
                 let message = format!("Invalid value: '{other}'.");
                 return refuse(format!("{at}.type"), "invalid_value", message);
@@ -67,6 +69,9 @@ fn message(item: &Value, at: &str) -> Result<(), Refusal> {
         let message = format!("Invalid value: '{role}'. Supported values are: {supported}.");
         return refuse(format!("{at}.role"), "invalid_value", message);
     };
+    if role == "assistant" {
+        id(item, "msg", at)?;
+    }
     if !item["content"].is_string() && !item["content"].is_array() {
         let message = format!("Invalid type for '{at}.content': expected a string or an array of objects.");
         return refuse(format!("{at}.content"), "invalid_type", message);
@@ -85,7 +90,48 @@ fn message(item: &Value, at: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What the model thought comes back encrypted, or is known by its id.
+fn reasoning(item: &Value, at: &str) -> Result<(), Refusal> {
+    let id = item["id"].as_str().unwrap_or_default();
+    match item["encrypted_content"].as_str() {
+        Some(sealed) if sealed == seal(THOUGHT) => Ok(()),
+        Some(sealed) => refuse(
+            format!("{at}.encrypted_content"),
+            "invalid_encrypted_content",
+            format!("The encrypted content {sealed} could not be verified."),
+        ),
+        None if is_known(id) => Ok(()),
+        None => refuse(
+            "input",
+            "invalid_value",
+            format!(
+                "Item with id '{id}' not found. Items are not persisted when `store` is set to false. Try again with \
+                 `store` set to true, or remove this item from your input."
+            ),
+        ),
+    }
+}
+
+/// Whether an id of reasoning is one that a simulator gives: its name, and the number of the request.
+fn is_known(id: &str) -> bool {
+    let number = id.strip_prefix("rs_").and_then(|id| id.rsplit_once('-')).map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Ids of items may be left out, but not made up in another form.
+fn id(item: &Value, prefix: &str, at: &str) -> Result<(), Refusal> {
+    match item["id"].as_str() {
+        Some(id) if !id.starts_with(prefix) => {
+            let message = format!("Invalid '{at}.id': '{id}'. Expected an ID that begins with '{prefix}'.");
+            refuse(format!("{at}.id"), "invalid_value", message)
+        }
+        Some(id) if id.len() > MAX_ID => too_long(&format!("{at}.id"), MAX_ID, id.len()),
+        _ => Ok(()),
+    }
+}
+
 fn call<'a>(item: &'a Value, at: &str) -> Result<&'a str, Refusal> {
+    id(item, "fc", at)?;
     let Some(id) = item["call_id"].as_str() else {
         let message = format!("Missing required parameter: '{at}.call_id'.");
         return refuse(format!("{at}.call_id"), "missing_required_parameter", message);

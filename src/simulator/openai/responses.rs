@@ -5,7 +5,7 @@ use super::super::check::seal;
 use super::super::prompt::Prompt;
 use super::super::reply::{Events, Refusal, Reply};
 use super::super::route::{Call, missing, word_limit};
-use super::super::turn::{Stop, THOUGHT, ToolCall, Turn};
+use super::super::turn::{REFUSAL, Stop, THOUGHT, ToolCall, Turn};
 use super::{prompt, strict};
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ impl Response<'_> {
 
     fn items(&self) -> Vec<Item<'_>> {
         let reasoning = self.turn.thought.map(|_| Item::Reasoning);
-        let message = self.turn.has_text().then_some(Item::Message);
+        let message = (self.turn.has_text() || self.turn.refuses()).then_some(Item::Message);
         let calls = self.turn.calls.iter().enumerate().map(|(index, call)| Item::Call(index, call));
         reasoning.into_iter().chain(message).chain(calls).collect()
     }
@@ -86,7 +86,7 @@ impl Response<'_> {
                 }
                 reasoning
             }
-            Item::Message => self.message(self.status(), &[Self::part(&self.turn.speech.text)]),
+            Item::Message => self.message(self.status(), &[self.said()]),
             Item::Call(index, call) => self.function_call(*index, call, "completed", &call.text),
         }
     }
@@ -110,6 +110,11 @@ impl Response<'_> {
             "name": call.name,
             "arguments": arguments,
         })
+    }
+
+    /// What the message says: its words, or why there are none.
+    fn said(&self) -> Value {
+        if self.turn.refuses() { refusal_part(REFUSAL) } else { Self::part(&self.turn.speech.text) }
     }
 
     fn part(text: &str) -> Value {
@@ -173,6 +178,7 @@ impl Response<'_> {
             let place = json!({"item_id": self.item_id(item), "output_index": index});
             match item {
                 Item::Reasoning => self.summary().into_iter().for_each(|text| stream.summary(&place, text)),
+                Item::Message if self.turn.refuses() => stream.refusal(&place),
                 Item::Message => self.stream_text(&mut stream, &place),
                 Item::Call(_, call) => stream.arguments(&place, call),
             }
@@ -194,6 +200,10 @@ impl Response<'_> {
         stream.event("response.output_text.done", at(json!({"text": text, "logprobs": []})));
         stream.event("response.content_part.done", at(json!({"part": Self::part(text)})));
     }
+}
+
+fn refusal_part(text: &str) -> Value {
+    json!({"type": "refusal", "refusal": text})
 }
 
 fn summary_part(text: &str) -> Value {
@@ -235,6 +245,17 @@ impl Numbered {
         }
         self.event("response.reasoning_summary_text.done", at(json!({"text": text})));
         self.event("response.reasoning_summary_part.done", at(json!({"part": summary_part(text)})));
+    }
+
+    /// The events of a refusal, between those of its item.
+    fn refusal(&mut self, place: &Value) {
+        let at = |more: Value| with(place, with(&json!({"content_index": 0}), more));
+        self.event("response.content_part.added", at(json!({"part": refusal_part("")})));
+        for piece in pieces(REFUSAL) {
+            self.token("response.refusal.delta", at(json!({"delta": piece})));
+        }
+        self.event("response.refusal.done", at(json!({"refusal": REFUSAL})));
+        self.event("response.content_part.done", at(json!({"part": refusal_part(REFUSAL)})));
     }
 
     /// The events of a call's arguments, between those of its item.

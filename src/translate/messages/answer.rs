@@ -6,7 +6,7 @@ use super::blocks::{Block, Input};
 use super::incoming::{self, Words};
 use super::read::filled;
 use super::signature;
-use super::words::{self, Usage};
+use super::words::{self, StopDetails, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
 use crate::translate::sides::Asked;
 use crate::translate::signs::Api;
@@ -28,6 +28,8 @@ struct Message<'a> {
     stop_reason: Option<Words<'a>>,
     #[serde(borrow)]
     stop_sequence: Option<Words<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<StopDetails<'a>>,
     usage: Option<Usage>,
 }
 
@@ -45,6 +47,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         None if parts.iter().any(|part| matches!(part, Part::Call(_))) => Finish::ToolCalls,
         None => Finish::Stop,
     };
+    parts.extend(words::explanation(&finish, message.stop_details).map(Part::Refusal));
     Some(Answer {
         id: message.id.map(|it| it.0).unwrap_or_default(),
         model: message.model.map(|it| it.0).unwrap_or_default(),

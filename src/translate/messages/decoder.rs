@@ -7,7 +7,7 @@
 use super::answer::own;
 use super::incoming::{Block, Words};
 use super::read::filled;
-use super::words::{self, Usage};
+use super::words::{self, StopDetails, Usage};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
 use serde::Deserialize;
@@ -74,6 +74,8 @@ struct Delta<'a> {
     stop_reason: Option<Words<'a>>,
     #[serde(borrow)]
     stop_sequence: Option<Words<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<StopDetails<'a>>,
 }
 
 impl Decoder {
@@ -171,12 +173,16 @@ impl Decoder {
     }
 
     fn finish_by(&mut self, delta: Option<Delta<'_>>, out: &mut dyn FnMut(Event<'_>)) {
-        let Some((Some(reason), sequence)) = delta.map(|it| (it.stop_reason, it.stop_sequence)) else {
+        let Some(Delta { stop_reason: Some(reason), stop_sequence, stop_details, .. }) = delta else {
             return;
         };
         self.close(out);
         self.has_finished = true;
-        out(Event::Finish(words::finish(&reason.0, sequence.map(|it| it.0))));
+        let finish = words::finish(&reason.0, stop_sequence.map(|it| it.0));
+        if let Some(why) = words::explanation(&finish, stop_details) {
+            out(Event::Refusal(why));
+        }
+        out(Event::Finish(finish));
     }
 
     fn end(&mut self, out: &mut dyn FnMut(Event<'_>)) {

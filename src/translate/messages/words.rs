@@ -1,5 +1,6 @@
 //! The vocabularies of Messages as tables, read in both directions.
 
+use super::incoming::Words;
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Effort, Finish};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,19 @@ const STOP_REASONS: [(&str, Finish<'static>); 7] = [
     ("pause_turn", Finish::Stop),
     ("model_context_window_exceeded", Finish::Length),
 ];
+
+/// What a message says about its `stop_reason`. Source: Anthropic's reference of `stop_details`, which only refusals have.
+#[derive(Deserialize)]
+pub(super) struct StopDetails<'a> {
+    #[serde(borrow)]
+    explanation: Option<Words<'a>>,
+}
+
+/// Why the model refused, in the vendor's words.
+pub(super) fn explanation<'a>(finish: &Finish<'_>, details: Option<StopDetails<'a>>) -> Option<Cow<'a, str>> {
+    let details = details.filter(|_| *finish == Finish::ContentFilter)?;
+    details.explanation.map(|it| it.0).filter(|it| !it.is_empty())
+}
 
 /// What a `stop_reason` means; one that isn't known is an end like any other.
 pub(super) fn finish<'a>(reason: &str, sequence: Option<Cow<'a, str>>) -> Finish<'a> {

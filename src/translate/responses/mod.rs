@@ -13,10 +13,12 @@ mod bad;
 mod content;
 mod data_url;
 mod echo;
+mod fault;
 mod input;
 mod items;
 mod read;
 mod response;
+mod returning;
 mod seal;
 mod stream;
 #[cfg(test)]
@@ -25,4 +27,5 @@ mod wire;
 
 pub use answer::write_answer;
 pub use read::read;
+pub use returning::without_foreign;
 pub use stream::{Encoder, MAX_KEPT};

@@ -10,7 +10,7 @@ use crate::translate::signs::Api;
 use std::borrow::Cow;
 
 /// What begins a signature that passed through here.
-const OURS: &str = "cliproxy:";
+pub(super) const OURS: &str = "cliproxy:";
 
 /// Makers by name. Others don't sign what we translate.
 const MAKERS: [(&str, Api); 3] =

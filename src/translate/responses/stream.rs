@@ -1,18 +1,18 @@
 //! A stream of events, each of which says which item and which part of it goes on.
 //!
-//! Thoughts are told as summaries (`response.reasoning_summary_text.…`), not as `response.reasoning_text.…`: what
-//! vendors show of their thoughts mostly are summaries, it is what a client asks for by `reasoning.summary`, and it is
-//! what clients show. Either is read back. What a provider shows is told: whether it was to show any is the request's
-//! matter.
+//! A client that asks for `reasoning.summary` is told thoughts as summaries (`response.reasoning_summary_text.…`), any
+//! other as what they are (`response.reasoning_text.…`). Either is read back. What a provider shows is told: whether it
+//! was to show any is the request's matter.
 //!
 //! This API alone wants all text a second time: the events that end a part and an item repeat it, and the last one has
 //! the whole answer. So an encoder keeps what was said, up to [`MAX_KEPT`].
 
-use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, SUMMARY, TEXT, extend, number, string};
+use super::fault::Fault;
+use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, TEXT, extend, number, string};
 use super::response::{Head, State, TOO_LONG};
 use super::seal::{Bearer, sealed};
 use crate::domain::TokenUsage;
-use crate::translate::canonical::{Event, Signature};
+use crate::translate::canonical::{Event, Finish, Signature};
 use crate::translate::sides::Asked;
 
 /// The most text that is kept of an answer, in bytes of JSON: four times what the longest answers of today take.
@@ -39,6 +39,8 @@ pub struct Encoder {
     usage: Option<TokenUsage>,
     /// How it ends, as far as is known.
     state: State,
+    /// Whether the model has said why it doesn't answer. That is an answer, and a whole one.
+    refuses: bool,
     /// Whether some of it wasn't kept.
     is_cut: bool,
     has_begun: bool,
@@ -58,6 +60,7 @@ impl Encoder {
             piece: Vec::new(),
             usage: None,
             state: State::Completed,
+            refuses: false,
             is_cut: false,
             has_begun: false,
             has_ended: false,
@@ -81,7 +84,10 @@ impl Encoder {
         }
         match event {
             Event::Text(text) => self.say(&TEXT, text, out),
-            Event::Refusal(text) => self.say(&REFUSAL, text, out),
+            Event::Refusal(text) => {
+                self.refuses = true;
+                self.say(&REFUSAL, text, out);
+            }
             Event::Thought(text) => self.think(text, out),
             Event::ThoughtSignature(signature) => self.sign(signature, out),
             Event::Redacted(signature) => self.seal(signature, Bearer::Redacted, out),
@@ -89,7 +95,10 @@ impl Encoder {
             Event::Arguments(piece) => self.argue(piece, out),
             Event::Usage(usage) => self.usage = Some(self.usage.unwrap_or_default().larger(*usage)),
             Event::Finish(finish) => {
-                self.state = State::of(finish);
+                self.state = match finish {
+                    Finish::ContentFilter if self.refuses => State::Completed,
+                    finish => State::of(finish),
+                };
                 self.close(out);
             }
             Event::End => self.end(out),
@@ -135,13 +144,17 @@ impl Encoder {
             return;
         }
         if !self.is_thinking() {
-            self.open(Kind::Reasoning(None), out);
+            self.open(self.reasoning(None), out);
         }
-        self.go_on(&SUMMARY, text, out);
+        self.go_on(self.head.thoughts, text, out);
+    }
+
+    fn reasoning(&self, signature: Option<Vec<u8>>) -> Kind {
+        Kind::Reasoning { form: self.head.thoughts, signature }
     }
 
     fn is_thinking(&self) -> bool {
-        self.open.as_ref().is_some_and(|item| matches!(item.kind, Kind::Reasoning(None)))
+        self.open.as_ref().is_some_and(|item| matches!(item.kind, Kind::Reasoning { signature: None, .. }))
     }
 
     /// Signs the thought under way, or one that has no words.
@@ -149,9 +162,9 @@ impl Encoder {
         if !self.is_thinking() {
             return self.seal(signature, Bearer::Thought, out);
         }
-        let text = self.signature(signature, Bearer::Thought);
+        let kind = self.reasoning(self.signature(signature, Bearer::Thought));
         if let Some(item) = &mut self.open {
-            item.kind = Kind::Reasoning(text);
+            item.kind = kind;
         }
         self.close(out);
     }
@@ -159,7 +172,7 @@ impl Encoder {
     /// Gives a signature an item of its own.
     fn seal(&mut self, signature: &Signature<'_>, bearer: Bearer, out: &mut Vec<u8>) {
         if let Some(text) = self.signature(signature, bearer) {
-            self.open(Kind::Reasoning(Some(text)), out);
+            self.open(self.reasoning(Some(text)), out);
         }
     }
 
@@ -235,6 +248,11 @@ impl Encoder {
         }
         self.frames.end_part(&mut item, &self.head.key, out);
         self.tell_item("response.output_item.done", &item, state, out);
+        self.keep(&item, state);
+    }
+
+    /// Adds an item to what the response has in the end.
+    fn keep(&mut self, item: &Item, state: State) {
         if !self.output.is_empty() {
             self.output.push(b',');
         }
@@ -256,6 +274,34 @@ impl Encoder {
             ARGUMENTS.whole(out, &item.text);
         });
         item.form = None;
+    }
+
+    /// Ends the stream of a provider that broke off, for a reason that stands in an error's body: with an event that says
+    /// it, and the response with all that was said.
+    pub fn fail(&mut self, error: &[u8], out: &mut Vec<u8>) {
+        if self.has_ended {
+            return;
+        }
+        self.begin("", "", out);
+        self.has_ended = true;
+        let fault = Fault::of(error);
+        self.frames.put(out, "error", |out| {
+            for (name, value) in fault.members() {
+                extend(out, &[b",\"", name.as_bytes(), b"\":", value.to_string().as_bytes()]);
+            }
+        });
+        self.head.fail(&fault);
+        // What is under way has no end, and so no events of one.
+        if let Some(mut item) = self.open.take() {
+            if let Some(form) = item.form.take_if(|form| form.is_part()) {
+                item.keep_part(form);
+            }
+            self.keep(&item, TOO_LONG);
+        }
+        self.frames.put(out, State::Failed.event(), |out| {
+            out.extend_from_slice(br#","response":"#);
+            self.head.write(out, State::Failed, &self.output, self.usage.as_ref());
+        });
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -352,12 +398,12 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::translate::canonical::Finish;
     use crate::translate::frames::{self, Framing};
     use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
-    const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"]}"#;
+    const ASKS_FOR_ALL: &[u8] =
+        br#"{"include":["reasoning.encrypted_content"],"reasoning":{"summary":"auto"}}"#;
 
     fn asked(body: &[u8]) -> Asked<'_> {
         Asked { request_id: "req", created: 7, body, framing: Framing::Events, include_usage: false }
@@ -518,7 +564,7 @@ mod tests {
         let output = &values.last().expect("an end")["response"]["output"];
         assert_eq!(
             output[0],
-            json!({"id": "rs_1_0", "type": "reasoning", "status": "completed",
+            json!({"id": "rs_cliproxy_1_0", "type": "reasoning", "status": "completed",
                 "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "cliproxy:messages:s"})
         );
         assert_eq!(
@@ -529,6 +575,79 @@ mod tests {
         assert_eq!((&output[3]["id"], &output[3]["arguments"]), (&json!("fc_1_3"), &json!("{}")));
         let done = values.iter().filter(|value| value["type"] == "response.output_item.done");
         assert!(done.map(|value| &value["item"]).eq(output.as_array().expect("a list")));
+    }
+
+    #[test]
+    fn thoughts_are_no_summary_where_none_was_asked_for() {
+        let values = told(
+            br#"{"reasoning":{"effort":"low","summary":null}}"#,
+            &[start(), Event::Thought("h".into()), Event::Thought("m".into()), Event::End],
+        );
+        assert_eq!(
+            names(&values)[2..],
+            [
+                "output_item.added",
+                "content_part.added",
+                "reasoning_text.delta",
+                "reasoning_text.delta",
+                "reasoning_text.done",
+                "content_part.done",
+                "output_item.done",
+                "completed"
+            ]
+        );
+        let text = json!([{"type": "reasoning_text", "text": "hm"}]);
+        assert_eq!(
+            values.last().expect("an end")["response"]["output"],
+            json!([{"id": "rs_cliproxy_1_0", "type": "reasoning", "status": "completed", "summary": [], "content": text}])
+        );
+    }
+
+    #[test]
+    fn a_refusal_with_words_is_a_whole_answer() {
+        let filtered = [Event::Finish(Finish::ContentFilter), Event::End];
+        for (said, status) in
+            [(Event::Refusal("no".into()), "completed"), (Event::Text("n".into()), "incomplete")]
+        {
+            let mut events = vec![start(), said];
+            events.extend(filtered.clone());
+            let response = &told(b"{}", &events).pop().expect("an end")["response"];
+            assert_eq!(
+                (&response["status"], &response["output"][0]["status"]),
+                (&json!(status), &json!(status))
+            );
+        }
+    }
+
+    #[test]
+    fn a_stream_that_broke_off_says_why_and_has_what_was_said() {
+        let (mut encoder, mut out) = (Encoder::new(&asked(b"{}")), Vec::new());
+        for event in [start(), Event::Text("a".into()), call("c"), Event::Arguments("{".into())] {
+            encoder.put(&event, &mut out);
+        }
+        let error =
+            br#"{"error":{"message":"gone","type":"rate_limit_error","param":null,"code":"rate_limited"}}"#;
+        encoder.fail(error, &mut out);
+        encoder.fail(error, &mut out);
+        encoder.put(&Event::End, &mut out);
+        let values = read_back(&out);
+        let [.., said, last] = values.as_slice() else { panic!("{values:?}") };
+        assert_eq!(
+            (&said["type"], &said["code"], &said["message"]),
+            (&json!("error"), &json!("rate_limited"), &json!("gone"))
+        );
+        assert_eq!(
+            said["error"],
+            json!({"type": "rate_limit_error", "code": "rate_limited", "message": "gone", "param": null})
+        );
+        let response = &last["response"];
+        assert_eq!((&last["type"], &response["status"]), (&json!("response.failed"), &json!("failed")));
+        assert_eq!(response["error"], json!({"code": "rate_limit_exceeded", "message": "gone"}));
+        assert_eq!(response["output"][0]["content"][0]["text"], "a");
+        assert_eq!(
+            (&response["output"][1]["arguments"], &response["output"][1]["status"]),
+            (&json!("{"), &json!("incomplete"))
+        );
     }
 
     #[test]
