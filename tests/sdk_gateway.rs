@@ -8,14 +8,18 @@ const KEY: &str = "client-key";
 
 /// The models that the scripts ask for, and what answers them at OpenAI, Anthropic and Gemini: one that thinks where the
 /// one that is asked for does, of a family that is told so in another way than the others.
-const MODELS: [(&str, [&str; 3]); 6] = [
+const MODELS: [(&str, [&str; 3]); 7] = [
     ("gpt-4o-mini", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
     ("gpt-5-mini", ["gpt-5-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
     ("claude-sonnet-4-5", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
     ("claude-opus-4-6", ["gpt-5-mini", "claude-opus-4-6", "gemini-3-pro-preview"]),
     ("gemini-2.5-flash", ["gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"]),
     ("gemini-2.5-pro", ["gpt-5.1", "claude-opus-4-7", "gemini-2.5-pro"]),
+    ("thinker", ["deepseek-reasoner", "claude-sonnet-4-5", "gemini-3-pro-preview"]),
 ];
+
+/// The models that fail.
+const FAULTS: &str = "fault-s02, fault-s12, fault-s16, fault-404-model, fault-error-late, cut-20";
 
 /// Whatever model a script asks for, the one provider has it, by the name that its vendor gives one like it; those that
 /// fail included.
@@ -25,7 +29,7 @@ fn models(dialect: Dialect) -> String {
         own => format!("{{name: {own}, alias: {alias}}}"),
     };
     format!(
-        "models: [{}, text-embedding-3-small, gemini-embedding-001, fault-s02, fault-s12, fault-s16, fault-404-model]",
+        "models: [{}, text-embedding-3-small, gemini-embedding-001, {FAULTS}]",
         MODELS.map(named).join(", ")
     )
 }
@@ -96,4 +100,25 @@ fn googles_sdk_works_before_openai() {
 #[test]
 fn googles_sdk_works_before_anthropic() {
     works_before("gemini_sdk.py", Dialect::Anthropic, "", "embeddings loose_json");
+}
+
+#[test]
+fn openais_sdk_hears_every_event_of_a_response_before_openai() {
+    let lacks = "open_thoughts failures everything";
+    works_before("responses_events.py", Dialect::OpenAi, "responses: true", lacks);
+}
+
+#[test]
+fn openais_sdk_hears_every_event_of_a_response_before_one_that_has_only_chats() {
+    works_before("responses_events.py", Dialect::OpenAi, "responses: false", "signatures");
+}
+
+#[test]
+fn openais_sdk_hears_every_event_of_a_response_before_anthropic() {
+    works_before("responses_events.py", Dialect::Anthropic, "", "");
+}
+
+#[test]
+fn openais_sdk_hears_every_event_of_a_response_before_gemini() {
+    works_before("responses_events.py", Dialect::Gemini, "", "open_thoughts refusals everything");
 }

@@ -112,6 +112,8 @@ fn what_openai_refuses_of_a_response() {
     let call = json!({"type": "function_call", "call_id": "call_1", "name": "get_time", "arguments": "{}"});
     let output = json!({"type": "function_call_output", "call_id": "call_1", "output": "noon"});
     let image = json!({"type": "input_image", "image_url": "red.png"});
+    let reasoning =
+        |more: Value| json!({"input": [with(json!({"type": "reasoning", "summary": []}), &more)]});
     let rows = [
         (json!({"input": []}), "input"),
         (json!({"input": [{"role": "nobody", "content": "Hello"}]}), "input[0].role"),
@@ -121,6 +123,13 @@ fn what_openai_refuses_of_a_response() {
         (json!({"input": [call]}), "No tool output found for function call call_1"),
         (json!({"input": [with(call.clone(), &json!({"arguments": {}})), output]}), "input[0].arguments"),
         (json!({"tools": [{"type": "function", "name": "get time"}]}), "tools[0].name"),
+        (json!({"input": [with(call.clone(), &json!({"id": "toolu_1"})), output]}), "begins with 'fc'"),
+        (
+            json!({"input": [{"role": "assistant", "content": "Hello", "id": "chatcmpl-1"}]}),
+            "begins with 'msg'",
+        ),
+        (reasoning(json!({"id": "rs_1"})), "Item with id 'rs_1' not found"),
+        (reasoning(json!({"encrypted_content": "gAAAA"})), "could not be verified"),
         (json!({"text": {"format": {"type": "json_schema", "schema": {}}}}), "text.format.name"),
         (json!({"messages": [], "input": "Hello"}), "Unknown parameter: 'messages'"),
     ];

@@ -158,7 +158,7 @@ impl Response<'_> {
         let output = self.turn.tokens();
         let usage = json!({
             "input_tokens": self.input,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": output,
             "output_tokens_details": {"reasoning_tokens": self.turn.thought_tokens()},
             "total_tokens": self.input + output,
