@@ -305,7 +305,7 @@ async fn break_off(session: &mut Session, context: &mut Context, call: &Call) ->
     context
         .settlement
         .truncated(ErrorClass::Truncated, format!("the stream could not be recovered: {class}"));
-    relay::say_truncated(session.as_downstream_mut(), call, None).await;
+    relay::say_truncated(session.as_downstream_mut(), call, None, 0).await;
     Delivery::CutOff
 }
 
@@ -332,7 +332,7 @@ async fn end_early(
     };
     let class = context.course.classes().next_back().unwrap_or(class);
     context.settlement.truncated(class, format!("after the header: {internal}"));
-    let event = mask::secrets(context, translate::error::event_of(call.dialect(), &body));
+    let event = mask::secrets(context, translate::error::event_of(call.api(), &body, 0));
     // Best effort: the missing end says it too.
     let _ = session.as_downstream_mut().write_response_body(event, false).await;
     Delivery::CutOff

@@ -1,5 +1,7 @@
 //! Our own errors, in the words of the dialect that the client speaks.
 
+use super::responses;
+use super::signs::Api;
 use crate::domain::{Dialect, Failure};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -74,14 +76,14 @@ pub fn status(dialect: Dialect, upstream: u16) -> u16 {
     if upstream == ANTHROPIC_OVERLOADED && dialect != Dialect::Anthropic { 503 } else { upstream }
 }
 
-/// The event that ends a broken stream of server-sent events.
-pub fn event(dialect: Dialect, failure: &Failure) -> Bytes {
-    event_of(dialect, &body(dialect, failure))
-}
-
-/// An error's body as an event.
-pub fn event_of(dialect: Dialect, body: &[u8]) -> Bytes {
-    let name: &[u8] = if dialect == Dialect::Anthropic { b"event: error\n" } else { b"" };
+/// An error's body as the event that ends a broken stream of server-sent events; `number` is what an event of an API that
+/// counts them would have.
+pub fn event_of(api: Api, body: &[u8], number: u64) -> Bytes {
+    let name: &[u8] = match api {
+        Api::Responses => return responses::error_event(body, number),
+        Api::Messages => b"event: error\n",
+        Api::Completions | Api::Generate | Api::Other => b"",
+    };
     [name, b"data: ", body, b"\n\n"].concat().into()
 }
 
@@ -142,11 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn each_api_has_its_own_event() {
+        let error = body(Dialect::OpenAi, &Failure::new(ErrorCode::UpstreamUnavailable, "gone"));
+        let event = |api| String::from_utf8(event_of(api, &error, 7).to_vec()).expect("text");
+        assert!(event(Api::Completions).starts_with("data: {\"error\":"));
+        assert!(event(Api::Messages).starts_with("event: error\ndata: {"));
+        let numbered = event(Api::Responses);
+        let data = numbered.strip_prefix("event: error\ndata: ").expect("a name");
+        let data: Value = serde_json::from_str(data).expect("JSON");
+        assert_eq!(
+            (&data["type"], &data["sequence_number"], &data["message"], &data["error"]["message"]),
+            (&json!("error"), &json!(7), &json!("gone"), &json!("gone"))
+        );
+    }
+
+    #[test]
     fn what_only_the_log_may_say_is_never_in_a_body() {
         let failure =
             Failure::new(ErrorCode::UpstreamUnavailable, "try later").because("10.0.0.7:443 refused");
         for dialect in Dialect::ALL {
-            assert!(!String::from_utf8_lossy(&event(dialect, &failure)).contains("10.0.0.7"));
+            assert!(!String::from_utf8_lossy(&body(dialect, &failure)).contains("10.0.0.7"));
         }
     }
 }

@@ -14,7 +14,7 @@ a gateway can't do or can't say; checks that need it are left out, or expect les
     signatures      a signature on a thought, and not on what comes of it
     refusals        words for why the model doesn't answer
     open_thoughts   the text of a thought that nobody has asked to see
-    failures        a stream's end in the words of its API, where the provider breaks off
+    failures        all that was said, where the provider breaks off
     everything      every event of the Responses API that there is for what is served
     prefill         going on from what the client has put into the mouth of the model
 """

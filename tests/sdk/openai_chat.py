@@ -140,7 +140,8 @@ def stop_sequences_stop():
 def a_refusal_is_told():
     settings = {"model": MODEL, "messages": [{"role": "user", "content": REFUSE}]}
     answer = client.chat.completions.create(**settings).choices[0]
-    choices = [choice for chunk in client.chat.completions.create(**settings, stream=True) for choice in chunk.choices]
+    chunks = client.chat.completions.create(**settings, stream=True)
+    choices = [choice for chunk in chunks for choice in chunk.choices]
     refusal = "".join(choice.delta.refusal or "" for choice in choices)
     reason = "stop" if can("refusals") else "content_filter"
     for told in [

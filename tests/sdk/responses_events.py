@@ -1,4 +1,4 @@
-"""OpenAI's Python SDK: every event of a streamed response, in its order, with ids, indexes and numbers that fit."""
+"""OpenAI's Python SDK: every event of a streamed response, in order, with ids and numbers that fit."""
 
 import json
 from typing import get_args
@@ -38,7 +38,10 @@ FUNCTIONS = [
 ]
 
 # Every event that the SDK knows, by its type.
-KNOWN = {kind.model_fields["type"].annotation.__args__[0]: kind for kind in get_args(get_args(ResponseStreamEvent)[0])}
+KNOWN = {
+    get_args(kind.model_fields["type"].annotation)[0]: kind
+    for kind in get_args(get_args(ResponseStreamEvent)[0])
+}
 
 # What belongs to something that is refused, and so is never told: the feature, and how its events begin.
 NEVER = {
@@ -57,8 +60,8 @@ NEVER = {
     "conversations that the provider keeps": ["response.compaction", "response.queued"],
 }
 
-# Texts that come in pieces: how their events begin, with the type of the part, where the part has its text, and which
-# list of the item it is in.
+# Texts that come in pieces: how their events begin, with the type of the part, where the part has its text,
+# and which list of the item it is in.
 TEXTS = {
     "response.output_text": ("output_text", "text", "content"),
     "response.refusal": ("refusal", "refusal", "content"),
@@ -193,7 +196,8 @@ class Story:
         same("item under way", self.item, None)
         same("output", [item.to_dict() for item in response.output], [item.to_dict() for item in self.items])
         if status != "failed":
-            same("tokens", response.usage.total_tokens, response.usage.input_tokens + response.usage.output_tokens)
+            usage = response.usage
+            same("tokens", usage.total_tokens, usage.input_tokens + usage.output_tokens)
         self.end = response
 
 
@@ -206,7 +210,8 @@ def told(story, events):
         same("class", type(event), KNOWN[event.type])
         KNOWN[event.type].model_validate(event.to_dict())
         story.take(event)
-        types += [event.type.removeprefix("response.")] if types[-1:] != [event.type.removeprefix("response.")] else []
+        name = event.type.removeprefix("response.")
+        types += [name] if types[-1:] != [name] else []
         _seen.add(event.type)
     return types
 
@@ -313,16 +318,17 @@ def events_of(lines):
         pass
 
 
-@needs("failures")
+@check
 def a_provider_that_breaks_off_is_told_and_all_that_was_said():
     for model in FAILING:
         ask = client.responses.with_streaming_response.create
         story = Story()
         with ask(model=model, input="Hello", stream=True) as response:
             types = told(story, events_of(response.iter_lines()))
-        same("events", types[2:], [*SAID[:3], "error", "failed"])
-        same("said", ANSWER.startswith(story.end.output_text) and bool(story.end.output_text), True)
-        same("code", story.end.error.code, "server_error")
+        same("events", types[2:], [*SAID[:3], "error", *(["failed"] if can("failures") else [])])
+        if can("failures"):
+            same("said", ANSWER.startswith(story.end.output_text) and bool(story.end.output_text), True)
+            same("code", story.end.error.code, "server_error")
         try:
             for _ in client.responses.create(model=model, input="Hello", stream=True):
                 pass
@@ -333,7 +339,8 @@ def a_provider_that_breaks_off_is_told_and_all_that_was_said():
 
 @check
 def the_sdk_puts_a_stream_together():
-    with client.responses.stream(model=MODEL, input=CALL_BOTH, instructions=SYSTEM, tools=FUNCTIONS) as events:
+    settings = {"model": MODEL, "input": CALL_BOTH, "instructions": SYSTEM, "tools": FUNCTIONS}
+    with client.responses.stream(**settings) as events:
         for _ in events:
             pass
         response = events.get_final_response()

@@ -142,7 +142,7 @@ impl Stream<'_, '_> {
         let clients = self.way.call.dialect();
         let is_foreign = clients != dialect || answer.translation().is_some();
         let event = match translate::error::between(clients, 200, None, &frame).filter(|_| is_foreign) {
-            Some(body) => answer.fail(&body).unwrap_or_else(|| translate::error::event_of(clients, &body)),
+            Some(body) => answer.fail(&body).unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, 0)),
             None => frame,
         };
         let event = mask::secrets(self.way.context, event);
@@ -163,7 +163,7 @@ impl Stream<'_, '_> {
             return Relayed::failed(truncated);
         }
         if matches!(self.content, Content::Frames(Framing::Events, _)) {
-            say_truncated(self.way.session, self.way.call, Some(answer)).await;
+            say_truncated(self.way.session, self.way.call, Some(answer), self.next_number).await;
         }
         Relayed::Truncated(truncated)
     }

@@ -26,6 +26,7 @@ mod tests;
 mod wire;
 
 pub use answer::write_answer;
+pub use fault::{error_event, number_of};
 pub use read::read;
 pub use returning::without_foreign;
 pub use stream::{Encoder, MAX_KEPT};
