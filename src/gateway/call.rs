@@ -16,6 +16,7 @@ use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
+use crate::translate::responses;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
 use crate::translate::translation::{Client, Question, Translation};
@@ -257,13 +258,20 @@ impl Call {
         }
     }
 
+    /// The edit that takes out what other providers thought, where a client of the Responses API goes on from them at one
+    /// that has that API itself.
+    pub fn foreign_reasoning(&self) -> Option<Edit> {
+        if self.api() == Api::Responses { responses::without_foreign(&self.body) } else { None }
+    }
+
     fn body_for(&self, model: &str) -> Bytes {
         let rename = (model != &*self.model).then(|| match &self.naming {
             Naming::Json(peek) => peek.rename_model(model),
             Naming::Form(at) => Some(Edit { at: at.clone(), with: model.to_owned().into() }),
             Naming::Path(_) => None,
         });
-        edit::apply(&self.body, rename.flatten().into_iter().chain(self.usage_edit()).collect())
+        let edits = [rename.flatten(), self.usage_edit(), self.foreign_reasoning()];
+        edit::apply(&self.body, edits.into_iter().flatten().collect())
     }
 }
 

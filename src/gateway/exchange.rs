@@ -21,6 +21,7 @@ use crate::domain::{ErrorClass, Failure, wall_clock};
 use crate::providers::classify::classify;
 use crate::providers::definition::Definition;
 use crate::translate;
+use crate::translate::features::Feature;
 use crate::translate::frames::Framing;
 use crate::translate::peek::BadBody;
 use crate::translate::translation::Translation;
@@ -224,9 +225,15 @@ fn outgoing(
             Unsendable::Unmade(error) => failed(unmade(&error)),
             Unsendable::Unspeakable(BadBody(why)) => Box::new(Failed::unspeakable(&why, call.dialect())),
         })?;
-    let dropped = translation.as_ref().map(|translation| translation.dropped().join(", "));
+    let dropped = match &translation {
+        Some(translation) => translation.dropped().join(", "),
+        None => {
+            call.foreign_reasoning().map_or_else(String::new, |_| Feature::ForeignThoughts.name().to_owned())
+        }
+    };
     // A table's words are always a header's value.
-    attempt.dropped = dropped.filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
+    attempt.dropped =
+        Some(dropped).filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
     Ok((outgoing, translation))
 }
 
@@ -317,7 +324,7 @@ async fn break_off(session: &mut Session, context: &mut Context, call: &Call) ->
     context
         .settlement
         .truncated(ErrorClass::Truncated, format!("the stream could not be recovered: {class}"));
-    relay::say_truncated(session.as_downstream_mut(), call).await;
+    relay::say_truncated(session.as_downstream_mut(), call, None, 0).await;
     Delivery::CutOff
 }
 
@@ -332,7 +339,7 @@ async fn end_early(
 ) -> Delivery {
     let (body, class, internal) = match (verdict, last) {
         (Verdict::TheirWords(class), Some(refusal)) => {
-            (verdict::for_client(refusal, call.dialect()).body, class, "refused".to_owned())
+            (verdict::for_client(refusal, class, call.dialect()).body, class, "refused".to_owned())
         }
         (Verdict::TheirWords(class), None) => {
             let failure = verdict::unavailable(context, call);
@@ -344,7 +351,7 @@ async fn end_early(
     };
     let class = context.course.classes().next_back().unwrap_or(class);
     context.settlement.truncated(class, format!("after the header: {internal}"));
-    let event = mask::secrets(context, translate::error::event_of(call.dialect(), &body));
+    let event = mask::secrets(context, translate::error::event_of(call.api(), &body, 0));
     // Best effort: the missing end says it too.
     let _ = session.as_downstream_mut().write_response_body(event, false).await;
     Delivery::CutOff
@@ -364,7 +371,7 @@ async fn conclude(
     }
     match (verdict, last) {
         (Verdict::TheirWords(class), Some(refusal)) => {
-            let Refusal { header, body, .. } = verdict::for_client(refusal, call.dialect());
+            let Refusal { header, body, .. } = verdict::for_client(refusal, class, call.dialect());
             context.settlement.answered(header.status.as_u16(), Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {

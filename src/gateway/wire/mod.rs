@@ -131,6 +131,12 @@ impl Answer {
         self.translation.as_mut().map_or_else(Bytes::new, |translation| translation.finish())
     }
 
+    /// What a client is told, in events of its own API, whose stream broke off for the reason in an error's body; `None`
+    /// where that body is all there is to say.
+    pub fn fail(&mut self, error: &[u8]) -> Option<Bytes> {
+        self.translation.as_mut()?.fail(error)
+    }
+
     /// The next piece of the body, decoded and in the client's words; `None` once it is complete. Cancel-safe.
     ///
     /// # Errors
