@@ -14,6 +14,7 @@ mod bad_input;
 mod balancing;
 mod bodies;
 mod cancellation;
+mod clouds;
 mod config;
 mod counts;
 mod demo;

@@ -143,8 +143,15 @@ fn a_client_of_the_responses_api_is_served_by_whoever_has_the_model() {
 fn a_conversation_that_comes_back_to_anthropic_leaves_the_signatures_of_others_behind() {
     let provider = Provider::anthropic();
     let gateway = before(&provider);
-    for (signature, stays) in [("c2lnbmVk", true), ("cliproxy:generate:c2lnbmVk", false), ("", false)] {
-        let thought = json!({"type": "thinking", "thinking": "hm", "signature": signature});
+    let client = gateway.client();
+    let thinking = json!({"model": "m", "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [{"role": "user", "content": "a"}]});
+    let request = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&thinking);
+    // The provider knows its own signatures, and refuses others.
+    let own = request.send().expect(200).json()["content"][0].clone();
+    let signature = own["signature"].as_str().expect("a signature");
+    for (signature, stays) in [(signature, true), ("cliproxy:generate:c2lnbmVk", false), ("", false)] {
+        let thought = json!({"type": "thinking", "thinking": own["thinking"], "signature": signature});
         let body = json!({"model": "m", "max_tokens": 2000, "messages": [
             {"role": "user", "content": "a"},
             {"role": "assistant", "content": [thought, {"type": "text", "text": "b"}]},
@@ -157,6 +164,46 @@ fn a_conversation_that_comes_back_to_anthropic_leaves_the_signatures_of_others_b
         let asked = String::from_utf8_lossy(&asked.body).into_owned();
         assert_eq!(asked.contains("\"thinking\""), stays, "{asked}");
         assert!(!asked.contains("cliproxy:"));
+    }
+}
+
+#[test]
+fn reasoning_of_others_stays_behind_where_a_conversation_goes_on_at_openai() {
+    for begun in [Dialect::Anthropic, Dialect::Gemini] {
+        let (first, second) = (Provider::of(begun), Provider::openai());
+        let gateway = Gateway::start(&format!(
+            "providers:\n{}{}",
+            first.yaml_with("first", &["models: [a]"]),
+            second.yaml_with("second", &["models: [gpt-5-mini]", "responses: true"])
+        ));
+        let client = gateway.client();
+        let ask = |body: Value| client.post("/v1/responses").json(&body).send();
+        let tool =
+            json!({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}});
+        for include in [json!([]), json!(["reasoning.encrypted_content"])] {
+            let body = |model: &str, input: Value| {
+                json!({"model": model, "input": input, "include": include, "tools": [tool],
+                    "reasoning": {"effort": "low", "summary": "auto"}})
+            };
+            let said = ask(body("a", "call f".into())).expect(200).json()["output"].clone();
+            let mut input = vec![json!({"role": "user", "content": "call f"})];
+            input.extend(said.as_array().expect("items").iter().cloned());
+            let call_id = input.last().expect("a call")["call_id"].clone();
+            input.push(json!({"type": "function_call_output", "call_id": call_id, "output": "noon"}));
+            let answer = ask(body("gpt-5-mini", input.clone().into())).expect(200);
+            assert_eq!(answer.header("x-cliproxy-dropped"), Some("thinking"));
+            let asked: Value =
+                serde_json::from_slice(&second.asked().pop().expect("asked").body).expect("JSON");
+            input.retain(|item| item["type"] != "reasoning");
+            assert_eq!(asked["input"], Value::from(input));
+            // What the provider itself has thought goes on with it.
+            let own = answer.json()["output"].as_array().expect("items").clone();
+            assert_eq!(own[0]["type"], "reasoning");
+            let mut input = vec![json!({"role": "user", "content": "Hello"})];
+            input.extend(own);
+            let answer = ask(body("gpt-5-mini", input.clone().into())).expect(200);
+            assert_eq!(answer.header("x-cliproxy-dropped"), None);
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::attempt::Attempt;
 use super::choose;
+use super::count;
 use super::headers;
+use super::hosted;
 use super::routes::{Endpoint, ModelIn, Streams, Subject};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
 use crate::providers::base::is_confined;
 use crate::providers::credential;
+use crate::providers::platform::{Platform, Wish};
 use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
 use crate::translate::features::Features;
@@ -15,6 +18,7 @@ use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
+use crate::translate::responses;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
 use crate::translate::translation::{Client, Question, Translation};
@@ -221,10 +225,13 @@ impl Call {
         from_client: &HeaderMap,
     ) -> Result<(Outgoing, Option<Translation>), Unsendable> {
         let provider = &attempt.upstream.provider.definition;
+        let wish = self.wish();
         if choose::speaks(provider, self.endpoint) && !self.must_lose_signatures() {
             let path = self.path.with_model(self.endpoint, &attempt.model);
-            let header = header_for(attempt, &path, from_client)?;
-            return Ok((signed(header, attempt, self.body_for(&attempt.model)), None));
+            let path = hosted::path(provider, &attempt.model, wish, path);
+            let mut header = header_for(attempt, &path, from_client)?;
+            let body = hosted::adapt(provider, wish, &mut header, self.body_for(&attempt.model))?;
+            return Ok((signed(header, attempt, body), None));
         }
         let client = Client {
             api: self.api(),
@@ -247,12 +254,23 @@ impl Call {
             }
         }?;
         let path = path_of(provider.dialect, translation.endpoint(), model);
+        let path = hosted::path(provider, model, wish, path);
         let mut header = header_for(attempt, &path, from_client)?;
         header.headers.insert(CONTENT_TYPE, JSON);
         if provider.dialect == Dialect::Anthropic {
             header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
         }
+        let body = hosted::adapt(provider, wish, &mut header, body)?;
         Ok((signed(header, attempt, body), Some(translation)))
+    }
+
+    /// What is asked for.
+    fn wish(&self) -> Wish {
+        match self.wants_stream() {
+            _ if count::is_count(self.endpoint) => Wish::Count,
+            true => Wish::Stream,
+            false => Wish::Answer,
+        }
     }
 
     /// Whether the conversation has signatures of other makers, which Anthropic would refuse as forged: it went on from
@@ -272,8 +290,15 @@ impl Call {
         }
     }
 
+    /// The edit that takes out what other providers thought, where a client of the Responses API goes on from them at one
+    /// that has that API itself.
+    pub fn foreign_reasoning(&self) -> Option<Edit> {
+        if self.api() == Api::Responses { responses::without_foreign(&self.body) } else { None }
+    }
+
     fn body_for(&self, model: &str) -> Bytes {
-        let mut edits: Vec<Edit> = self.usage_edit().into_iter().collect();
+        let asked = [self.usage_edit(), self.foreign_reasoning()];
+        let mut edits: Vec<Edit> = asked.into_iter().flatten().collect();
         if model != &*self.model {
             match &self.naming {
                 Naming::Json(peek) => edits.extend(peek.rename_model(model)),
@@ -341,10 +366,10 @@ fn signed(mut header: Parts, attempt: &Attempt, body: Bytes) -> Outgoing {
 }
 
 /// Where an endpoint of a provider's is, or one of Gemini's verbs.
-fn path_of(dialect: Dialect, endpoint: &str, model: &str) -> String {
+fn path_of(dialect: Dialect, endpoint: &str, model: &str) -> Cow<'static, str> {
     match dialect {
-        Dialect::OpenAi | Dialect::Anthropic => format!("/v1/{endpoint}"),
-        Dialect::Gemini => format!("/v1beta/models/{}:{endpoint}", escaped(model)),
+        Dialect::OpenAi | Dialect::Anthropic => format!("/v1/{endpoint}").into(),
+        Dialect::Gemini => format!("/v1beta/models/{}:{endpoint}", escaped(model)).into(),
     }
 }
 
@@ -394,19 +419,9 @@ impl Path {
     }
 }
 
-/// Percent-encodes all but what a path segment may have (RFC 3986, section 3.3) and the slash, which some
-/// models' names have.
+/// A model's name as a part of a path.
 fn escaped(model: &str) -> String {
-    let mut out = String::with_capacity(model.len());
-    for byte in model.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'@' | b':' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    hosted::escaped(Platform::Own, model)
 }
 
 /// The credential of an attempt, as headers for the request that is otherwise complete.
@@ -418,6 +433,7 @@ pub fn proof(request: &Parts, attempt: &Attempt, body: &[u8]) -> SmallVec<[(Head
         path_and_query: request.uri.path_and_query().map_or("/", |path| path.as_str()),
         headers: &request.headers,
         body_sha256: &|| Sha256::digest(body).into(),
+        now: &wall_clock::now,
     };
     attempt.credential.apply(&request, &mut |name, value| proof.push((name.clone(), value.clone())));
     proof

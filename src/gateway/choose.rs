@@ -5,12 +5,13 @@
 use super::attempt::Attempt;
 use super::context::Context;
 use super::course::{Ask, Course, Outcome, Tried};
-use super::routes::Endpoint;
+use super::routes::{Endpoint, Subject};
 use super::upstream::Upstream;
-use crate::domain::wall_clock;
+use crate::domain::{Dialect, wall_clock};
 use crate::gateway::config::RetryBudget;
 use crate::providers::credential::Entry;
 use crate::providers::definition::Definition;
+use crate::providers::platform::Platform;
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use crate::translate::features::Features;
@@ -107,12 +108,27 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
 pub fn can_express(context: &Context, provider: &Definition) -> bool {
     let Some(endpoint) = context.endpoint else { return true };
     let lacks = |features: Features| features.refused_by(provider_api(provider.dialect)).is_some();
-    speaks(provider, endpoint) || context.features.is_some_and(|features| !lacks(features))
+    speaks(provider, endpoint)
+        || may_be_asked(provider, endpoint) && context.features.is_some_and(|features| !lacks(features))
+}
+
+/// Whether who hosts a provider has what is called there for a client of another dialect. Google's cloud takes counts and
+/// embeddings in a form of its own, which is not written here.
+fn may_be_asked(provider: &Definition, endpoint: &Endpoint) -> bool {
+    match (endpoint.subject, provider.dialect) {
+        (Some(Subject::Count), Dialect::Anthropic) => provider.platform.has_endpoint("messages/count_tokens"),
+        (Some(Subject::Count | Subject::Embeddings(_)), Dialect::Gemini) => {
+            provider.platform == Platform::Own
+        }
+        _ => true,
+    }
 }
 
 /// Whether a provider is asked in the client's own words.
 pub fn speaks(provider: &Definition, endpoint: &Endpoint) -> bool {
-    provider.dialect == endpoint.dialect && (provider.responses || !endpoint.is_responses())
+    provider.dialect == endpoint.dialect
+        && (provider.responses || !endpoint.is_responses())
+        && provider.platform.has_endpoint(endpoint.path)
 }
 
 /// The context window that is declared for a target's model.

@@ -8,16 +8,20 @@ use super::alarm::Alarm;
 use super::call::{Call, Unsendable, is_event_stream};
 use super::choose;
 use super::context::Context;
+use super::hosted;
 use super::keepalive::{self, KeepAlive};
 use super::mask;
 use super::onward;
 use super::relay::recovery::Recovery;
 use super::relay::{self, Relayed, Way};
+use super::tokens;
 use super::verdict::{self, Failed, Refusal, Verdict};
 use super::wire::{self, Answer, Broken, Outgoing, Unanswered};
-use crate::domain::{Dialect, ErrorClass, Failure};
+use crate::domain::{ErrorClass, Failure, wall_clock};
 use crate::providers::classify::classify;
+use crate::providers::definition::Definition;
 use crate::translate;
+use crate::translate::features::Feature;
 use crate::translate::frames::Framing;
 use crate::translate::peek::BadBody;
 use crate::translate::translation::Translation;
@@ -133,6 +137,15 @@ async fn attempt_once(
 ) -> Ended {
     let Some(attempt) = &context.attempt else { return Ended::broken(unmade(&"no attempt was begun")) };
     let upstream = Arc::clone(&attempt.upstream);
+    if attempt.credential.lacks_token(wall_clock::now) {
+        // On the heap, since it is rare.
+        let fetched = Box::pin(tokens::fetch(attempt));
+        tokio::select! {
+            biased;
+            fetched = fetched => if let Err(broken) = fetched { return Ended::broken(broken) },
+            () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+        }
+    }
     let (started, timeouts) = (attempt.started, &upstream.provider.definition.timeouts);
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
     let total = started + timeouts.total.get();
@@ -173,7 +186,7 @@ async fn attempt_once(
     };
     if !answer.header().status.is_success() {
         alarm.set(by);
-        return refused(session, upstream.provider.definition.dialect, answer, alarm).await;
+        return refused(session, &upstream.provider.definition, answer, alarm).await;
     }
     let framing = framing(call, &answer, translation.as_ref());
     let deadline = if framing.is_some() { of_stream } else { of_plain };
@@ -212,9 +225,15 @@ fn outgoing(
             Unsendable::Unmade(error) => failed(unmade(&error)),
             Unsendable::Unspeakable(BadBody(why)) => Box::new(Failed::unspeakable(&why, call.dialect())),
         })?;
-    let dropped = translation.as_ref().map(|translation| translation.dropped().join(", "));
+    let dropped = match &translation {
+        Some(translation) => translation.dropped().join(", "),
+        None => {
+            call.foreign_reasoning().map_or_else(String::new, |_| Feature::ForeignThoughts.name().to_owned())
+        }
+    };
     // A table's words are always a header's value.
-    attempt.dropped = dropped.filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
+    attempt.dropped =
+        Some(dropped).filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
     Ok((outgoing, translation))
 }
 
@@ -280,7 +299,12 @@ async fn relayed(
 }
 
 /// Reads an answer that is no success, and says what it means.
-async fn refused(session: &mut Session, dialect: Dialect, mut answer: Answer, mut alarm: Alarm) -> Ended {
+async fn refused(
+    session: &mut Session,
+    provider: &Definition,
+    mut answer: Answer,
+    mut alarm: Alarm,
+) -> Ended {
     let body = tokio::select! {
         biased;
         body = relay::error_body(&mut answer) => body,
@@ -288,11 +312,13 @@ async fn refused(session: &mut Session, dialect: Dialect, mut answer: Answer, mu
         // The status speaks for itself.
         () = alarm.rings() => Bytes::new(),
     };
-    let header = answer.decoded_header();
+    let mut header = answer.decoded_header();
     answer.release().await;
-    let status = header.status.as_u16();
-    let class = classify(status, Some(&body));
-    let broken = Broken { class, reason: format!("answered {status}") };
+    let answered = header.status.as_u16();
+    let body = hosted::refusal(provider, &mut header, body);
+    let class = classify(header.status.as_u16(), Some(&body));
+    let broken = Broken { class, reason: format!("answered {answered}") };
+    let dialect = hosted::dialect_of_error(provider, &body);
     Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body, dialect }) }))
 }
 
@@ -302,7 +328,7 @@ async fn break_off(session: &mut Session, context: &mut Context, call: &Call) ->
     context
         .settlement
         .truncated(ErrorClass::Truncated, format!("the stream could not be recovered: {class}"));
-    relay::say_truncated(session.as_downstream_mut(), call).await;
+    relay::say_truncated(session.as_downstream_mut(), call, None, 0).await;
     Delivery::CutOff
 }
 
@@ -317,7 +343,7 @@ async fn end_early(
 ) -> Delivery {
     let (body, class, internal) = match (verdict, last) {
         (Verdict::TheirWords(class), Some(refusal)) => {
-            (verdict::for_client(refusal, call.dialect()).body, class, "refused".to_owned())
+            (verdict::for_client(refusal, class, call.dialect()).body, class, "refused".to_owned())
         }
         (Verdict::TheirWords(class), None) => {
             let failure = verdict::unavailable(context, call);
@@ -329,7 +355,7 @@ async fn end_early(
     };
     let class = context.course.classes().next_back().unwrap_or(class);
     context.settlement.truncated(class, format!("after the header: {internal}"));
-    let event = mask::secrets(context, translate::error::event_of(call.dialect(), &body));
+    let event = mask::secrets(context, translate::error::event_of(call.api(), &body, 0));
     // Best effort: the missing end says it too.
     let _ = session.as_downstream_mut().write_response_body(event, false).await;
     Delivery::CutOff
@@ -349,7 +375,7 @@ async fn conclude(
     }
     match (verdict, last) {
         (Verdict::TheirWords(class), Some(refusal)) => {
-            let Refusal { header, body, .. } = verdict::for_client(refusal, call.dialect());
+            let Refusal { header, body, .. } = verdict::for_client(refusal, class, call.dialect());
             context.settlement.answered(header.status.as_u16(), Some(class));
             let sent = relay::give_error(session.as_downstream_mut(), context, &header, body).await;
             if sent.is_err() {

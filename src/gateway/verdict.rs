@@ -136,7 +136,7 @@ fn come_back(context: &Context) -> Duration {
 
 /// A provider's error answer as the client gets it: under a status that its dialect has, in that dialect's shape, and
 /// with the time to come back where it is to.
-pub fn for_client(refusal: Refusal, dialect: Dialect) -> Refusal {
+pub fn for_client(refusal: Refusal, class: ErrorClass, dialect: Dialect) -> Refusal {
     let Refusal { mut header, body, dialect: theirs } = refusal;
     // A status of three digits is always one.
     let _ = header.set_status(translate::error::status(dialect, header.status.as_u16()));
@@ -150,10 +150,24 @@ pub fn for_client(refusal: Refusal, dialect: Dialect) -> Refusal {
         return Refusal { header, body, dialect };
     }
     let status = header.status.as_u16();
-    let translated = if theirs == dialect { None } else { translate::error::between(dialect, status, &body) };
+    let translated = if theirs == dialect {
+        None
+    } else {
+        translate::error::between(dialect, status, code_of(class), &body)
+    };
     let body = translated.unwrap_or_else(|| translate::error::body(dialect, &in_our_words(status, &body)));
     let _ = header.insert_header(CONTENT_TYPE, JSON);
     Refusal { header, body, dialect }
+}
+
+/// What OpenAI's clients look for in an error's code, where another vendor has no codes.
+fn code_of(class: ErrorClass) -> Option<&'static str> {
+    match class {
+        ErrorClass::ContextLength => Some("context_length_exceeded"),
+        ErrorClass::ContentFilter => Some("content_filter"),
+        ErrorClass::ModelNotFound => Some("model_not_found"),
+        _ => None,
+    }
 }
 
 /// An error that came in no vendor's shape. What is wrong with the client's request it is to know; what an edge says

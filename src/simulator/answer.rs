@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of dialects or of the wire.
 
+use std::borrow::Cow;
+
 /// Words in [`ANSWER`]. One word counts as one token.
 pub const ANSWER_WORDS: usize = 60;
 
@@ -16,10 +18,10 @@ pub const ANSWER: &str = "acorn amber anchor badge basil birch cabin candle ceda
 /// Bytes of text that count as one input token.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// What a model says to one request: the answer, what a client left to say of it, and how far its limit goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a model says to one request: a text, without what a client said of it already, as far as its limit goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Speech {
-    pub(super) text: &'static str,
+    pub(super) text: Cow<'static, str>,
     pub(super) words: usize,
     /// Whether the limit ended it.
     pub(super) is_cut: bool,
@@ -28,36 +30,52 @@ pub(super) struct Speech {
 impl Speech {
     /// The first words of the answer.
     pub(super) fn of(words: usize) -> Speech {
-        if words >= ANSWER_WORDS { Speech::WHOLE } else { Speech::limited(ANSWER, words) }
+        Speech::limited(ANSWER.into(), words)
     }
 
-    /// The words that follow what the client has put into the model's mouth, or the usual answer where that
-    /// isn't how the answer begins. The space between the two is the model's, unless the client sent one.
-    pub(super) fn after(prefill: &str, words: usize) -> Speech {
+    /// The words that follow what the client has put into the model's mouth, or the whole text where that
+    /// isn't how it begins. The space between the two is the model's, unless the client sent one.
+    pub(super) fn after(text: Cow<'static, str>, prefill: &str, words: usize) -> Speech {
         let said = prefill.trim_end();
-        match ANSWER.strip_prefix(said) {
-            Some(rest) if said.len() < prefill.len() => Speech::limited(rest.trim_start(), words),
-            Some(rest) => Speech::limited(rest, words),
-            None => Speech::of(words),
+        if said.is_empty() || !text.starts_with(said) {
+            return Speech::limited(text, words);
         }
+        let rest = from(text, said.len());
+        let spaces = rest.len() - rest.trim_start().len();
+        Speech::limited(if said.len() < prefill.len() { from(rest, spaces) } else { rest }, words)
+    }
+
+    /// The first words of a text.
+    pub(super) fn limited(mut text: Cow<'static, str>, limit: usize) -> Speech {
+        let (mut words, mut end) = (0, 0);
+        for piece in pieces(&text).take(limit) {
+            words += 1;
+            end += piece.len();
+        }
+        let is_cut = end < text.len();
+        match &mut text {
+            Cow::Borrowed(text) => *text = &text[..end],
+            Cow::Owned(text) => text.truncate(end),
+        }
+        Speech { text, words, is_cut }
     }
 
     /// It in the pieces that a stream sends: each word with the space before it.
-    pub(super) fn pieces(self) -> impl Iterator<Item = &'static str> {
-        pieces(self.text)
-    }
-
-    const WHOLE: Speech = Speech { text: ANSWER, words: ANSWER_WORDS, is_cut: false };
-
-    fn limited(text: &'static str, limit: usize) -> Speech {
-        let end = pieces(text).take(limit).map(str::len).sum();
-        let said = &text[..end];
-        Speech { text: said, words: pieces(said).count(), is_cut: end < text.len() }
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &str> {
+        pieces(&self.text)
     }
 }
 
-/// A part of the answer, cut before each space.
-pub(super) fn pieces(text: &'static str) -> impl Iterator<Item = &'static str> {
+/// A text from some byte on.
+fn from(text: Cow<'static, str>, start: usize) -> Cow<'static, str> {
+    match text {
+        Cow::Borrowed(text) => text[start..].into(),
+        Cow::Owned(text) => text[start..].to_owned().into(),
+    }
+}
+
+/// A text, cut before each space.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut left = text;
     std::iter::from_fn(move || {
         let end = left.match_indices(' ').map(|(at, _)| at).find(|at| *at > 0).unwrap_or(left.len());
@@ -111,22 +129,23 @@ mod tests {
         let one_less = Speech::of(ANSWER_WORDS - 1);
         assert_eq!((one_less.words, one_less.is_cut), (ANSWER_WORDS - 1, true));
         assert_eq!(one_less.text.len() + " walnut".len(), ANSWER.len());
-        assert_eq!(Speech::of(ANSWER_WORDS), Speech::limited(ANSWER, ANSWER_WORDS));
-        assert_eq!(Speech::of(ANSWER_WORDS + 1), Speech::WHOLE);
+        let whole = Speech { text: ANSWER.into(), words: ANSWER_WORDS, is_cut: false };
+        assert_eq!((Speech::of(ANSWER_WORDS), Speech::of(ANSWER_WORDS + 1)), (whole.clone(), whole));
     }
 
     #[test]
     fn a_prefill_is_gone_on_from() {
-        let after = |prefill, words| Speech::after(prefill, words).text;
+        let speech = |prefill: &str, words| Speech::after(ANSWER.into(), prefill, words);
+        let after = |prefill, words| speech(prefill, words).text;
         assert_eq!(after("acorn amber", 2), " anchor badge");
         assert_eq!(after("acorn amber ", 2), "anchor badge");
         assert_eq!(after("acorn am", 2), "ber anchor", "a word that was torn is finished");
         assert_eq!(after("birch", 1), "acorn", "another text is no beginning of the answer");
         assert_eq!(after("", ANSWER_WORDS), ANSWER);
-        assert_eq!(Speech::after(ANSWER, 1), Speech { text: "", words: 0, is_cut: false });
+        assert_eq!(speech(ANSWER, 1), Speech { text: "".into(), words: 0, is_cut: false });
         let forty = Speech::of(40);
-        let rest = Speech::after(forty.text, ANSWER_WORDS);
-        assert_eq!(([forty.text, rest.text].concat().as_str(), rest.words), (ANSWER, 20));
+        let rest = speech(&forty.text, ANSWER_WORDS);
+        assert_eq!(([&*forty.text, &*rest.text].concat().as_str(), rest.words), (ANSWER, 20));
     }
 
     #[test]

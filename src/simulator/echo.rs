@@ -30,7 +30,7 @@ pub(super) fn echo(request: &Request) -> Result<Reply, Refusal> {
             ("connection", "Upgrade".to_owned()),
             ("sec-websocket-accept", accept(key)),
         ];
-        return Ok(Reply { status: 101, headers, content: Content::WebSocket, text: "" });
+        return Ok(Reply { status: 101, headers, content: Content::WebSocket, text: "".into() });
     }
     let arrived = json!({
         "method": request.method,

@@ -5,12 +5,17 @@
 //! alone. What goes wrong is chosen for a whole provider by its [`Behaviour`], for one request by the model's
 //! name ([`SCENARIOS`]).
 //!
+//! A dialect's room checks a request as its vendor would (`strict`), reads it into a `Prompt`, and writes the
+//! `Turn` that answers it: what a request asks for beyond words, such as tools, JSON or thinking, shows in the
+//! turn (`turn.rs` has the table), the same in every dialect.
+//!
 //! Knows nothing of the gateway that it is a provider for.
 //!
 //! Cost: a plain answer is one read, one JSON tree, one write; a stream without a pace is one write, too.
 
 mod answer;
 mod anthropic;
+mod check;
 mod credentials;
 mod echo;
 mod gemini;
@@ -18,14 +23,17 @@ mod latency;
 mod openai;
 mod options;
 mod prefill;
+mod prompt;
 mod rate_limit;
 mod reply;
 mod route;
+mod sample;
 mod scenarios;
 mod script;
 mod serve;
 mod service;
 mod transcript;
+mod turn;
 mod wire;
 
 pub use answer::{ANSWER, ANSWER_WORDS};

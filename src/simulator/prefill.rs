@@ -1,5 +1,6 @@
 //! What a client has put into the model's mouth: a last message that is the model's own, to be gone on from.
 
+use super::prompt::text_of;
 use crate::domain::Dialect;
 use serde_json::Value;
 
@@ -10,16 +11,7 @@ pub(super) fn prefill(dialect: Dialect, body: &Value) -> Option<String> {
         Dialect::Gemini => ("contents", "model", "parts"),
     };
     let last = body[list].as_array()?.last()?;
-    (last["role"] == role).then(|| text(&last[content]))
-}
-
-/// A text, or the texts of its parts.
-fn text(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
-        _ => String::new(),
-    }
+    (last["role"] == role).then(|| text_of(&last[content]).into_owned())
 }
 
 #[cfg(test)]

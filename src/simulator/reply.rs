@@ -14,7 +14,7 @@ pub(super) struct Reply {
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) content: Content,
     /// The words of the answer that a whole body has, where faults find them; none in most.
-    pub(super) text: &'static str,
+    pub(super) text: Cow<'static, str>,
 }
 
 /// What an answer carries.
@@ -41,12 +41,12 @@ impl Reply {
 
     pub(super) fn whole(status: u16, media_type: &'static str, body: Vec<u8>) -> Reply {
         let headers = vec![("content-type", media_type.to_owned())];
-        Reply { status, headers, content: Content::Whole(body), text: "" }
+        Reply { status, headers, content: Content::Whole(body), text: "".into() }
     }
 
     pub(super) fn pieces(media_type: &'static str, pieces: Vec<Piece>) -> Reply {
         let headers = vec![("content-type", media_type.to_owned()), ("cache-control", "no-cache".to_owned())];
-        Reply { status: 200, headers, content: Content::Pieces(pieces), text: "" }
+        Reply { status: 200, headers, content: Content::Pieces(pieces), text: "".into() }
     }
 
     pub(super) fn events(events: Events) -> Reply {
@@ -54,7 +54,7 @@ impl Reply {
     }
 
     /// The same, with the words of the answer that its body has.
-    pub(super) fn saying(self, text: &'static str) -> Reply {
+    pub(super) fn saying(self, text: Cow<'static, str>) -> Reply {
         Reply { text, ..self }
     }
 }
@@ -133,8 +133,11 @@ impl Template {
         Template { before: before.to_owned(), after: after.to_owned() }
     }
 
-    /// The JSON with that word, which needs no escapes.
+    /// The JSON with that word.
     pub(super) fn with(&self, word: &str) -> String {
+        if word.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            return [&*self.before, &json_text(&word), &self.after].concat();
+        }
         [&self.before, "\"", word, "\"", &self.after].concat()
     }
 }
@@ -144,16 +147,25 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     /// OpenAI's `code`; the other dialects have none.
     pub(super) code: Option<&'static str>,
+    /// OpenAI's `param`: the field that is wrong. The other dialects name it in the message.
+    pub(super) param: Option<String>,
     pub(super) message: Cow<'static, str>,
     /// Seconds until the client may come back.
     pub(super) retry_after: Option<u64>,
     /// The same to the millisecond, where that is another time.
-    pub(super) retry_after_ms: Option<u128>,
+    pub(super) retry_after_ms: Option<u64>,
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, message: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { status, code: None, message: message.into(), retry_after: None, retry_after_ms: None }
+        Refusal {
+            status,
+            code: None,
+            param: None,
+            message: message.into(),
+            retry_after: None,
+            retry_after_ms: None,
+        }
     }
 
     pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Refusal {
@@ -177,6 +189,9 @@ mod tests {
         let filled: Value = serde_json::from_str(&template.with(" acorn")).unwrap();
         assert_eq!(filled["model"], "\u{1}\u{2}x");
         assert_eq!(filled["text"], " acorn");
+        let odd = " \"acorn\"\\\n";
+        let filled: Value = serde_json::from_str(&template.with(odd)).unwrap();
+        assert_eq!(filled["text"], odd);
     }
 
     #[test]

@@ -2,11 +2,9 @@
 //!
 //! The endpoints themselves are rows of the dialects' `ROUTES`.
 
-use super::answer::Speech;
-use super::prefill::prefill;
 use super::reply::{Refusal, Reply};
 use super::wire::Request;
-use super::{answer, anthropic, gemini, openai};
+use super::{anthropic, gemini, openai};
 use crate::domain::Dialect;
 use serde_json::Value;
 
@@ -61,23 +59,16 @@ impl Call<'_> {
         }
     }
 
-    /// What the model says, of the words that its limit allows.
-    pub(super) fn speech(&self, dialect: Dialect, words: usize) -> Speech {
-        prefill(dialect, &self.json).map_or_else(|| Speech::of(words), |said| Speech::after(&said, words))
-    }
-
     pub(super) fn wants_stream(&self) -> bool {
         self.json["stream"].as_bool().unwrap_or(false)
     }
 }
 
-/// How many words an answer has under a limit that the client may have set.
+/// How many words an answer may have under a limit that the client may have set.
 pub(super) fn word_limit(limit: &Value) -> Result<usize, Refusal> {
     match (limit, limit.as_u64()) {
-        (Value::Null, _) => Ok(answer::ANSWER_WORDS),
-        (_, Some(words)) if words > 0 => {
-            Ok(usize::try_from(words).unwrap_or(usize::MAX).min(answer::ANSWER_WORDS))
-        }
+        (Value::Null, _) => Ok(usize::MAX),
+        (_, Some(words)) if words > 0 => Ok(usize::try_from(words).unwrap_or(usize::MAX)),
         _ => Err(Refusal::invalid("the limit on output tokens must be a whole number above 0")),
     }
 }

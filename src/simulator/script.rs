@@ -94,7 +94,7 @@ impl Script {
     /// The answer as it would be without a fault; `token_interval` is the pace of streams.
     pub(super) fn of(wait: Duration, reply: Reply, token_interval: Duration) -> Script {
         let (parts, is_stream) = match reply.content {
-            Content::Whole(body) => (word_by_word(body, reply.text), false),
+            Content::Whole(body) => (word_by_word(body, &reply.text), false),
             Content::Pieces(pieces) => {
                 let mut pause = Duration::ZERO;
                 let paced = pieces.into_iter().map(|piece| {
@@ -202,7 +202,7 @@ impl Script {
 }
 
 /// A body with each word of its text as a part of its own.
-fn word_by_word(mut body: Vec<u8>, text: &'static str) -> Vec<Part> {
+fn word_by_word(mut body: Vec<u8>, text: &str) -> Vec<Part> {
     let at = memchr::memmem::find(&body, text.as_bytes()).filter(|_| !text.is_empty());
     let Some(at) = at else { return vec![Part::of(body)] };
     let after = body.split_off(at + text.len());

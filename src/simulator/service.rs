@@ -168,10 +168,13 @@ impl Service {
                 return Err(Refusal::new(404, format!("Invalid URL ({method} {path})")));
             }
         };
-        let json = match (route.body, request.stopped_by) {
+        let mut json = match (route.body, request.stopped_by) {
             (Body::Json, None) => parsed(&request.body)?,
             (Body::Json, Some(_)) | (Body::Form | Body::Nothing, _) => serde_json::Value::Null,
         };
+        if dialect == Dialect::Gemini {
+            gemini::to_camel_case(&mut json);
+        }
         let since_epoch = wall_clock::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let call = Call {
             request,

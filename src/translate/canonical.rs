@@ -335,7 +335,8 @@ impl Effort {
 
 impl Reasoning {
     /// The tokens to think for where an answer may take `limit` in all; `None` for no thinking, which is also what less
-    /// than [`MIN_BUDGET`] comes to. Something has to be left to answer with.
+    /// than [`MIN_BUDGET`] comes to. Something has to be left to answer with: half of the limit, unless the client has
+    /// shared it out itself.
     pub fn budget_within(self, limit: Option<u64>) -> Option<u64> {
         let wanted = match self {
             Reasoning::Off => return None,
@@ -343,7 +344,9 @@ impl Reasoning {
             Reasoning::Budget(budget) => budget,
             Reasoning::Dynamic => Effort::Medium.budget(),
         };
-        let budget = limit.map_or(wanted, |limit| wanted.min(limit / 2));
+        let is_shared_out = |limit: &u64| matches!(self, Reasoning::Budget(budget) if budget < *limit);
+        let most = limit.filter(|limit| !is_shared_out(limit)).map(|limit| limit / 2);
+        let budget = most.map_or(wanted, |most| wanted.min(most));
         (budget >= MIN_BUDGET).then_some(budget)
     }
 
@@ -452,6 +455,9 @@ mod tests {
             (Reasoning::Effort(Effort::Low), Some(2_047), None),
             (Reasoning::Budget(1_023), None, None),
             (Reasoning::Budget(1_024), None, Some(1_024)),
+            (Reasoning::Budget(1_024), Some(1_025), Some(1_024)),
+            (Reasoning::Budget(1_024), Some(1_024), None),
+            (Reasoning::Budget(4_096), Some(4_096), Some(2_048)),
             (Reasoning::Dynamic, None, Some(8_192)),
         ] {
             assert_eq!(reasoning.budget_within(limit), budget, "{reasoning:?} {limit:?}");

@@ -1,5 +1,7 @@
 //! Our own errors, in the words of the dialect that the client speaks.
 
+use super::responses;
+use super::signs::Api;
 use crate::domain::{Dialect, Failure};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -33,14 +35,15 @@ pub fn body(dialect: Dialect, failure: &Failure) -> Bytes {
     shaped(dialect, failure.status, &failure.public, Some(failure.code.name()))
 }
 
-/// A provider's error in the words of another dialect: its message and its code as they are, its kind by the table.
+/// A provider's error in the words of another dialect: its message and its code as they are, its kind by the table;
+/// `known` is the code of one that has none.
 /// `None` if it is in no vendor's shape.
-pub fn between(dialect: Dialect, status: u16, body: &[u8]) -> Option<Bytes> {
+pub fn between(dialect: Dialect, status: u16, known: Option<&str>, body: &[u8]) -> Option<Bytes> {
     let body: Value = serde_json::from_slice(body).ok()?;
     // Gemini's streams have their error in a list.
     let error = body.get(0).unwrap_or(&body).get("error")?;
     let message = error.get("message").unwrap_or(error).as_str()?;
-    let code = error.get("code").and_then(Value::as_str);
+    let code = error.get("code").and_then(Value::as_str).or(known);
     let status = if status < 400 { told_status(error) } else { status };
     Some(shaped(dialect, status, message, code))
 }
@@ -73,14 +76,14 @@ pub fn status(dialect: Dialect, upstream: u16) -> u16 {
     if upstream == ANTHROPIC_OVERLOADED && dialect != Dialect::Anthropic { 503 } else { upstream }
 }
 
-/// The event that ends a broken stream of server-sent events.
-pub fn event(dialect: Dialect, failure: &Failure) -> Bytes {
-    event_of(dialect, &body(dialect, failure))
-}
-
-/// An error's body as an event.
-pub fn event_of(dialect: Dialect, body: &[u8]) -> Bytes {
-    let name: &[u8] = if dialect == Dialect::Anthropic { b"event: error\n" } else { b"" };
+/// An error's body as the event that ends a broken stream of server-sent events; `number` is what an event of an API that
+/// counts them would have.
+pub fn event_of(api: Api, body: &[u8], number: u64) -> Bytes {
+    let name: &[u8] = match api {
+        Api::Responses => return responses::error_event(body, number),
+        Api::Messages => b"event: error\n",
+        Api::Completions | Api::Generate | Api::Other => b"",
+    };
     [name, b"data: ", body, b"\n\n"].concat().into()
 }
 
@@ -115,7 +118,7 @@ mod tests {
     fn a_providers_error_keeps_its_words_in_another_dialect() {
         let anthropics = br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
         let said = |dialect, status, body| -> Value {
-            serde_json::from_slice(&between(dialect, status, body).expect("an error")).expect("JSON")
+            serde_json::from_slice(&between(dialect, status, None, body).expect("an error")).expect("JSON")
         };
         assert_eq!(
             said(Dialect::OpenAi, 200, anthropics),
@@ -130,8 +133,8 @@ mod tests {
         assert_eq!(said(Dialect::Anthropic, 200, openais)["error"]["type"], "invalid_request_error");
         let geminis = br#"[{"error":{"code":404,"message":"gone","status":"NOT_FOUND"}}]"#;
         assert_eq!(said(Dialect::Anthropic, 200, geminis)["error"]["type"], "not_found_error");
-        assert_eq!(between(Dialect::OpenAi, 500, b"<html>"), None);
-        assert_eq!(between(Dialect::OpenAi, 500, b"{}"), None);
+        assert_eq!(between(Dialect::OpenAi, 500, None, b"<html>"), None);
+        assert_eq!(between(Dialect::OpenAi, 500, None, b"{}"), None);
     }
 
     #[test]
@@ -141,11 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn each_api_has_its_own_event() {
+        let error = body(Dialect::OpenAi, &Failure::new(ErrorCode::UpstreamUnavailable, "gone"));
+        let event = |api| String::from_utf8(event_of(api, &error, 7).to_vec()).expect("text");
+        assert!(event(Api::Completions).starts_with("data: {\"error\":"));
+        assert!(event(Api::Messages).starts_with("event: error\ndata: {"));
+        let numbered = event(Api::Responses);
+        let data = numbered.strip_prefix("event: error\ndata: ").expect("a name");
+        let data: Value = serde_json::from_str(data).expect("JSON");
+        assert_eq!(
+            (&data["type"], &data["sequence_number"], &data["message"], &data["error"]["message"]),
+            (&json!("error"), &json!(7), &json!("gone"), &json!("gone"))
+        );
+    }
+
+    #[test]
     fn what_only_the_log_may_say_is_never_in_a_body() {
         let failure =
             Failure::new(ErrorCode::UpstreamUnavailable, "try later").because("10.0.0.7:443 refused");
         for dialect in Dialect::ALL {
-            assert!(!String::from_utf8_lossy(&event(dialect, &failure)).contains("10.0.0.7"));
+            assert!(!String::from_utf8_lossy(&body(dialect, &failure)).contains("10.0.0.7"));
         }
     }
 }

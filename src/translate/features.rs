@@ -83,6 +83,13 @@ pub enum Feature {
     Title,
 }
 
+impl Feature {
+    /// As the client is told.
+    pub fn name(self) -> &'static str {
+        ROWS[self as usize].name
+    }
+}
+
 /// What follows where a dialect lacks something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -207,7 +214,7 @@ mod tests {
     #[test]
     fn every_feature_has_one_row_and_a_bit_of_its_own() {
         for (index, row) in ROWS.iter().enumerate() {
-            assert_eq!(row.feature as usize, index, "{}", row.name);
+            assert_eq!((row.feature as usize, row.feature.name()), (index, row.name));
             let mut features = Features::NONE;
             features.insert(row.feature);
             let others = ROWS.iter().filter(|other| features.contains(other.feature)).count();

@@ -15,6 +15,8 @@ use std::borrow::Cow;
 
 /// What begins every wrapper. Of so many bytes that it and the mark behind it always are the same text in base64.
 const OURS: &str = "cliproxy";
+/// What begins every wrapper that stands as it is.
+pub(super) const WRAPPED: &str = "cliproxy:";
 /// [`OURS`] and [`SLASH`] in base64, of either alphabet.
 const OURS_ENCODED: &str = "Y2xpcHJveHkv";
 /// What stands between the parts of a plain wrapper, and of one in base64.

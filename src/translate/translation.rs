@@ -338,6 +338,16 @@ impl Stream {
         out.into()
     }
 
+    /// Ends the client's stream because the provider broke off, for a reason that stands in an error's body, which is in
+    /// the client's words; `None` where that body is all there is to say. Nothing is told after it.
+    pub fn fail(&mut self, error: &[u8]) -> Option<Bytes> {
+        let Encoder::Responses(encoder) = &mut self.course.encoder else { return None };
+        self.is_over = true;
+        let mut out = Vec::new();
+        encoder.fail(error, &mut out);
+        Some(out.into())
+    }
+
     /// How the client's stream is framed.
     pub fn framing(&self) -> Framing {
         self.framing

@@ -9,7 +9,6 @@ use crate::translate;
 use crate::translate::frames::{self, Framing};
 use crate::translate::usage::Frame;
 use bytes::Bytes;
-use pingora::http::ResponseHeader;
 use serde::de::IgnoredAny;
 
 /// The client went away.
@@ -34,11 +33,13 @@ impl Stream<'_, '_> {
                     let failed = Failed::inside(class, answer.decoded_header(), body, dialect);
                     return Relayed::Failed(Box::new(failed));
                 }
-                self.truncated("the stream ended before its end").await
+                self.truncated("the stream ended before its end", &mut answer).await
             }
-            End::Differs => self.truncated("the provider that was to go on says something else").await,
-            End::Broken(broken) => self.break_off(broken).await,
-            End::Error(class, frame) => self.fail(class, frame, answer.decoded_header()).await,
+            End::Differs => {
+                self.truncated("the provider that was to go on says something else", &mut answer).await
+            }
+            End::Broken(broken) => self.break_off(broken, &mut answer).await,
+            End::Error(class, frame) => self.fail(class, frame, &mut answer).await,
         }
     }
 
@@ -51,8 +52,8 @@ impl Stream<'_, '_> {
         self.pass(&rest, answer).await.map(|_| ()).map_err(|_| Gone)
     }
 
-    async fn truncated(self, reason: &str) -> Relayed {
-        self.break_off(Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }).await
+    async fn truncated(self, reason: &str, answer: &mut Answer) -> Relayed {
+        self.break_off(Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }, answer).await
     }
 
     /// What was held of a frame that nothing ended: none if it is torn. An event that only lacks its empty line is
@@ -126,21 +127,24 @@ impl Stream<'_, '_> {
     }
 
     /// The provider said in the stream that it failed.
-    async fn fail(mut self, class: ErrorClass, frame: Bytes, header: ResponseHeader) -> Relayed {
+    async fn fail(mut self, class: ErrorClass, frame: Bytes, answer: &mut Answer) -> Relayed {
         let dialect = self.way.upstream.provider.definition.dialect;
         if !self.is_committed {
             let body = Failed::data_of(&frame);
-            return Relayed::Failed(Box::new(Failed::inside(class, header, body, dialect)));
+            return Relayed::Failed(Box::new(Failed::inside(class, answer.decoded_header(), body, dialect)));
         }
         if !class.is_client_fault() {
             let reason = format!("said in its stream: {class}");
-            return self.break_off(Broken { class: ErrorClass::Truncated, reason }).await;
+            return self.break_off(Broken { class: ErrorClass::Truncated, reason }, answer).await;
         }
         // Why the client's request can't be answered is the client's to know.
         self.settle(false);
         let clients = self.way.call.dialect();
-        let event = match translate::error::between(clients, 200, &frame).filter(|_| clients != dialect) {
-            Some(body) => translate::error::event_of(clients, &body),
+        let is_foreign = clients != dialect || answer.translation().is_some();
+        let event = match translate::error::between(clients, 200, None, &frame).filter(|_| is_foreign) {
+            Some(body) => answer
+                .fail(&body)
+                .unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, 0)),
             None => frame,
         };
         let event = mask::secrets(self.way.context, event);
@@ -150,7 +154,7 @@ impl Stream<'_, '_> {
     }
 
     /// The provider broke off: another may answer instead, or go on, and if not, the client is told.
-    async fn break_off(mut self, broken: Broken) -> Relayed {
+    async fn break_off(mut self, broken: Broken, answer: &mut Answer) -> Relayed {
         if !self.is_committed {
             return Relayed::failed(broken);
         }
@@ -161,7 +165,7 @@ impl Stream<'_, '_> {
             return Relayed::failed(truncated);
         }
         if matches!(self.content, Content::Frames(Framing::Events, _)) {
-            say_truncated(self.way.session, self.way.call).await;
+            say_truncated(self.way.session, self.way.call, Some(answer), self.next_number).await;
         }
         Relayed::Truncated(truncated)
     }

@@ -78,12 +78,20 @@ pub async fn client_gone(session: &mut ServerSession) {
     }
 }
 
-/// Tells the client of a stream, in its dialect, that the provider broke off. The message is not ended (whoever
-/// asked drops the connection), so that clients that overlook the event notice too.
-pub async fn say_truncated(session: &mut ServerSession, call: &Call) {
+/// Tells the client of a stream, in its dialect, that the provider broke off: by the answer, where that knows what the
+/// client was told, else in an event of that number. The message is not ended (whoever asked drops the connection), so
+/// that clients that overlook the event notice too.
+pub async fn say_truncated(
+    session: &mut ServerSession,
+    call: &Call,
+    answer: Option<&mut Answer>,
+    number: u64,
+) {
     let message = "the provider broke off in the middle of its answer; ask again";
     let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
-    let event = translate::error::event(call.dialect(), &failure);
+    let body = translate::error::body(call.dialect(), &failure);
+    let event = answer.and_then(|answer| answer.fail(&body));
+    let event = event.unwrap_or_else(|| translate::error::event_of(call.api(), &body, number));
     // Best effort: the missing end says it too.
     let _ = session.write_response_body(event, false).await;
 }

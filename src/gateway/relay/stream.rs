@@ -13,7 +13,8 @@ use crate::gateway::limits::Kept;
 use crate::gateway::{keepalive, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
-use crate::translate::signs::Signs;
+use crate::translate::responses::number_of;
+use crate::translate::signs::{Api, Signs};
 use crate::translate::usage::Frame;
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
@@ -109,6 +110,8 @@ pub(super) struct Stream<'s, 'r> {
     /// When the whole stream must be over.
     pub(super) over_by: Option<Instant>,
     pub(super) relayed: u64,
+    /// The number of the next event, in an API that counts them.
+    pub(super) next_number: u64,
 }
 
 /// The error that the provider said, where the stream is put into other words and ends with it.
@@ -137,6 +140,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             told: Told::default(),
             over_by: total.and_then(|total| Instant::now().checked_add(total.get())),
             relayed: 0,
+            next_number: 0,
             way,
             content,
             meter,
@@ -248,6 +252,7 @@ impl<'s, 'r> Stream<'s, 'r> {
         let Content::Frames(_, frames) = &mut self.content else { return (chunk.clone(), None) };
         let (meter, signs, hides_usage) = (&mut self.meter, &mut self.signs, self.hides_usage);
         let recovery = &mut self.recovery;
+        let mut next_number = (self.way.call.api() == Api::Responses).then_some(&mut self.next_number);
         let mut end = None;
         // What was put together anew, where a broken stream is gone on with.
         let mut joined = BytesMut::new();
@@ -256,6 +261,11 @@ impl<'s, 'r> Stream<'s, 'r> {
                 return false;
             }
             signs.see(frame);
+            if let Some(next) = &mut next_number
+                && let Some(number) = number_of(frame)
+            {
+                **next = number + 1;
+            }
             if signs.is_error()
                 && let Some(class) = error_inside(&frames::data(frame))
             {

@@ -4,8 +4,13 @@
 
 mod chat;
 mod embeddings;
+mod families;
+mod items;
 mod media;
+mod messages;
+mod prompt;
 mod responses;
+mod strict;
 mod tasks;
 
 use super::rate_limit::Allowance;
@@ -44,7 +49,7 @@ pub(super) fn error(refusal: &Refusal) -> Value {
         _ => ("invalid_request_error", None),
     };
     let code = refusal.code.or(code);
-    json!({"error": {"message": refusal.message, "type": kind, "param": null, "code": code}})
+    json!({"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": code}})
 }
 
 /// The headers that tell where the rate limit stands.
@@ -56,15 +61,15 @@ pub(super) fn limit_headers(allowance: &Allowance) -> [(&'static str, String); 3
     ]
 }
 
-/// Tokens as Chat Completions counts them.
-fn usage(input: usize, output: usize) -> Value {
+/// Tokens as Chat Completions counts them: those of a thought are part of the output.
+fn usage(input: usize, output: usize, reasoning: usize) -> Value {
     json!({
         "prompt_tokens": input,
         "completion_tokens": output,
         "total_tokens": input + output,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": reasoning,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,

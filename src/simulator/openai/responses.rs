@@ -1,48 +1,99 @@
-//! The Responses API: one message of text, whole or as its sequence of events.
+//! The Responses API: reasoning, a message, calls of functions, whole or as their sequence of events.
 
-use super::super::answer::{Speech, input_tokens, text_bytes};
+use super::super::answer::pieces;
+use super::super::check::seal;
+use super::super::prompt::Prompt;
 use super::super::reply::{Events, Refusal, Reply};
 use super::super::route::{Call, missing, word_limit};
+use super::super::turn::{REFUSAL, Stop, THOUGHT, ToolCall, Turn};
+use super::{prompt, strict};
 use serde_json::{Value, json};
 
 struct Response<'a> {
     call: &'a Call<'a>,
     model: &'a str,
     input: usize,
-    speech: Speech,
+    turn: Turn,
 }
 
 pub(super) fn respond(call: &Call<'_>) -> Result<Reply, Refusal> {
-    let input = &call.json["input"];
-    if input.is_null() {
+    if call.json["input"].is_null() {
         return Err(missing("input"));
     }
-    let response = Response {
-        call,
-        model: call.required_text("model")?,
-        input: input_tokens(text_bytes(input) + text_bytes(&call.json["instructions"])),
-        speech: Speech::of(word_limit(&call.json["max_output_tokens"])?),
-    };
-    Ok(if call.wants_stream() {
-        response.stream()
-    } else {
-        Reply::json(200, &response.finished()).saying(response.speech.text)
-    })
+    let model = call.required_text("model")?;
+    strict::check_response(&call.json)?;
+    let limit = word_limit(&call.json["max_output_tokens"])?;
+    let prompt = Prompt { limit, ..prompt::of_response(&call.json) };
+    let response = Response { call, model, input: prompt.tokens(), turn: Turn::of(&prompt) };
+    if call.wants_stream() {
+        return Ok(response.stream());
+    }
+    let body = response.finished();
+    Ok(Reply::json(200, &body).saying(response.turn.speech.text))
+}
+
+/// One item of the output, to be written whole or as its events.
+enum Item<'a> {
+    Reasoning,
+    Message,
+    Call(usize, &'a ToolCall),
 }
 
 impl Response<'_> {
     /// `completed`, or `incomplete` where a limit cut the answer.
     fn status(&self) -> &'static str {
-        if self.speech.is_cut { "incomplete" } else { "completed" }
+        if self.turn.stop == Stop::Limit { "incomplete" } else { "completed" }
     }
 
-    fn item_id(&self) -> String {
-        format!("msg_{}", self.call.id)
+    fn items(&self) -> Vec<Item<'_>> {
+        let reasoning = self.turn.thought.map(|_| Item::Reasoning);
+        let message = (self.turn.has_text() || self.turn.refuses()).then_some(Item::Message);
+        let calls = self.turn.calls.iter().enumerate().map(|(index, call)| Item::Call(index, call));
+        reasoning.into_iter().chain(message).chain(calls).collect()
     }
 
-    fn item(&self, status: &str, content: &[Value]) -> Value {
+    /// The summary of the thought, if the client wants one.
+    fn summary(&self) -> Option<&'static str> {
+        let is_wanted = self.call.json["reasoning"]["summary"].is_string();
+        is_wanted.then_some(THOUGHT)
+    }
+
+    fn item_id(&self, item: &Item<'_>) -> String {
+        match item {
+            Item::Reasoning => format!("rs_{}", self.call.id),
+            Item::Message => format!("msg_{}", self.call.id),
+            Item::Call(index, _) => format!("fc_{}_{index}", self.call.id),
+        }
+    }
+
+    /// An item that has begun and has nothing in it yet.
+    fn begun_item(&self, item: &Item<'_>) -> Value {
+        match item {
+            Item::Reasoning => json!({"id": self.item_id(item), "type": "reasoning", "summary": []}),
+            Item::Message => self.message("in_progress", &[]),
+            Item::Call(index, call) => self.function_call(*index, call, "in_progress", ""),
+        }
+    }
+
+    fn finished_item(&self, item: &Item<'_>) -> Value {
+        match item {
+            Item::Reasoning => {
+                let mut reasoning = self.begun_item(item);
+                reasoning["summary"] = self.summary().into_iter().map(summary_part).collect();
+                let included = self.call.json["include"].as_array().map_or(&[][..], Vec::as_slice);
+                if included.iter().any(|name| name == "reasoning.encrypted_content") {
+                    reasoning["encrypted_content"] = seal(THOUGHT).into();
+                }
+                reasoning
+            }
+            Item::Message => self.message(self.status(), &[self.said()]),
+            Item::Call(index, call) => self.function_call(*index, call, "completed", &call.text),
+        }
+    }
+
+    fn message(&self, status: &str, content: &[Value]) -> Value {
         json!({
-            "id": self.item_id(),
+            "id": self.item_id(&Item::Message),
             "type": "message",
             "role": "assistant",
             "status": status,
@@ -50,12 +101,24 @@ impl Response<'_> {
         })
     }
 
-    fn part(text: &str) -> Value {
-        json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+    fn function_call(&self, index: usize, call: &ToolCall, status: &str, arguments: &str) -> Value {
+        json!({
+            "id": self.item_id(&Item::Call(index, call)),
+            "type": "function_call",
+            "status": status,
+            "call_id": format!("call_{}_{index}", self.call.id),
+            "name": call.name,
+            "arguments": arguments,
+        })
     }
 
-    fn finished_item(&self) -> Value {
-        self.item(self.status(), &[Self::part(self.speech.text)])
+    /// What the message says: its words, or why there are none.
+    fn said(&self) -> Value {
+        if self.turn.refuses() { refusal_part(REFUSAL) } else { Self::part(&self.turn.speech.text) }
+    }
+
+    fn part(text: &str) -> Value {
+        json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
     }
 
     fn response(&self, status: &str, output: &[Value], usage: &Value) -> Value {
@@ -77,7 +140,7 @@ impl Response<'_> {
             "output": output,
             "parallel_tool_calls": or("parallel_tool_calls", json!(true)),
             "previous_response_id": asked["previous_response_id"],
-            "reasoning": {"effort": null, "summary": null},
+            "reasoning": {"effort": asked["reasoning"]["effort"], "summary": asked["reasoning"]["summary"]},
             "store": or("store", json!(true)),
             "temperature": or("temperature", json!(1.0)),
             "text": or("text", json!({"format": {"type": "text"}})),
@@ -92,47 +155,68 @@ impl Response<'_> {
     }
 
     fn finished(&self) -> Value {
+        let output = self.turn.tokens();
         let usage = json!({
             "input_tokens": self.input,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": self.speech.words,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": self.input + self.speech.words,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": output,
+            "output_tokens_details": {"reasoning_tokens": self.turn.thought_tokens()},
+            "total_tokens": self.input + output,
         });
-        self.response(self.status(), &[self.finished_item()], &usage)
+        let items: Vec<Value> = self.items().iter().map(|item| self.finished_item(item)).collect();
+        self.response(self.status(), &items, &usage)
     }
 
     fn stream(&self) -> Reply {
         let mut stream = Numbered { events: Events::new(), next: 0 };
         let begun = self.response("in_progress", &[], &Value::Null);
-        let place = json!({"item_id": self.item_id(), "output_index": 0, "content_index": 0});
-        let at = |name: &str, value: Value| {
-            let mut event = place.clone();
-            event[name] = value;
-            event
-        };
-        let text = self.speech.text;
-
         stream.event("response.created", json!({"response": begun}));
         stream.event("response.in_progress", json!({"response": begun}));
-        let item = self.item("in_progress", &[]);
-        stream.event("response.output_item.added", json!({"output_index": 0, "item": item}));
-        stream.event("response.content_part.added", at("part", Self::part("")));
-        for word in self.speech.pieces() {
-            let mut event = at("delta", word.into());
-            event["logprobs"] = json!([]);
-            stream.token("response.output_text.delta", event);
+        for (index, item) in self.items().iter().enumerate() {
+            let begun = self.begun_item(item);
+            stream.event("response.output_item.added", json!({"output_index": index, "item": begun}));
+            let place = json!({"item_id": self.item_id(item), "output_index": index});
+            match item {
+                Item::Reasoning => self.summary().into_iter().for_each(|text| stream.summary(&place, text)),
+                Item::Message if self.turn.refuses() => stream.refusal(&place),
+                Item::Message => self.stream_text(&mut stream, &place),
+                Item::Call(_, call) => stream.arguments(&place, call),
+            }
+            let finished = self.finished_item(item);
+            stream.event("response.output_item.done", json!({"output_index": index, "item": finished}));
         }
-        let mut done = at("text", text.into());
-        done["logprobs"] = json!([]);
-        stream.event("response.output_text.done", done);
-        stream.event("response.content_part.done", at("part", Self::part(text)));
-        let item = self.finished_item();
-        stream.event("response.output_item.done", json!({"output_index": 0, "item": item}));
-        let last = if self.speech.is_cut { "response.incomplete" } else { "response.completed" };
+        let last = if self.status() == "incomplete" { "response.incomplete" } else { "response.completed" };
         stream.event(last, json!({"response": self.finished()}));
         Reply::events(stream.events)
     }
+
+    fn stream_text(&self, stream: &mut Numbered, place: &Value) {
+        let text = &*self.turn.speech.text;
+        let at = |more: Value| with(place, with(&json!({"content_index": 0}), more));
+        stream.event("response.content_part.added", at(json!({"part": Self::part("")})));
+        for word in self.turn.speech.pieces() {
+            stream.token("response.output_text.delta", at(json!({"delta": word, "logprobs": []})));
+        }
+        stream.event("response.output_text.done", at(json!({"text": text, "logprobs": []})));
+        stream.event("response.content_part.done", at(json!({"part": Self::part(text)})));
+    }
+}
+
+fn refusal_part(text: &str) -> Value {
+    json!({"type": "refusal", "refusal": text})
+}
+
+fn summary_part(text: &str) -> Value {
+    json!({"type": "summary_text", "text": text})
+}
+
+/// An object with the members of another.
+fn with(object: &Value, more: Value) -> Value {
+    let mut members = object.as_object().cloned().unwrap_or_default();
+    if let Value::Object(more) = more {
+        members.extend(more);
+    }
+    members.into()
 }
 
 /// Events that say their type and number.
@@ -150,6 +234,37 @@ impl Numbered {
     fn token(&mut self, kind: &str, event: Value) {
         let event = self.numbered(kind, event);
         self.events.token(Some(kind), &event);
+    }
+
+    /// The events of a thought's summary, between those of its item.
+    fn summary(&mut self, place: &Value, text: &str) {
+        let at = |more: Value| with(place, with(&json!({"summary_index": 0}), more));
+        self.event("response.reasoning_summary_part.added", at(json!({"part": summary_part("")})));
+        for piece in pieces(text) {
+            self.token("response.reasoning_summary_text.delta", at(json!({"delta": piece})));
+        }
+        self.event("response.reasoning_summary_text.done", at(json!({"text": text})));
+        self.event("response.reasoning_summary_part.done", at(json!({"part": summary_part(text)})));
+    }
+
+    /// The events of a refusal, between those of its item.
+    fn refusal(&mut self, place: &Value) {
+        let at = |more: Value| with(place, with(&json!({"content_index": 0}), more));
+        self.event("response.content_part.added", at(json!({"part": refusal_part("")})));
+        for piece in pieces(REFUSAL) {
+            self.token("response.refusal.delta", at(json!({"delta": piece})));
+        }
+        self.event("response.refusal.done", at(json!({"refusal": REFUSAL})));
+        self.event("response.content_part.done", at(json!({"part": refusal_part(REFUSAL)})));
+    }
+
+    /// The events of a call's arguments, between those of its item.
+    fn arguments(&mut self, place: &Value, call: &ToolCall) {
+        for piece in pieces(&call.text) {
+            self.token("response.function_call_arguments.delta", with(place, json!({"delta": piece})));
+        }
+        let done = json!({"name": call.name, "arguments": call.text});
+        self.event("response.function_call_arguments.done", with(place, done));
     }
 
     fn numbered(&mut self, kind: &str, mut event: Value) -> Value {

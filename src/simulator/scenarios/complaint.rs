@@ -37,7 +37,8 @@ impl Complaint {
         let Complaint::Throttled(seconds) = self else { return refusal };
         let stated = Duration::from_secs(seconds);
         let scaled = options.scaled(stated);
-        let retry_after_ms = (scaled != stated).then_some(scaled.as_millis());
+        let exact = u64::try_from(scaled.as_millis()).ok();
+        let retry_after_ms = exact.filter(|_| scaled != stated);
         Refusal { retry_after: Some(seconds), retry_after_ms, ..refusal }
     }
 

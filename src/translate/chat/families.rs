@@ -1,7 +1,7 @@
 //! What OpenAI's own models refuse, by the beginning of their names. A client of another dialect can't know it, and a
 //! service that only imitates OpenAI has no such models.
 //!
-//! Source: OpenAI's reasoning guide and its models' pages.
+//! Source: OpenAI's reasoning guide, its guide to GPT-5's parameters and its models' pages.
 
 use crate::translate::canonical::{Effort, Reasoning};
 
@@ -13,10 +13,18 @@ pub(super) struct Family {
     /// Whether the limit is called `max_completion_tokens`, and `max_tokens` refused. Imitators often know the older
     /// name only.
     pub(super) limits_completion: bool,
-    /// Whether they take `temperature`, `top_p` and penalties.
-    pub(super) samples: bool,
+    /// When they take `temperature`, `top_p` and penalties.
+    samples: Samples,
     /// How hard they can think.
     thinks: Thinks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Samples {
+    Always,
+    /// While they don't think.
+    Unthinking,
+    Never,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,23 +39,23 @@ enum Thinks {
 
 /// The first whose prefix fits counts.
 const FAMILIES: [Family; 8] = [
-    family("gpt-5-chat", true, true, Thinks::Never),
-    family("gpt-5.1", true, true, Thinks::Between(Effort::Low, Effort::High, true)),
-    family("gpt-5.", true, true, Thinks::Between(Effort::Low, Effort::Max, true)),
-    family("gpt-5", true, false, Thinks::Between(Effort::Minimal, Effort::High, false)),
-    family("o1", true, false, Thinks::Between(Effort::Low, Effort::High, false)),
-    family("o3", true, false, Thinks::Between(Effort::Low, Effort::High, false)),
-    family("o4", true, false, Thinks::Between(Effort::Low, Effort::High, false)),
-    family("gpt-", false, true, Thinks::Never),
+    family("gpt-5-chat", true, Samples::Always, Thinks::Never),
+    family("gpt-5.1", true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::High, true)),
+    family("gpt-5.", true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::Max, true)),
+    family("gpt-5", true, Samples::Never, Thinks::Between(Effort::Minimal, Effort::High, false)),
+    family("o1", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("o3", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("o4", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("gpt-", false, Samples::Always, Thinks::Never),
 ];
 
 /// Everybody else's models.
-const OTHERS: Family = family("", false, true, Thinks::Freely);
+const OTHERS: Family = family("", false, Samples::Always, Thinks::Freely);
 
 /// Open-weight models, which others serve, under a name like those of OpenAI's own.
 const OPEN_WEIGHTS: &str = "gpt-oss";
 
-const fn family(prefix: &'static str, limits_completion: bool, samples: bool, thinks: Thinks) -> Family {
+const fn family(prefix: &'static str, limits_completion: bool, samples: Samples, thinks: Thinks) -> Family {
     Family { prefix, limits_completion, samples, thinks }
 }
 
@@ -60,6 +68,15 @@ impl Family {
         FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&OTHERS)
     }
 
+    /// Whether they take `temperature`, `top_p` and penalties while they think as hard as that, if it is said.
+    pub(super) fn samples(&self, reasoning: Option<Reasoning>) -> bool {
+        match self.samples {
+            Samples::Always => true,
+            Samples::Unthinking => reasoning.is_none_or(|reasoning| reasoning == Reasoning::Off),
+            Samples::Never => false,
+        }
+    }
+
     /// What comes nearest to what is asked; `None` where nothing can be said, or is to be.
     pub(super) fn nearest(&self, asked: Reasoning) -> Option<Reasoning> {
         match (&self.thinks, asked) {
@@ -67,6 +84,8 @@ impl Family {
             (Thinks::Freely | Thinks::Between(_, _, true), Reasoning::Off) => Some(Reasoning::Off),
             (Thinks::Between(least, _, false), Reasoning::Off) => Some(Reasoning::Effort(*least)),
             (Thinks::Freely, asked) => asked.effort().map(Reasoning::Effort),
+            // Who can be told not to think doesn't, unless told to.
+            (Thinks::Between(_, _, true), Reasoning::Dynamic) => Some(Reasoning::Effort(Effort::Medium)),
             (Thinks::Between(least, most, _), asked) => {
                 asked.effort().map(|effort| Reasoning::Effort(effort.clamp(*least, *most)))
             }
@@ -103,6 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_thinks_is_not_sampled() {
+        let low = Some(Reasoning::Effort(Effort::Low));
+        for (model, reasoning, expected) in [
+            ("gpt-4o", None, true),
+            ("gpt-5", None, false),
+            ("gpt-5.1", None, true),
+            ("gpt-5.1", Some(Reasoning::Off), true),
+            ("gpt-5.1", low, false),
+            ("deepseek-chat", low, true),
+        ] {
+            assert_eq!(Family::of(model).samples(reasoning), expected, "{model} {reasoning:?}");
+        }
+    }
+
+    #[test]
     fn an_effort_is_brought_into_what_a_model_takes() {
         let effort = |effort| Some(Reasoning::Effort(effort));
         for (model, asked, expected) in [
@@ -110,7 +144,9 @@ mod tests {
             ("o3", Reasoning::Effort(Effort::Max), effort(Effort::High)),
             ("gpt-5", Reasoning::Off, effort(Effort::Minimal)),
             ("gpt-5.1", Reasoning::Off, Some(Reasoning::Off)),
+            ("gpt-5.1", Reasoning::Dynamic, effort(Effort::Medium)),
             ("gpt-5.2", Reasoning::Effort(Effort::Max), effort(Effort::Max)),
+            ("gpt-5", Reasoning::Dynamic, None),
             ("gpt-4o", Reasoning::Budget(2_048), None),
             ("gpt-oss-20b", Reasoning::Budget(2_048), effort(Effort::Low)),
             ("qwen3", Reasoning::Off, Some(Reasoning::Off)),

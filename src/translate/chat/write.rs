@@ -139,12 +139,14 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     let tools: Vec<WireTool<'_>> = request.tools.iter().map(|tool| function(tool, &mut written)).collect();
     let family = Family::of(target.model);
     let limit = limit(request, target, &mut written);
+    let reasoning = request.reasoning.and_then(|asked| family.nearest(asked));
+    let samples = family.samples(reasoning);
     let sampled = |value: Option<f64>, name: &'static str, written: &mut Written| {
         let value = value.filter(|value| value.is_finite());
-        if value.is_some() && !family.samples {
+        if value.is_some() && !samples {
             written.lose(name);
         }
-        value.filter(|_| family.samples)
+        value.filter(|_| samples)
     };
     let body = Body {
         model: target.model,
@@ -161,7 +163,7 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
         frequency_penalty: sampled(request.frequency_penalty, "penalties", &mut written),
         stop: &request.stop,
         response_format: format(&request.output),
-        reasoning_effort: effort(request, family, &mut written),
+        reasoning_effort: effort(request.reasoning, reasoning, &mut written),
         user: request.user.as_deref(),
         stream: request.streams,
         stream_options: request.streams.then_some(StreamOptions { include_usage: true }),
@@ -216,10 +218,12 @@ fn format<'r>(output: &'r Output<'_>) -> Option<Format<'r>> {
     }
 }
 
-fn effort(request: &Request<'_>, family: &Family, written: &mut Written) -> Option<&'static str> {
-    let asked = request.reasoning?;
-    let nearest = family.nearest(asked);
-    let wanted = asked.effort();
+fn effort(
+    asked: Option<Reasoning>,
+    nearest: Option<Reasoning>,
+    written: &mut Written,
+) -> Option<&'static str> {
+    let wanted = asked?.effort();
     if wanted.is_some() && nearest.and_then(Reasoning::effort) != wanted {
         written.lose("reasoning_effort");
     }

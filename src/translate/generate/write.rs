@@ -485,73 +485,24 @@ mod tests {
 
     #[test]
     fn thinking_is_what_the_model_can_do_of_what_is_asked() {
+        let budget = |tokens: i64| json!({"thinkingBudget": tokens, "includeThoughts": true});
+        let level = |name: &str| json!({"thinkingLevel": name, "includeThoughts": true});
+        let (low, max) = (Reasoning::Effort(Effort::Low), Reasoning::Effort(Effort::Max));
+        let medium = Reasoning::Effort(Effort::Medium);
+        let reasoning = Some("reasoning");
         for (model, reasoning, limit, expected, lost) in [
             ("gemini-2.5-flash", Reasoning::Off, None, json!({"thinkingBudget": 0}), None),
-            (
-                "gemini-2.5-flash",
-                Reasoning::Dynamic,
-                None,
-                json!({"thinkingBudget": -1, "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-2.5-flash",
-                Reasoning::Effort(Effort::Max),
-                None,
-                json!({"thinkingBudget": 24_576, "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-2.5-pro",
-                Reasoning::Effort(Effort::Low),
-                Some(3_000),
-                json!({"thinkingBudget": 1_500, "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-2.5-flash",
-                Reasoning::Effort(Effort::Low),
-                Some(2_000),
-                json!({"thinkingBudget": 0}),
-                Some("reasoning"),
-            ),
-            (
-                "gemini-2.5-pro",
-                Reasoning::Off,
-                None,
-                json!({"thinkingBudget": 128, "includeThoughts": true}),
-                Some("reasoning"),
-            ),
-            (
-                "gemini-3-flash",
-                Reasoning::Off,
-                None,
-                json!({"thinkingLevel": "MINIMAL", "includeThoughts": true}),
-                Some("reasoning"),
-            ),
-            (
-                "gemini-3.1-pro",
-                Reasoning::Budget(8_000),
-                None,
-                json!({"thinkingLevel": "MEDIUM", "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-3-pro",
-                Reasoning::Effort(Effort::Medium),
-                None,
-                json!({"thinkingLevel": "HIGH", "includeThoughts": true}),
-                Some("reasoning"),
-            ),
-            (
-                "gemini-3.5-flash",
-                Reasoning::Effort(Effort::Max),
-                None,
-                json!({"thinkingLevel": "HIGH", "includeThoughts": true}),
-                Some("reasoning"),
-            ),
+            ("gemini-2.5-flash", Reasoning::Dynamic, None, budget(-1), None),
+            ("gemini-2.5-flash", max, None, budget(24_576), None),
+            ("gemini-2.5-flash", low, Some(2_000), json!({"thinkingBudget": 0}), reasoning),
+            ("gemini-2.5-pro", low, Some(3_000), budget(1_500), None),
+            ("gemini-2.5-pro", Reasoning::Off, None, budget(128), reasoning),
+            ("gemini-3-flash", Reasoning::Off, None, level("MINIMAL"), reasoning),
+            ("gemini-3-pro", medium, None, level("HIGH"), reasoning),
+            ("gemini-3.1-pro", Reasoning::Budget(8_000), None, level("MEDIUM"), None),
+            ("gemini-3.5-flash", max, None, level("HIGH"), reasoning),
             ("gemini-3.5-flash", Reasoning::Dynamic, None, json!({"includeThoughts": true}), None),
-            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, Some("reasoning")),
+            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, reasoning),
             ("gemini-2.0-flash", Reasoning::Off, None, Value::Null, None),
         ] {
             let request = Request {

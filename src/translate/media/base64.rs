@@ -23,7 +23,7 @@ fn kinds(text: &str) -> u8 {
         let standard = u8::from((byte == b'+') | (byte == b'/'));
         let url = u8::from((byte == b'-') | (byte == b'_'));
         let neither = 1 - (both | standard | url);
-        both * BOTH | standard * STANDARD | url * URL | neither * NEITHER
+        (both * BOTH) | (standard * STANDARD) | (url * URL) | (neither * NEITHER)
     };
     text.bytes().fold(0, |kinds, byte| kinds | kind(byte))
 }

@@ -4,7 +4,7 @@
 
 use super::blocks::{Block, Input};
 use super::incoming;
-use super::words::{self, Usage};
+use super::words::{self, StopDetails, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
 use crate::translate::pieces::{Str, filled};
 use crate::translate::sides::{Asked, answer_id};
@@ -30,6 +30,8 @@ struct Message<'a> {
     #[serde(borrow)]
     stop_sequence: Option<Str<'a>>,
     #[serde(borrow)]
+    stop_details: Option<StopDetails<'a>>,
+    #[serde(borrow)]
     usage: Option<&'a RawValue>,
 }
 
@@ -47,6 +49,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         None if parts.iter().any(|part| matches!(part, Part::Call(_))) => Finish::ToolCalls,
         None => Finish::Stop,
     };
+    parts.extend(words::explanation(&finish, message.stop_details).map(Part::Refusal));
     Some(Answer {
         id: message.id.map(|it| it.0).unwrap_or_default(),
         model: message.model.map(|it| it.0).unwrap_or_default(),

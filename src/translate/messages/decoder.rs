@@ -6,7 +6,7 @@
 
 use super::answer::own;
 use super::incoming::Block;
-use super::words;
+use super::words::{self, StopDetails};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
 use crate::translate::pieces::{Str, filled};
@@ -76,6 +76,8 @@ struct Delta<'a> {
     stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
     stop_sequence: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<StopDetails<'a>>,
 }
 
 impl Decoder {
@@ -173,12 +175,16 @@ impl Decoder {
     }
 
     fn finish_by(&mut self, delta: Option<Delta<'_>>, out: &mut dyn FnMut(Event<'_>)) {
-        let Some((Some(reason), sequence)) = delta.map(|it| (it.stop_reason, it.stop_sequence)) else {
+        let Some(Delta { stop_reason: Some(reason), stop_sequence, stop_details, .. }) = delta else {
             return;
         };
         self.close(out);
         self.has_finished = true;
-        out(Event::Finish(words::finish(&reason.0, sequence.map(|it| it.0))));
+        let finish = words::finish(&reason.0, stop_sequence.map(|it| it.0));
+        if let Some(why) = words::explanation(&finish, stop_details) {
+            out(Event::Refusal(why));
+        }
+        out(Event::Finish(finish));
     }
 
     fn end(&mut self, out: &mut dyn FnMut(Event<'_>)) {

@@ -15,6 +15,7 @@ mod ids;
 mod incoming;
 mod outgoing;
 mod read;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod thinking;

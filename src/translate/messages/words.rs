@@ -2,8 +2,9 @@
 
 use crate::domain::{Dialect, TokenUsage};
 use crate::translate::canonical::{Effort, Finish};
+use crate::translate::pieces::Str;
 use crate::translate::usage::reported;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -20,6 +21,19 @@ const STOP_REASONS: [(&str, Finish<'static>); 7] = [
     ("pause_turn", Finish::Stop),
     ("model_context_window_exceeded", Finish::Length),
 ];
+
+/// What a message says about its `stop_reason`. Source: Anthropic's reference of `stop_details`, which only refusals have.
+#[derive(Deserialize)]
+pub(super) struct StopDetails<'a> {
+    #[serde(borrow)]
+    explanation: Option<Str<'a>>,
+}
+
+/// Why the model refused, in the vendor's words.
+pub(super) fn explanation<'a>(finish: &Finish<'_>, details: Option<StopDetails<'a>>) -> Option<Cow<'a, str>> {
+    let details = details.filter(|_| *finish == Finish::ContentFilter)?;
+    details.explanation.map(|it| it.0).filter(|it| !it.is_empty())
+}
 
 /// What a `stop_reason` means; one that isn't known is an end like any other.
 pub(super) fn finish<'a>(reason: &str, sequence: Option<Cow<'a, str>>) -> Finish<'a> {

@@ -6,6 +6,7 @@
 use super::NAMES;
 use super::blocks::{Block, CacheControl};
 use super::outgoing::{Message, Outgoing, Role, check_results, merged, open_with_user, trim_last};
+use super::schema;
 use super::thinking::{self, Course, Generation, Thinking};
 use crate::translate::canonical::{Output, Request, Tool, ToolChoice};
 use crate::translate::peek::BadBody;
@@ -123,7 +124,7 @@ struct ToolParam<'w> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Schema<'w> {
-    Own(&'w RawValue),
+    Own(Cow<'w, RawValue>),
     Nothing {
         #[serde(rename = "type")]
         kind: &'static str,
@@ -155,7 +156,7 @@ struct OutputConfig<'w> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "json_schema")]
 struct Format<'w> {
-    schema: &'w RawValue,
+    schema: Cow<'w, RawValue>,
 }
 
 #[derive(Serialize)]
@@ -203,12 +204,17 @@ impl Sampling {
 }
 
 fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'_>) -> ToolParam<'w> {
-    let nothing = Schema::Nothing { kind: "object", properties: Properties {} };
+    let is_strict = tool.strict == Some(true);
+    let input_schema = match tool.parameters.as_deref() {
+        None => Schema::Nothing { kind: "object", properties: Properties {} },
+        Some(schema) if is_strict => Schema::Own(schema::held(schema, outgoing.written)),
+        Some(schema) => Schema::Own(Cow::Borrowed(schema)),
+    };
     ToolParam {
         name: NAMES.declared(&tool.name, outgoing.written),
         description: tool.description.as_deref().filter(|it| !it.is_empty()),
-        input_schema: tool.parameters.as_deref().map_or(nothing, Schema::Own),
-        strict: tool.strict.filter(|strict| *strict),
+        input_schema,
+        strict: is_strict.then_some(true),
         cache_control: outgoing.mark(tool.ends_cache),
     }
 }
@@ -295,7 +301,7 @@ fn output_config<'w>(
             written.lose("response_format");
             None
         }
-        Output::Schema { schema, .. } => Some(Format { schema }),
+        Output::Schema { schema, .. } => Some(Format { schema: schema::held(schema, written) }),
     };
     (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format })
 }

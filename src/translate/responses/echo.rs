@@ -36,6 +36,8 @@ pub(super) struct Echo {
     pub(super) model: Vec<u8>,
     /// Whether thoughts come with what their maker wants back.
     pub(super) gives_signatures: bool,
+    /// Whether thoughts are to be told as summaries.
+    pub(super) sums_up: bool,
 }
 
 impl Echo {
@@ -52,7 +54,9 @@ impl Echo {
             members.push(b',');
         }
         let gives_signatures = include.is_some_and(asks_for_signatures);
-        Echo { members, model: model.unwrap_or_default().to_vec(), gives_signatures }
+        let at = REPEATED.iter().position(|(name, _)| *name == "reasoning");
+        let sums_up = at.and_then(|at| repeated[at]).is_some_and(asks_for_summaries);
+        Echo { members, model: model.unwrap_or_default().to_vec(), gives_signatures, sums_up }
     }
 }
 
@@ -64,6 +68,12 @@ fn found(body: &[u8]) -> [Option<&[u8]>; REPEATED.len() + 2] {
     }
     let found = json::members(body, names).unwrap_or_default();
     found.map(|at| body.get(at?))
+}
+
+/// By today's name or by the older one.
+fn asks_for_summaries(reasoning: &[u8]) -> bool {
+    let asked = json::members(reasoning, ["summary", "generate_summary"]).unwrap_or_default();
+    asked.into_iter().flatten().any(|at| &reasoning[at] != b"null")
 }
 
 fn asks_for_signatures(include: &[u8]) -> bool {

@@ -2,6 +2,10 @@
 //!
 //! Texts are kept as they are written, escaped, so that a piece is escaped once however often it is told.
 
+/// What the ids of reasoning begin with that is none of OpenAI's, who knows its own by their ids. Such an id is how it is
+/// told apart when it comes back.
+pub(super) const OURS: &str = "rs_cliproxy_";
+
 /// A text that comes in pieces: the part of an item that it is, and its events.
 #[derive(Debug)]
 pub(super) struct Form {
@@ -49,7 +53,22 @@ pub(super) static REFUSAL: Form = Form {
     ],
 };
 
-/// What it thinks.
+/// What it thinks, word for word as far as the provider tells.
+pub(super) static THOUGHT: Form = Form {
+    kind: "reasoning_text",
+    text: "text",
+    rest: "",
+    index: "content_index",
+    beside: "",
+    events: [
+        "response.content_part.added",
+        "response.reasoning_text.delta",
+        "response.reasoning_text.done",
+        "response.content_part.done",
+    ],
+};
+
+/// What it thinks, told as a summary.
 pub(super) static SUMMARY: Form = Form {
     kind: "summary_text",
     text: "text",
@@ -75,6 +94,11 @@ pub(super) static ARGUMENTS: Form = Form {
 };
 
 impl Form {
+    /// Whether it is a part of its item, and not the item's own.
+    pub(super) fn is_part(&self) -> bool {
+        !self.kind.is_empty()
+    }
+
     /// The part with its text.
     pub(super) fn part(&self, out: &mut Vec<u8>, text: &[u8]) {
         extend(out, &[br#"{"type":""#, self.kind.as_bytes(), b"\"", self.rest.as_bytes(), b","]);
@@ -93,8 +117,8 @@ impl Form {
 pub(super) enum Kind {
     /// What the model says and refuses.
     Message,
-    /// What it thinks, with a signature as a JSON string if there is one to give.
-    Reasoning(Option<Vec<u8>>),
+    /// What it thinks, in this form, with a signature as a JSON string if there is one to give.
+    Reasoning { form: &'static Form, signature: Option<Vec<u8>> },
     /// A call, with id and name as JSON strings.
     Call { id: Vec<u8>, name: Vec<u8> },
 }
@@ -127,7 +151,7 @@ impl Item {
     pub(super) fn id(&self, out: &mut Vec<u8>, answer: &[u8]) {
         let prefix: &[u8] = match self.kind {
             Kind::Message => b"msg_",
-            Kind::Reasoning(_) => b"rs_",
+            Kind::Reasoning { .. } => OURS.as_bytes(),
             Kind::Call { .. } => b"fc_",
         };
         extend(out, &[b"\"", prefix, answer, b"_"]);
@@ -144,8 +168,12 @@ impl Item {
             Kind::Message => {
                 extend(out, &[br#""message","role":"assistant","content":["#, &self.parts, b"]}"]);
             }
-            Kind::Reasoning(signature) => {
-                extend(out, &[br#""reasoning","summary":["#, &self.parts, b"]"]);
+            Kind::Reasoning { form, signature } => {
+                out.extend_from_slice(br#""reasoning","summary":["#);
+                if form.index != SUMMARY.index && !self.parts.is_empty() {
+                    out.extend_from_slice(br#"],"content":["#);
+                }
+                extend(out, &[&self.parts, b"]"]);
                 if let Some(signature) = signature {
                     extend(out, &[br#","encrypted_content":"#, signature]);
                 }

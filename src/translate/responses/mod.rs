@@ -11,16 +11,20 @@
 mod answer;
 mod content;
 mod echo;
+mod fault;
 mod frames;
 mod input;
 mod items;
 mod read;
 mod response;
+mod returning;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use answer::write_answer;
+pub use fault::{error_event, number_of};
 pub use read::read;
+pub use returning::without_foreign;
 pub use stream::{Encoder, MAX_KEPT};

@@ -1,11 +1,13 @@
 //! The Response object: what every answer, and the first and last events of every stream, are made of.
 
 use super::echo::Echo;
-use super::items::{extend, number};
+use super::fault::Fault;
+use super::items::{Form, SUMMARY, THOUGHT, extend, number};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Finish;
 use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
+use serde_json::json;
 
 /// What providers' ids of answers begin with, which isn't repeated behind our own beginnings.
 const PREFIXES: [&str; 3] = ["resp_", "chatcmpl-", "msg_"];
@@ -19,6 +21,8 @@ pub(super) enum State {
     Completed,
     /// Not all, for this reason.
     Incomplete(&'static str),
+    /// Not all, for the provider broke off.
+    Failed,
 }
 
 /// It came to the bound of what may be said.
@@ -40,6 +44,7 @@ impl State {
             State::InProgress => "response.in_progress",
             State::Completed => "response.completed",
             State::Incomplete(_) => "response.incomplete",
+            State::Failed => "response.failed",
         }
     }
 
@@ -49,6 +54,7 @@ impl State {
             State::InProgress => "in_progress",
             State::Completed => "completed",
             State::Incomplete(_) => "incomplete",
+            State::Failed => "failed",
         }
     }
 }
@@ -60,6 +66,10 @@ pub(super) struct Head {
     pub(super) key: Vec<u8>,
     /// Whether thoughts come with what their maker wants back.
     pub(super) gives_signatures: bool,
+    /// What thoughts are told as.
+    pub(super) thoughts: &'static Form,
+    /// Why there is no more of it, as JSON.
+    error: Vec<u8>,
     model: Vec<u8>,
     created: u64,
     echo: Vec<u8>,
@@ -68,9 +78,18 @@ pub(super) struct Head {
 impl Head {
     /// Of an answer that has no name yet but the request's.
     pub(super) fn new(asked: &Asked<'_>) -> Head {
-        let Echo { members, model, gives_signatures } = Echo::of(asked.body);
+        let Echo { members, model, gives_signatures, sums_up } = Echo::of(asked.body);
+        let thoughts = if sums_up { &SUMMARY } else { &THOUGHT };
         let model = if model.is_empty() { b"\"\"".to_vec() } else { model };
-        Head { key: key(asked.request_id), gives_signatures, model, created: asked.created, echo: members }
+        Head {
+            key: key(asked.request_id),
+            gives_signatures,
+            thoughts,
+            error: b"null".to_vec(),
+            model,
+            created: asked.created,
+            echo: members,
+        }
     }
 
     /// Takes the provider's names of answer and model, as far as it has any.
@@ -84,17 +103,21 @@ impl Head {
         }
     }
 
+    /// Takes why there is no more.
+    pub(super) fn fail(&mut self, fault: &Fault<'_>) {
+        let error = json!({"code": fault.response_code(), "message": fault.message});
+        self.error = error.to_string().into_bytes();
+    }
+
     /// The whole object.
     pub(super) fn write(&self, out: &mut Vec<u8>, state: State, output: &[u8], usage: Option<&TokenUsage>) {
         extend(out, &[br#"{"id":"resp_"#, &self.key, br#"","object":"response","created_at":"#]);
         number(out, self.created);
-        extend(
-            out,
-            &[br#","status":""#, state.word().as_bytes(), br#"","error":null,"incomplete_details":"#],
-        );
+        extend(out, &[br#","status":""#, state.word().as_bytes(), br#"","error":"#, &self.error]);
+        out.extend_from_slice(br#","incomplete_details":"#);
         match state {
             State::Incomplete(reason) => extend(out, &[br#"{"reason":""#, reason.as_bytes(), br#""}"#]),
-            State::InProgress | State::Completed => out.extend_from_slice(b"null"),
+            State::InProgress | State::Completed | State::Failed => out.extend_from_slice(b"null"),
         }
         extend(out, &[br#","model":"#, &self.model, br#","output":["#, output, b"],", &self.echo]);
         out.extend_from_slice(

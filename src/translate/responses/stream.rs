@@ -1,18 +1,18 @@
 //! A stream of events, each of which says which item and which part of it goes on.
 //!
-//! Thoughts are told as summaries (`response.reasoning_summary_text.…`), not as `response.reasoning_text.…`: what
-//! vendors show of their thoughts mostly are summaries, it is what a client asks for by `reasoning.summary`, and it is
-//! what clients show. Either is read back. What a provider shows is told: whether it was to show any is the request's
-//! matter.
+//! A client that asks for `reasoning.summary` is told thoughts as summaries (`response.reasoning_summary_text.…`), any
+//! other as what they are (`response.reasoning_text.…`). Either is read back. What a provider shows is told: whether it
+//! was to show any is the request's matter.
 //!
 //! This API alone wants all text a second time: the events that end a part and an item repeat it, and the last one has
 //! the whole answer. So an encoder keeps what was said, up to [`MAX_KEPT`].
 
+use super::fault::Fault;
 use super::frames::Frames;
-use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, SUMMARY, TEXT, extend, number};
+use super::items::{ARGUMENTS, Form, Item, Kind, REFUSAL, TEXT, extend, number};
 use super::response::{Head, State, TOO_LONG};
 use crate::domain::TokenUsage;
-use crate::translate::canonical::{Event, Signature};
+use crate::translate::canonical::{Event, Finish, Signature};
 use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
 use crate::translate::signature::{self, Bearer};
@@ -42,6 +42,8 @@ pub struct Encoder {
     usage: Option<TokenUsage>,
     /// How it ends, as far as is known.
     state: State,
+    /// Whether the model has said why it doesn't answer. That is an answer, and a whole one.
+    refuses: bool,
     /// Whether some of it wasn't kept.
     is_cut: bool,
     has_begun: bool,
@@ -61,6 +63,7 @@ impl Encoder {
             piece: Vec::new(),
             usage: None,
             state: State::Completed,
+            refuses: false,
             is_cut: false,
             has_begun: false,
             has_ended: false,
@@ -83,7 +86,10 @@ impl Encoder {
         }
         match event {
             Event::Text(text) => self.say(&TEXT, text, out),
-            Event::Refusal(text) => self.say(&REFUSAL, text, out),
+            Event::Refusal(text) => {
+                self.refuses = true;
+                self.say(&REFUSAL, text, out);
+            }
             Event::Thought(text) => self.think(text, out),
             Event::ThoughtSignature(signature) => self.sign(signature, out),
             Event::Redacted(signature) => self.seal(signature, Bearer::Redacted, out),
@@ -91,7 +97,10 @@ impl Encoder {
             Event::Arguments(piece) => self.argue(piece, out),
             Event::Usage(usage) => self.usage = Some(self.usage.unwrap_or_default().larger(*usage)),
             Event::Finish(finish) => {
-                self.state = State::of(finish);
+                self.state = match finish {
+                    Finish::ContentFilter if self.refuses => State::Completed,
+                    finish => State::of(finish),
+                };
                 self.close(out);
             }
             Event::End => self.end(out),
@@ -137,13 +146,17 @@ impl Encoder {
             return;
         }
         if !self.is_thinking() {
-            self.open(Kind::Reasoning(None), out);
+            self.open(self.reasoning(None), out);
         }
-        self.go_on(&SUMMARY, text, out);
+        self.go_on(self.head.thoughts, text, out);
+    }
+
+    fn reasoning(&self, signature: Option<Vec<u8>>) -> Kind {
+        Kind::Reasoning { form: self.head.thoughts, signature }
     }
 
     fn is_thinking(&self) -> bool {
-        self.open.as_ref().is_some_and(|item| matches!(item.kind, Kind::Reasoning(None)))
+        self.open.as_ref().is_some_and(|item| matches!(item.kind, Kind::Reasoning { signature: None, .. }))
     }
 
     /// Signs the thought under way, or one that has no words.
@@ -151,9 +164,9 @@ impl Encoder {
         if !self.is_thinking() {
             return self.seal(signature, Bearer::Place, out);
         }
-        let text = self.signature(signature, Bearer::Place);
+        let kind = self.reasoning(self.signature(signature, Bearer::Place));
         if let Some(item) = &mut self.open {
-            item.kind = Kind::Reasoning(text);
+            item.kind = kind;
         }
         self.close(out);
     }
@@ -161,7 +174,7 @@ impl Encoder {
     /// Gives a signature an item of its own.
     fn seal(&mut self, signature: &Signature<'_>, bearer: Bearer, out: &mut Vec<u8>) {
         if let Some(text) = self.signature(signature, bearer) {
-            self.open(Kind::Reasoning(Some(text)), out);
+            self.open(self.reasoning(Some(text)), out);
         }
     }
 
@@ -240,6 +253,11 @@ impl Encoder {
         }
         self.frames.end_part(&mut item, &self.head.key, out);
         self.tell_item("response.output_item.done", &item, state, out);
+        self.keep(&item, state);
+    }
+
+    /// Adds an item to what the response has in the end.
+    fn keep(&mut self, item: &Item, state: State) {
         if !self.output.is_empty() {
             self.output.push(b',');
         }
@@ -261,6 +279,34 @@ impl Encoder {
             ARGUMENTS.whole(out, &item.text);
         });
         item.form = None;
+    }
+
+    /// Ends the stream of a provider that broke off, for a reason that stands in an error's body: with an event that says
+    /// it, and the response with all that was said.
+    pub fn fail(&mut self, error: &[u8], out: &mut Vec<u8>) {
+        if self.has_ended {
+            return;
+        }
+        self.begin("", "", out);
+        self.has_ended = true;
+        let fault = Fault::of(error);
+        self.frames.put(out, "error", |out| {
+            for (name, value) in fault.members() {
+                extend(out, &[b",\"", name.as_bytes(), b"\":", value.to_string().as_bytes()]);
+            }
+        });
+        self.head.fail(&fault);
+        // What is under way has no end, and so no events of one.
+        if let Some(mut item) = self.open.take() {
+            if let Some(form) = item.form.take_if(|form| form.is_part()) {
+                item.keep_part(form);
+            }
+            self.keep(&item, TOO_LONG);
+        }
+        self.frames.put(out, State::Failed.event(), |out| {
+            out.extend_from_slice(br#","response":"#);
+            self.head.write(out, State::Failed, &self.output, self.usage.as_ref());
+        });
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

@@ -392,7 +392,7 @@ fn a_schema_is_the_form_of_the_answer_and_json_without_one_is_lost() {
     let written = write(&Request { output, ..hi() });
     assert!(
         String::from_utf8_lossy(&written.body)
-            .contains(r#""output_config":{"format":{"type":"json_schema","schema":{ "type":"object" }}}"#)
+            .contains(r#""output_config":{"format":{"type":"json_schema","schema":{"type":"object","additionalProperties":false}}}"#)
     );
     let written = write(&Request { output: Output::Json, ..hi() });
     assert_eq!(

@@ -3,7 +3,7 @@ use crate::translate::canonical::Finish;
 use crate::translate::frames::{self, Framing};
 use serde_json::{Value, json};
 
-const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"]}"#;
+const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"],"reasoning":{"summary":"auto"}}"#;
 
 fn asked(body: &[u8]) -> Asked<'_> {
     Asked { request_id: "req", created: 7, body, framing: Framing::Events, include_usage: false }
@@ -162,7 +162,7 @@ fn each_item_has_an_index_and_an_id_of_its_own_and_each_part_an_index_in_it() {
     let output = &values.last().expect("an end")["response"]["output"];
     assert_eq!(
         output[0],
-        json!({"id": "rs_1_0", "type": "reasoning", "status": "completed",
+        json!({"id": "rs_cliproxy_1_0", "type": "reasoning", "status": "completed",
             "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "cliproxy:messages:s"})
     );
     assert_eq!(
@@ -173,6 +173,76 @@ fn each_item_has_an_index_and_an_id_of_its_own_and_each_part_an_index_in_it() {
     assert_eq!((&output[3]["id"], &output[3]["arguments"]), (&json!("fc_1_3"), &json!("{}")));
     let done = values.iter().filter(|value| value["type"] == "response.output_item.done");
     assert!(done.map(|value| &value["item"]).eq(output.as_array().expect("a list")));
+}
+
+#[test]
+fn thoughts_are_no_summary_where_none_was_asked_for() {
+    let values = told(
+        br#"{"reasoning":{"effort":"low","summary":null}}"#,
+        &[start(), Event::Thought("h".into()), Event::Thought("m".into()), Event::End],
+    );
+    assert_eq!(
+        names(&values)[2..],
+        [
+            "output_item.added",
+            "content_part.added",
+            "reasoning_text.delta",
+            "reasoning_text.delta",
+            "reasoning_text.done",
+            "content_part.done",
+            "output_item.done",
+            "completed"
+        ]
+    );
+    let text = json!([{"type": "reasoning_text", "text": "hm"}]);
+    assert_eq!(
+        values.last().expect("an end")["response"]["output"],
+        json!([{"id": "rs_cliproxy_1_0", "type": "reasoning", "status": "completed", "summary": [], "content": text}])
+    );
+}
+
+#[test]
+fn a_refusal_with_words_is_a_whole_answer() {
+    let filtered = [Event::Finish(Finish::ContentFilter), Event::End];
+    for (said, status) in
+        [(Event::Refusal("no".into()), "completed"), (Event::Text("n".into()), "incomplete")]
+    {
+        let mut events = vec![start(), said];
+        events.extend(filtered.clone());
+        let response = &told(b"{}", &events).pop().expect("an end")["response"];
+        assert_eq!((&response["status"], &response["output"][0]["status"]), (&json!(status), &json!(status)));
+    }
+}
+
+#[test]
+fn a_stream_that_broke_off_says_why_and_has_what_was_said() {
+    let (mut encoder, mut out) = (Encoder::new(&asked(b"{}")), Vec::new());
+    for event in [start(), Event::Text("a".into()), call("c"), Event::Arguments("{".into())] {
+        encoder.put(&event, &mut out);
+    }
+    let error =
+        br#"{"error":{"message":"gone","type":"rate_limit_error","param":null,"code":"rate_limited"}}"#;
+    encoder.fail(error, &mut out);
+    encoder.fail(error, &mut out);
+    encoder.put(&Event::End, &mut out);
+    let values = read_back(&out);
+    let [.., said, last] = values.as_slice() else { panic!("{values:?}") };
+    assert_eq!(
+        (&said["type"], &said["code"], &said["message"]),
+        (&json!("error"), &json!("rate_limited"), &json!("gone"))
+    );
+    assert_eq!(
+        said["error"],
+        json!({"type": "rate_limit_error", "code": "rate_limited", "message": "gone", "param": null})
+    );
+    let response = &last["response"];
+    assert_eq!((&last["type"], &response["status"]), (&json!("response.failed"), &json!("failed")));
+    assert_eq!(response["error"], json!({"code": "rate_limit_exceeded", "message": "gone"}));
+    assert_eq!(response["output"][0]["content"][0]["text"], "a");
+    assert_eq!(
+        (&response["output"][1]["arguments"], &response["output"][1]["status"]),
+        (&json!("{"), &json!("incomplete"))
+    );
 }
 
 #[test]

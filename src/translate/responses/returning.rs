@@ -1,0 +1,73 @@
+//! Reasoning of others that comes back in a conversation, on its way to the API's own maker.
+//!
+//! A provider that has this API is asked in the client's own bytes. But it knows reasoning by ids that it gave, or by what
+//! it has encrypted, and refuses the whole request for any other: what we gave to a client in another provider's name
+//! has to stay behind.
+
+use super::items::OURS;
+use crate::translate::edit::Edit;
+use crate::translate::json;
+use crate::translate::signature::WRAPPED;
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+/// The edit that takes such reasoning out of a request; `None` where there is none.
+///
+/// Costs two searches where there is none.
+pub fn without_foreign(body: &[u8]) -> Option<Edit> {
+    let is_in_it = |text: &str| memmem::find(body, text.as_bytes()).is_some();
+    if !is_in_it(OURS) && !is_in_it(WRAPPED) {
+        return None;
+    }
+    let [at] = json::members(body, ["input"]).ok()?;
+    let at = at?;
+    let items: Vec<&RawValue> = serde_json::from_slice(body.get(at.clone())?).ok()?;
+    let kept: Vec<&str> = items.iter().map(|item| item.get()).filter(|item| !is_foreign(item)).collect();
+    let with = format!("[{}]", kept.join(","));
+    (kept.len() < items.len()).then(|| Edit { at, with: with.into() })
+}
+
+fn is_foreign(item: &str) -> bool {
+    let Ok([kind, id, sealed]) = json::members(item.as_bytes(), ["type", "id", "encrypted_content"]) else {
+        return false;
+    };
+    let text = |at: Option<std::ops::Range<usize>>| json::text(item.as_bytes().get(at?)?);
+    let begins = |at, prefix| text(at).is_some_and(|text| text.starts_with(prefix));
+    text(kind).is_some_and(|kind| kind == "reasoning") && (begins(id, OURS) || begins(sealed, WRAPPED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::edit;
+    use bytes::Bytes;
+
+    #[track_caller]
+    fn expect(body: &str, expected: &str) {
+        let edit = without_foreign(body.as_bytes());
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        assert_eq!(edit::apply(&body, edit.into_iter().collect()), expected.as_bytes());
+    }
+
+    #[test]
+    fn only_reasoning_of_others_is_taken_out() {
+        let own = r#"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAAA"}"#;
+        let named = r#"{"id":"rs_cliproxy_1_0","type":"reasoning","summary":[]}"#;
+        let sealed = r#"{"type":"reasoning","summary":[],"encrypted_content":"cliproxy:messages:x"}"#;
+        let says = r#"{"role":"user","content":"\"rs_cliproxy_1_0\" is no reasoning"}"#;
+        expect(
+            &format!(r#"{{"model":"m", "input": [{own}, {named},{sealed} ,{says}], "store":false}}"#),
+            &format!(r#"{{"model":"m", "input": [{own},{says}], "store":false}}"#),
+        );
+        expect(&format!(r#"{{"input":[{sealed}]}}"#), r#"{"input":[]}"#);
+        for untouched in [
+            format!(r#"{{"input":[ {own} , {says} ]}}"#),
+            r#"{"input":"cliproxy: or rs_cliproxy_?"}"#.to_owned(),
+            r#"{"metadata":{"cliproxy:":"rs_cliproxy_"}}"#.to_owned(),
+            r#"{"input":[1,"rs_cliproxy_",null]}"#.to_owned(),
+            "rs_cliproxy_".to_owned(),
+        ] {
+            expect(&untouched, &untouched);
+        }
+    }
+}
