@@ -50,6 +50,9 @@ pub fn path<'p>(provider: &Definition, model: &str, wish: Wish, dialects: Cow<'p
 /// # Errors
 /// When the body is no JSON object.
 pub fn adapt(provider: &Definition, wish: Wish, header: &mut Parts, body: Bytes) -> Result<Bytes, BadBody> {
+    if provider.platform == Platform::Vertex {
+        return Ok(hosted::with_roles_and_without_ids(&body));
+    }
     let Some(changes) = provider.platform.changes(wish) else { return Ok(body) };
     if provider.platform != Platform::Bedrock {
         return hosted::change(&body, &changes, &[]);

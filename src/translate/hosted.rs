@@ -1,12 +1,14 @@
-//! Anthropic's API as clouds host it: the same words, but for what stands elsewhere or is said otherwise.
+//! The vendors' APIs as clouds host them: the same words, but for what stands elsewhere or is said otherwise.
 //!
 //! Google's Vertex AI and Amazon Bedrock take the body of Anthropic's API without the model, which their path names,
 //! and with the API's version; Bedrock also without `stream` and with the beta features that are a header elsewhere.
-//! Bedrock's errors are Amazon's own, and become Anthropic's here. Sources: Anthropic's pages on both clouds, and
-//! AWS's reference of `InvokeModel`.
+//! Bedrock's errors are Amazon's own, and become Anthropic's here. Gemini on Vertex AI wants the role that its own API
+//! lets clients leave out, and knows no ids of calls. Sources: Anthropic's pages on both clouds, AWS's reference of
+//! `InvokeModel`, and what Vertex AI answers ("Please use a valid role", "Unknown name \"id\"").
 
 use super::peek::BadBody;
 use bytes::Bytes;
+use memchr::memmem;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -58,6 +60,78 @@ pub fn change(body: &[u8], changes: &Changes, betas: &[&str]) -> Result<Bytes, B
     }
     out.push(b'}');
     Ok(out.into())
+}
+
+/// A body of Gemini's API as Vertex AI takes it; what isn't understood stays as it is, for Google to refuse.
+pub fn with_roles_and_without_ids(body: &Bytes) -> Bytes {
+    let text = std::str::from_utf8(body).ok();
+    text.and_then(|text| changed_member(text, &["contents"], |contents| each(contents, content)))
+        .map_or_else(|| body.clone(), Bytes::from)
+}
+
+/// Members of an object by name, each as its text.
+type Members<'t> = BTreeMap<Cow<'t, str>, Cow<'t, str>>;
+
+fn members(text: &str) -> Option<Members<'_>> {
+    let raw: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text).ok()?;
+    Some(raw.into_iter().map(|(name, value)| (name, value.get().into())).collect())
+}
+
+fn object(members: &Members<'_>) -> String {
+    let member = |(name, value): (&Cow<'_, str>, &Cow<'_, str>)| format!("{}:{value}", Value::from(&**name));
+    format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+/// An object with these members changed; `None` where there is nothing to change.
+fn changed_member(text: &str, names: &[&str], change: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut members = members(text)?;
+    let mut is_changed = false;
+    for name in names {
+        if let Some(value) = members.get_mut(*name)
+            && let Some(changed) = change(value)
+        {
+            *value = changed.into();
+            is_changed = true;
+        }
+    }
+    is_changed.then(|| object(&members))
+}
+
+/// A list with its elements changed, or what stands in the place of a list of one.
+fn each(text: &str, change: impl Fn(&str) -> Option<String>) -> Option<String> {
+    if !text.starts_with('[') {
+        return change(text);
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    let changed: Vec<Option<String>> = elements.iter().map(|element| change(element.get())).collect();
+    if changed.iter().all(Option::is_none) {
+        return None;
+    }
+    let texts = elements.iter().zip(&changed);
+    let texts: Vec<&str> = texts.map(|(old, new)| new.as_deref().unwrap_or(old.get())).collect();
+    Some(format!("[{}]", texts.join(",")))
+}
+
+/// A turn of a conversation, the user's unless it says otherwise.
+fn content(text: &str) -> Option<String> {
+    let without_ids = changed_member(text, &["parts"], |parts| each(parts, part));
+    let mut turn = members(without_ids.as_deref().unwrap_or(text))?;
+    if turn.get("role").is_some_and(|role| role != "null" && role != "\"\"") {
+        return without_ids;
+    }
+    turn.insert("role".into(), "\"user\"".into());
+    Some(object(&turn))
+}
+
+fn part(text: &str) -> Option<String> {
+    const NAMES: [&str; 4] = ["functionCall", "function_call", "functionResponse", "function_response"];
+    // Images are long, and have none of these.
+    memmem::find(text.as_bytes(), b"unction")?;
+    changed_member(text, &NAMES, |call| {
+        let mut call = members(call)?;
+        call.remove("id")?;
+        Some(object(&call))
+    })
 }
 
 /// How Bedrock's exceptions are called, in lower case and without `exception` at the end; the status and kind that
@@ -154,6 +228,46 @@ mod tests {
     fn what_is_no_object_is_refused() {
         for body in ["", "[]", "1", "{"] {
             assert!(change(body.as_bytes(), &BEDROCK, &[]).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn vertex_gets_roles_and_no_ids() {
+        let on_vertex = |body: Value| -> Value {
+            let body = Bytes::from(body.to_string());
+            serde_json::from_slice(&with_roles_and_without_ids(&body)).unwrap()
+        };
+        let call = |id: bool, name: &str| {
+            let mut part =
+                json!({name: {"name": "f", "args": {"id": 7, "x": 1.50}}, "thoughtSignature": "s"});
+            if id {
+                part[name]["id"] = "call_1".into();
+            }
+            part
+        };
+        for name in ["functionCall", "function_call", "functionResponse", "function_response"] {
+            let asked = json!({"contents": [{"role": "model", "parts": [{"text": "functionCall"}, call(true, name)]}], "k": 1});
+            let wanted = json!({"contents": [{"role": "model", "parts": [{"text": "functionCall"}, call(false, name)]}], "k": 1});
+            assert_eq!(on_vertex(asked), wanted, "{name}");
+        }
+        for role in [json!({}), json!({"role": null}), json!({"role": ""})] {
+            let mut turn = json!({"parts": [{"text": "a"}]});
+            turn.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
+            let wanted = json!({"role": "user", "parts": [{"text": "a"}]});
+            assert_eq!(on_vertex(json!({"contents": [turn]})), json!({"contents": [wanted]}));
+        }
+        let single = json!({"contents": {"parts": {"functionCall": {"id": "1", "name": "f"}}}});
+        let wanted = json!({"contents": {"role": "user", "parts": {"functionCall": {"name": "f"}}}});
+        assert_eq!(on_vertex(single), wanted);
+    }
+
+    #[test]
+    fn what_vertex_takes_as_it_is_is_not_copied() {
+        for body in
+            [r#"{"contents":[{"role":"user","parts":[{"text":"functionCall id"}]}]}"#, "{}", "[]", "no JSON"]
+        {
+            let body = Bytes::from_static(body.as_bytes());
+            assert_eq!(with_roles_and_without_ids(&body).as_ptr(), body.as_ptr());
         }
     }
 

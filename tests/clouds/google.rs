@@ -137,6 +137,22 @@ impl State {
         let rest = seen.path.strip_prefix(BASE).expect("the project's path");
         match rest.split_once('/').expect("a publisher") {
             ("google", rest) => {
+                let body = seen.json();
+                for turn in body["contents"].as_array().into_iter().flatten() {
+                    if !["user", "model"].iter().any(|role| turn["role"] == **role) {
+                        return error(400, "INVALID_ARGUMENT", "Please use a valid role: user, model.");
+                    }
+                    for part in turn["parts"].as_array().into_iter().flatten() {
+                        let ids = ["functionCall", "functionResponse"].map(|name| part[name].get("id"));
+                        if ids.iter().any(Option::is_some) {
+                            return error(
+                                400,
+                                "INVALID_ARGUMENT",
+                                "Invalid JSON payload received. Unknown name \"id\"",
+                            );
+                        }
+                    }
+                }
                 let client = self.gemini.client();
                 let request = client.post(&format!("/v1beta/{rest}")).body(seen.body.clone());
                 let request = request.header("content-type", "application/json");

@@ -58,6 +58,26 @@ fn an_alias_and_the_clients_query_arrive_as_the_cloud_wants_them() {
 }
 
 #[test]
+fn what_geminis_own_api_takes_and_the_cloud_does_not_is_put_right() {
+    let google = Google::start();
+    let gateway = before(&google, "vertex", "m");
+    let client = gateway.client();
+    let call = json!({"functionCall": {"id": "call_1", "name": "f", "args": {}}});
+    let result = json!({"functionResponse": {"id": "call_1", "name": "f", "response": {"x": 1}}});
+    let body = json!({"contents": [
+        {"parts": [{"text": "Hello"}]}, {"role": "model", "parts": [call]}, {"parts": [result]},
+    ]});
+    client.post("/v1beta/models/m:generateContent").json(&body).send().expect(200);
+    let calls = json!([{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": null, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+    ]});
+    client.post("/v1/chat/completions").json(&body).send().expect(200);
+}
+
+#[test]
 fn tokens_are_counted_by_the_cloud() {
     let google = Google::start();
     let gateway = before(&google, "vertex-anthropic", "m");
