@@ -142,7 +142,9 @@ impl Stream<'_, '_> {
         let clients = self.way.call.dialect();
         let is_foreign = clients != dialect || answer.translation().is_some();
         let event = match translate::error::between(clients, 200, None, &frame).filter(|_| is_foreign) {
-            Some(body) => answer.fail(&body).unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, 0)),
+            Some(body) => answer
+                .fail(&body)
+                .unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, self.next_number)),
             None => frame,
         };
         let event = mask::secrets(self.way.context, event);
