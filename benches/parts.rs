@@ -19,7 +19,7 @@ use cliproxy::translate::frames::{Frames, Framing};
 use cliproxy::translate::peek::Peek;
 use cliproxy::translate::sides::Target;
 use cliproxy::translate::signs::{Api, Signs};
-use cliproxy::translate::translation::{self, Translation};
+use cliproxy::translate::translation::{self, Question, Translation};
 use cliproxy::translate::usage::Meter;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -213,7 +213,8 @@ fn translated(api: Api, body: &Bytes, provider: Dialect) -> (Bytes, Translation)
         framing: Framing::Events,
     };
     let target = Target { model: "provider-model", max_output_tokens: None };
-    Translation::of_request(client, provider, true, &target).expect("a request")
+    let question = Question::read(api, client.body.clone(), true).expect("a request");
+    Translation::of_request(&question, client, provider, &target).expect("a request")
 }
 
 /// A request of 2 KB with tools and pictures, a stream of some 15 events in one read, and a chat of 1 MB.

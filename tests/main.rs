@@ -13,6 +13,7 @@ mod attempts;
 mod balancing;
 mod bodies;
 mod cancellation;
+mod clouds;
 mod config;
 mod demo;
 mod encodings;

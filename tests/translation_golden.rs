@@ -9,7 +9,7 @@ use cliproxy::domain::Dialect;
 use cliproxy::translate::frames::Framing;
 use cliproxy::translate::sides::Target;
 use cliproxy::translate::signs::Api;
-use cliproxy::translate::translation::{Client, Stream, Translation, provider_api};
+use cliproxy::translate::translation::{Client, Question, Stream, Translation, provider_api};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -62,7 +62,8 @@ fn translated(api: Api, client: &str, provider: Dialect) -> (Bytes, Translation)
         framing: Framing::Events,
     };
     let target = Target { model: "provider-model", max_output_tokens: None };
-    Translation::of_request(client, provider, true, &target).unwrap_or_else(|bad| panic!("{bad:?}"))
+    let question = Question::read(api, client.body.clone(), true).expect("a request");
+    Translation::of_request(&question, client, provider, &target).unwrap_or_else(|bad| panic!("{bad:?}"))
 }
 
 fn pretty(json: &[u8]) -> String {
@@ -132,7 +133,9 @@ fn an_array_of_answers_is_one_json_text() {
             framing: Framing::Elements,
         };
         let target = Target { model: "provider-model", max_output_tokens: None };
-        let (_, translation) = Translation::of_request(client, dialect, true, &target).expect("translated");
+        let question = Question::read(client.api, client.body.clone(), true).expect("a request");
+        let (_, translation) =
+            Translation::of_request(&question, client, dialect, &target).expect("translated");
         let text = read(&format!("stream.{provider}.txt"));
         let array = relayed(translation.stream(1 << 20), &[text.as_bytes()]);
         let parsed: Value = serde_json::from_str(&array).expect("one JSON text");

@@ -24,6 +24,8 @@ fn spread(values: &[f64]) -> (f64, f64) {
 pub struct Rounds {
     /// What it is, with its unit.
     pub title: String,
+    /// What the others' ratios are to.
+    base: &'static str,
     /// The servers in the order in which they were visited, with their figures.
     pub servers: Vec<(&'static str, Vec<f64>)>,
 }
@@ -34,9 +36,14 @@ pub const BASE: &str = "bare";
 pub const OURS: &str = "gateway";
 
 impl Rounds {
-    /// Nothing measured yet.
+    /// Nothing measured yet, to be compared with the bare loop.
     pub fn new(title: impl Into<String>) -> Rounds {
-        Rounds { title: title.into(), servers: Vec::new() }
+        Rounds::beside(BASE, title)
+    }
+
+    /// Nothing measured yet, to be compared with that.
+    pub fn beside(base: &'static str, title: impl Into<String>) -> Rounds {
+        Rounds { title: title.into(), base, servers: Vec::new() }
     }
 
     /// Adds a round's figure of a server.
@@ -58,12 +65,18 @@ impl Rounds {
 
     /// A server's figure over the base's, in each round: the machine's speed changes between them.
     fn ratios(&self, server: &str) -> Vec<f64> {
-        self.of(server).iter().zip(self.of(BASE)).map(|(figure, base)| figure / base).collect()
+        self.of(server).iter().zip(self.of(self.base)).map(|(figure, base)| figure / base).collect()
     }
 
     /// The median of [`Rounds::ratios`].
     pub fn ratio(&self, server: &str) -> f64 {
         median(&self.ratios(server))
+    }
+
+    /// The greatest of all ratios but the base's own.
+    pub fn worst_ratio(&self) -> f64 {
+        let others = self.servers.iter().map(|(name, _)| *name).filter(|name| *name != self.base);
+        others.map(|name| self.ratio(name)).fold(f64::NAN, f64::max)
     }
 
     /// The table of medians, spreads and ratios.
@@ -98,6 +111,10 @@ pub enum Target {
     SmallRequestInstructions,
     /// Instructions of a relayed event over the bare loop's.
     EventInstructions,
+    /// CPU of a 2 KB request that is put into another dialect's words, over that of one that is passed on: the worst pair's.
+    Translated,
+    /// Instructions of the same.
+    TranslatedInstructions,
     /// KiB of an open stream that asked with 2 KB.
     OpenStream,
     /// MiB when nothing happens.
@@ -116,6 +133,8 @@ const TARGETS: &[(Target, &str, f64)] = &[
     (Target::Event, "CPU of a relayed event, of the bare loop's", 1.0),
     (Target::SmallRequestInstructions, "instructions of a 2 KB request, of the bare loop's", 1.2),
     (Target::EventInstructions, "instructions of a relayed event, of the bare loop's", 1.0),
+    (Target::Translated, "CPU of a translated 2 KB request, of a passed one's", 1.4),
+    (Target::TranslatedInstructions, "instructions of a translated 2 KB request", 1.4),
     (Target::OpenStream, "KiB per open stream", 80.0),
     (Target::Idle, "MiB idle", 30.0),
     (Target::AddedP99, "µs added to p99, one connection", 300.0),
@@ -151,6 +170,16 @@ mod tests {
         }
         assert_eq!(rounds.median("bare"), 20.0);
         assert!((rounds.ratio("gateway") - 1.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_worst_ratio_is_of_others_than_the_base() {
+        let mut rounds = Rounds::beside("passed", "µs");
+        assert!(rounds.worst_ratio().is_nan());
+        for (name, figure) in [("passed", 10.0), ("chat", 9.0), ("messages", 8.0)] {
+            rounds.add(name, figure);
+        }
+        assert!((rounds.worst_ratio() - 0.9).abs() < 1e-9);
     }
 
     #[test]

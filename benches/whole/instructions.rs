@@ -3,13 +3,15 @@
 
 use crate::ask::Connection;
 use crate::figures::{OURS, Rounds, Target};
-use crate::message::{Model, request};
+use crate::message::{Model, request_of};
 use crate::sections::{LARGE, Outcome, SMALL};
 use crate::servers::{Kind, Site};
+use crate::translated::{PAIRS, PASSED, Pair};
 use crate::upstream::EVENTS;
 use std::error::Error;
 
 /// One thing that is counted.
+#[derive(Clone, Copy)]
 struct Counted {
     name: &'static str,
     model: Model,
@@ -27,7 +29,7 @@ const COUNTED: [Counted; 3] = [
         model: Model::Plain,
         body_bytes: SMALL,
         per_answer: 1,
-        runs: [500, 1_500],
+        runs: [300, 1_000],
         target: Some(Target::SmallRequestInstructions),
     },
     Counted {
@@ -60,23 +62,43 @@ pub fn instructions(site: &Site) -> Result<Outcome, Box<dyn Error>> {
     for counted in COUNTED {
         let mut rounds = Rounds::new(format!("instructions per {}", counted.name));
         for kind in [Kind::Bare, Kind::Gateway] {
-            let [few, many] = counted.runs;
-            let instructions = count(site, kind, &counted, many)? - count(site, kind, &counted, few)?;
-            rounds.add(kind.name(), instructions as f64 / ((many - few) * counted.per_answer) as f64);
+            rounds.add(kind.name(), per_one(site, kind, &counted, PAIRS[0])?);
         }
         outcome.measured.extend(counted.target.map(|target| (target, rounds.ratio(OURS))));
+        outcome.tables.push(rounds.table());
+    }
+    let [small, _, event] = COUNTED;
+    for (counted, target) in [(small, Some(Target::TranslatedInstructions)), (event, None)] {
+        let mut rounds = Rounds::beside(PASSED, format!("instructions of the {OURS} per {}", counted.name));
+        for pair in PAIRS {
+            rounds.add(pair.name, per_one(site, Kind::Gateway, &counted, pair)?);
+        }
+        outcome.measured.extend(target.map(|target| (target, rounds.worst_ratio())));
         outcome.tables.push(rounds.table());
     }
     Ok(outcome)
 }
 
+/// The instructions of one more of what is counted.
+fn per_one(site: &Site, kind: Kind, counted: &Counted, pair: Pair) -> Result<f64, Box<dyn Error>> {
+    let [few, many] = counted.runs;
+    let instructions = count(site, kind, counted, pair, many)? - count(site, kind, counted, pair, few)?;
+    Ok(instructions as f64 / ((many - few) * counted.per_answer) as f64)
+}
+
 /// The instructions of a whole run with so many requests.
-fn count(site: &Site, kind: Kind, counted: &Counted, requests: u64) -> Result<i64, Box<dyn Error>> {
-    let name = counted.name.replace(' ', "-");
-    let profile = format!("{}/callgrind.{}-{name}-{requests}", site.scratch.display(), kind.name());
+fn count(
+    site: &Site,
+    kind: Kind,
+    counted: &Counted,
+    pair: Pair,
+    requests: u64,
+) -> Result<i64, Box<dyn Error>> {
+    let name = format!("{}-{}-{}", kind.name(), pair.name, counted.name).replace(' ', "-");
+    let profile = format!("{}/callgrind.{name}-{requests}", site.scratch.display());
     let wrapper = ["env", NO_REP, "valgrind", "--tool=callgrind", &format!("--callgrind-out-file={profile}")];
     let mut server = site.start_under(kind, &wrapper)?;
-    let request = request(server.address, counted.model, counted.body_bytes);
+    let request = request_of(pair.client, pair.provider, server.address, counted.model, counted.body_bytes);
     let mut connection = Connection::open(server.address)?;
     for _ in 0..requests {
         connection.ask(&request)?;

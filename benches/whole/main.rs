@@ -17,6 +17,7 @@ mod message;
 mod process;
 mod sections;
 mod servers;
+mod translated;
 mod upstream;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -77,12 +78,15 @@ enum Section {
     Latency,
     /// Memory, idle and per open stream
     Memory,
+    /// CPU per request and event of one dialect before a provider of another
+    Translated,
     /// Instructions per request and event, under valgrind; only if asked for
     Instructions,
 }
 
 /// What runs when nothing is chosen.
-const USUAL: [Section; 4] = [Section::Requests, Section::Events, Section::Latency, Section::Memory];
+const USUAL: [Section; 5] =
+    [Section::Requests, Section::Events, Section::Latency, Section::Memory, Section::Translated];
 
 /// Says that the limit of open files was raised.
 const RAISED: &str = "CLIPROXY_BENCH_FILES";
@@ -152,6 +156,7 @@ fn measure(runtime: &Runtime, site: &Site, options: &Options) -> Result<bool, Bo
             Section::Events => sections::events(runtime, site, effort)?,
             Section::Latency => sections::latency(site, effort)?,
             Section::Memory => sections::memory(runtime, site, effort)?,
+            Section::Translated => translated::translated(runtime, site, effort)?,
             Section::Instructions if installed("valgrind").exists() => instructions::instructions(site)?,
             Section::Instructions => return Err("instructions are counted by valgrind: install it".into()),
         };

@@ -1,5 +1,6 @@
 //! The messages of the bench: the requests that are sent, and how an answer is read to its end.
 
+use cliproxy::domain::Dialect;
 use std::net::SocketAddr;
 use thiserror::Error;
 
@@ -32,19 +33,74 @@ impl Model {
             Model::Open => "bench-open",
         }
     }
+
+    /// The same where a provider of that dialect is to answer.
+    pub fn of(self, provider: Dialect) -> String {
+        match provider {
+            Dialect::OpenAi => self.name().to_owned(),
+            other => format!("{}-{}", self.name(), other.name()),
+        }
+    }
+}
+
+/// In which API a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// OpenAI's Chat Completions.
+    Chat,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    /// Gemini's `generateContent`.
+    Generate,
+}
+
+impl Client {
+    fn path(self, model: &str, streams: bool) -> String {
+        match self {
+            Client::Chat => "/v1/chat/completions".to_owned(),
+            Client::Responses => "/v1/responses".to_owned(),
+            Client::Messages => "/v1/messages".to_owned(),
+            Client::Generate if streams => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+            Client::Generate => format!("/v1beta/models/{model}:generateContent"),
+        }
+    }
+
+    fn body(self, model: &str, streams: bool, text: &str) -> String {
+        let message = format!(r#"[{{"role":"user","content":"{text}"}}]"#);
+        let head = format!(r#""model":"{model}","stream":{streams}"#);
+        match self {
+            Client::Chat => format!(r#"{{{head},"messages":{message}}}"#),
+            Client::Responses => format!(r#"{{{head},"input":{message}}}"#),
+            Client::Messages => format!(r#"{{{head},"max_tokens":1024,"messages":{message}}}"#),
+            Client::Generate => {
+                format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"{text}"}}]}}]}}"#)
+            }
+        }
+    }
 }
 
 /// A chat request of about that many bytes to that address, its header included.
 pub fn request(to: SocketAddr, model: Model, body_bytes: usize) -> Vec<u8> {
+    request_of(Client::Chat, Dialect::OpenAi, to, model, body_bytes)
+}
+
+/// The same of any client, before a provider of any dialect.
+pub fn request_of(
+    client: Client,
+    provider: Dialect,
+    to: SocketAddr,
+    model: Model,
+    body_bytes: usize,
+) -> Vec<u8> {
     const SENTENCE: &str = r#"The \"quick\" brown fox jumps over the lazy dog.\n"#;
-    let (name, streams) = (model.name(), model != Model::Plain);
+    let (name, streams) = (model.of(provider), model != Model::Plain);
     let text = SENTENCE.repeat(body_bytes.saturating_sub(100) / SENTENCE.len());
-    let body = format!(
-        r#"{{"model":"{name}","stream":{streams},"messages":[{{"role":"user","content":"{text}"}}]}}"#
-    );
+    let (path, body) = (client.path(&name, streams), client.body(&name, streams, &text));
     let length = body.len();
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {CLIENT_KEY}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {CLIENT_KEY}\r\n\
          Content-Type: application/json\r\nAccept: application/json\r\nUser-Agent: bench/1\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
@@ -84,7 +140,8 @@ pub struct Answer {
     end: Option<End>,
     /// Server-sent events so far.
     pub events: u64,
-    last: u8,
+    /// How much of a line's beginning that makes an event was read.
+    begun: usize,
 }
 
 impl Answer {
@@ -110,12 +167,28 @@ impl Answer {
         self.take_body(&head[header_bytes..])
     }
 
-    fn take_body(&mut self, bytes: &[u8]) -> Result<bool, Bad> {
-        for at in memchr::memchr_iter(b'\n', bytes) {
-            let before = at.checked_sub(1).map_or(self.last, |before| bytes[before]);
-            self.events += u64::from(before == b'\n');
+    /// Each event has one line of data, whatever its dialect ends lines with.
+    fn count_events(&mut self, mut bytes: &[u8]) {
+        const DATA: &[u8] = b"\ndata:";
+        loop {
+            if self.begun == 0 {
+                let Some(line_end) = memchr::memchr(DATA[0], bytes) else { return };
+                bytes = &bytes[line_end..];
+            }
+            let same = bytes.iter().zip(&DATA[self.begun..]).take_while(|(byte, data)| byte == data).count();
+            self.begun += same;
+            bytes = &bytes[same..];
+            if self.begun == DATA.len() {
+                self.events += 1;
+            } else if bytes.is_empty() {
+                return;
+            }
+            self.begun = 0;
         }
-        self.last = bytes.last().copied().unwrap_or(self.last);
+    }
+
+    fn take_body(&mut self, bytes: &[u8]) -> Result<bool, Bad> {
+        self.count_events(bytes);
         match &mut self.end {
             Some(End::Length(left)) => {
                 *left = left.checked_sub(bytes.len()).ok_or(Bad::Form("more than its length"))?;
@@ -166,9 +239,11 @@ mod tests {
         let plain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
         let stream = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                       9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n";
+        let crlf = stream.replace("1\n\n", "1\r\n\r\n").replace("\r\n9\r\ndata: 1", "\r\nb\r\ndata: 1");
         for size in 1..stream.len() {
             assert_eq!(read(plain, size), (true, 0));
             assert_eq!(read(stream, size), (true, 2));
+            assert_eq!(read(&crlf, size), (true, 2));
         }
         assert!(!read(&stream[..stream.len() - 1], 7).0);
     }

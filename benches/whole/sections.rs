@@ -19,7 +19,7 @@ pub const LARGE: usize = 200 << 10;
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// Streams at a time while events are counted.
-const STREAMS: usize = 64;
+pub const STREAMS: usize = 64;
 /// Reads with several events in them, from which on a figure per event would be too good.
 const MAX_MERGED: f64 = 0.05;
 
@@ -57,18 +57,23 @@ pub struct Outcome {
     pub measured: Vec<(Target, f64)>,
 }
 
-type Done<T> = Result<T, Box<dyn Error>>;
+/// What came of something.
+pub type Done<T> = Result<T, Box<dyn Error>>;
 
 fn start_all(site: &Site) -> Done<Vec<Server>> {
     site.kinds().into_iter().map(|kind| site.start(kind)).collect()
 }
 
-fn micros(duration: Duration) -> f64 {
+/// As tables have it.
+pub fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
 /// CPU time of a server and what came of it, over one visit.
-fn visit(
+///
+/// # Errors
+/// When the server fails.
+pub fn visit(
     runtime: &Runtime,
     server: &Server,
     request: Vec<u8>,

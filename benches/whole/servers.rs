@@ -6,6 +6,7 @@ use crate::figures::{BASE, OURS};
 use crate::message::{self, CLIENT_KEY, Model};
 use crate::process::Process;
 use cliproxy::cli::memory::LIMITS as ALLOCATION;
+use cliproxy::domain::Dialect;
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -180,7 +181,9 @@ pub fn installed(name: &str) -> PathBuf {
 /// What an operator would have on: a client key, two providers for each model, prices, metrics, the log.
 fn gateway_config(listen: SocketAddr, upstream: SocketAddr, scratch: &Path) -> io::Result<String> {
     let (host, port, metrics) = (listen.ip(), listen.port(), free_address()?.port());
-    let models = Model::ALL.map(Model::name).join(", ");
+    let models = |dialect| Model::ALL.map(|model| model.of(dialect)).join(", ");
+    let (openai, anthropic, gemini) =
+        (models(Dialect::OpenAi), models(Dialect::Anthropic), models(Dialect::Gemini));
     let scratch = scratch.display();
     Ok(format!(
         "server:\n  host: {host}\n  port: {port}\n  threads: 1\n  \
@@ -189,8 +192,10 @@ fn gateway_config(listen: SocketAddr, upstream: SocketAddr, scratch: &Path) -> i
          metrics: {{enabled: true, port: {metrics}}}\nlogging: {{level: info, format: json}}\n\
          providers:\n  \
            one: &one\n    format: openai\n    base_url: http://{upstream}/v1\n    api_key: sk-bench-upstream\n    \
-             models: [{models}]\n    cost_per_1k_tokens: {{input: 0.003, output: 0.015}}\n  \
-           two: *one\n"
+             models: [{openai}]\n    cost_per_1k_tokens: {{input: 0.003, output: 0.015}}\n  \
+           two: *one\n  \
+           three: {{format: anthropic, base_url: \"http://{upstream}\", api_key: sk-bench-upstream, models: [{anthropic}]}}\n  \
+           four: {{format: gemini, base_url: \"http://{upstream}\", api_key: sk-bench-upstream, models: [{gemini}]}}\n"
     ))
 }
 

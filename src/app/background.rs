@@ -1,9 +1,11 @@
-//! What goes on beside requests: names are resolved, credential files re-read, idle connections looked after.
+//! What goes on beside requests: names are resolved, credential files re-read, tokens renewed, idle connections looked
+//! after.
 //!
 //! One service, since each costs a runtime and a thread.
 
 use crate::config;
 use crate::gateway::state::Snapshot;
+use crate::gateway::tokens;
 use crate::providers::auths::{Auths, Fingerprint};
 use crate::providers::provider::Provider;
 use crate::providers::registry::Registry;
@@ -11,6 +13,7 @@ use crate::providers::resolve::{Change, Lookup, REFRESH};
 use crate::settings::{Node, Problems};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,9 @@ use tokio::time::{interval, timeout};
 
 /// How often the folder of credentials is looked at.
 const LOOK_AT_AUTHS: Duration = Duration::from_secs(5);
+
+/// How often tokens are looked at. A look costs next to nothing.
+const LOOK_AT_TOKENS: Duration = Duration::from_secs(1);
 
 /// How often idle connections are looked at: one that a provider has closed takes up a socket for so long.
 const LOOK_AT_IDLE: Duration = Duration::from_secs(1);
@@ -72,6 +78,16 @@ impl Housekeeping {
         }
     }
 
+    /// Renews tokens ahead of their end, those of all providers at once.
+    async fn renew_tokens(&self) {
+        let mut ticks = interval(LOOK_AT_TOKENS);
+        loop {
+            ticks.tick().await;
+            let snapshot = self.snapshot.load_full();
+            join_all(snapshot.upstreams.iter().map(|upstream| tokens::renew(upstream))).await;
+        }
+    }
+
     async fn sweep_idle(&self) {
         let mut ticks = interval(LOOK_AT_IDLE);
         loop {
@@ -90,6 +106,7 @@ impl BackgroundService for Housekeeping {
             tokio::select! {
                 () = self.resolve_names() => {}
                 () = self.watch_auths() => {}
+                () = self.renew_tokens() => {}
                 _ = shutdown.changed() => {}
             }
         };
@@ -130,9 +147,9 @@ pub fn read_auths(registry: &Registry, folder: &Path) {
     for (file, problem) in &auths.problems {
         log::warn!("{}:{problem}", folder.join(&**file).display());
     }
-    for (file, provider) in auths.strangers(|name| registry.named(name).is_some()) {
-        let file = folder.join(file);
-        log::warn!("{}: is for the provider `{provider}`, which is not configured", file.display());
+    let definitions = registry.providers().iter().map(|provider| &*provider.definition);
+    for (file, why) in auths.strangers(definitions) {
+        log::warn!("{}: {why}", folder.join(file).display());
     }
     registry.take_auths(&auths);
 }

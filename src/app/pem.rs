@@ -2,6 +2,7 @@
 
 use super::StartError;
 use crate::config::Config;
+use crate::providers::service_account::ServiceAccount;
 use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -22,6 +23,10 @@ pub fn check(config: &Config) -> Result<(), StartError> {
         let key = |field: &str| format!("providers.{name}.{field}");
         if let Some(file) = &provider.ca_file {
             authorities(&key("ca_file"), file)?;
+        }
+        if let Some(file) = &provider.service_account_file {
+            let read = ServiceAccount::read(file);
+            read.map_err(|why| bad(&key("service_account_file"), file, &why))?;
         }
         if let (Some(certificate), Some(its_key)) = (&provider.client_cert_file, &provider.client_key_file) {
             identity(&key("client_cert_file"), certificate, &key("client_key_file"), its_key)?;

@@ -5,12 +5,12 @@ use crate::alerts::config::Notifications;
 use crate::domain::Secret;
 use crate::observe::UNROUTED;
 use crate::providers::config::{Model, Provider};
-use crate::providers::presets::{PRESETS, Preset};
+use crate::providers::presets::{CloudKey, PRESETS, Preset};
 use crate::settings::{Node, Problems, Value, nearest};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Gives each provider without a key the one that its preset's variable holds, and says which have none.
+/// Gives each provider without a credential the one that its preset's variables hold, and says which have none.
 pub(super) fn credentials_from_environment(
     config: &mut Config,
     root: &Node,
@@ -18,13 +18,14 @@ pub(super) fn credentials_from_environment(
     problems: &mut Problems,
 ) {
     for (name, provider) in &mut config.providers {
-        let Some(preset) = Preset::of(name).filter(|preset| preset.needs_key()) else { continue };
+        let Some(preset) = provider.preset(name).filter(|preset| preset.needs_key()) else { continue };
         at(root, &["providers", name], problems, |node, problems| {
-            if node.get("api_key").is_some() || node.get("api_keys").is_some() {
+            cloud_from_environment(preset, provider, environment, |key| !key.is_credential());
+            if CREDENTIALS.iter().any(|key| node.get(key).is_some()) {
                 return;
             }
             let variable = preset.key_variable;
-            let value = environment(variable).filter(|value| !value.is_empty());
+            let value = environment(variable).filter(|value| !variable.is_empty() && !value.is_empty());
             if value.as_ref().is_some_and(|value| !can_be_sent(value)) {
                 let message = format!(
                     "${variable} begins or ends with white space, or has a character that no header can carry"
@@ -32,14 +33,58 @@ pub(super) fn credentials_from_environment(
                 return problems.error(node, message);
             }
             provider.api_key = value.map(Secret::new);
-            if provider.api_key.is_none() && provider.enabled {
-                let message = format!(
-                    "has no key: set {variable} or `api_key`; it is left out unless `auth_dir` has one"
-                );
-                problems.warning(node, message);
+            if provider.api_key.is_none() {
+                cloud_from_environment(preset, provider, environment, CloudKey::is_credential);
+            }
+            if provider.aws_keys().is_some_and(|keys| !keys.can_be_sent()) {
+                let message = "the variables of its AWS keys have a character that no header can carry";
+                return problems.error(node, message);
+            }
+            if !provider.has_credential() && provider.enabled {
+                problems.warning(node, no_credential(preset));
             }
         });
     }
+}
+
+/// The keys that are, or begin, a credential.
+const CREDENTIALS: [&str; 4] = ["api_key", "api_keys", "service_account_file", "aws_access_key_id"];
+
+/// Fills what the configuration leaves out of a cloud's keys from the variables that the cloud's own tools read.
+fn cloud_from_environment(
+    preset: &Preset,
+    provider: &mut Provider,
+    environment: Environment<'_>,
+    is_wanted: fn(CloudKey) -> bool,
+) {
+    for (key, variables) in preset.cloud_variables().iter().filter(|(key, _)| is_wanted(*key)) {
+        let values = variables.iter().filter_map(|variable| environment(variable));
+        let Some(value) = values.into_iter().find(|value| !value.is_empty()) else { continue };
+        match key {
+            CloudKey::Region => drop(provider.region.get_or_insert(value)),
+            CloudKey::Project => drop(provider.project.get_or_insert(value)),
+            CloudKey::ServiceAccountFile => provider.service_account_file = Some(value.into()),
+            CloudKey::AwsAccessKeyId => provider.aws_access_key_id = Some(Secret::new(value)),
+            CloudKey::AwsSecretAccessKey => provider.aws_secret_access_key = Some(Secret::new(value)),
+            CloudKey::AwsSessionToken => provider.aws_session_token = Some(Secret::new(value)),
+        }
+    }
+}
+
+/// "has no key: set OPENAI_API_KEY or `api_key`; …".
+fn no_credential(preset: &Preset) -> String {
+    let of_cloud = preset.cloud_variables().iter().filter(|(key, _)| key.is_credential());
+    let of_cloud =
+        of_cloud.filter_map(|(_, variables)| variables.first().copied()).take(2).collect::<Vec<_>>();
+    let variables = if of_cloud.is_empty() { preset.key_variable.to_owned() } else { of_cloud.join(" and ") };
+    let key = if preset.has_projects() {
+        "service_account_file"
+    } else if of_cloud.is_empty() {
+        "api_key"
+    } else {
+        "aws_access_key_id"
+    };
+    format!("has no key: set {variables} or `{key}`; it is left out unless `auth_dir` has one")
 }
 
 /// Whether a key arrives as it is in a header: those read from files and variables like to end in a line break.
@@ -53,10 +98,12 @@ pub(super) fn keyless(config: &Config, root: &Node) -> BTreeSet<String> {
     let was_given = |name: &str| {
         let is_empty = |keys: &Node| keys.value == Value::List(Vec::new());
         let several = |node: &Node| node.get("api_keys").is_some_and(|keys| !is_empty(keys));
-        let given = |node: &Node| node.get("api_key").is_some() || several(node);
+        let given = |node: &Node| {
+            node.get("api_key").is_some() || node.get("aws_access_key_id").is_some() || several(node)
+        };
         providers.get(name).is_some_and(given)
     };
-    let without = config.providers.iter().filter(|(_, provider)| provider.keys().next().is_none());
+    let without = config.providers.iter().filter(|(_, provider)| !provider.has_credential());
     without.map(|(name, _)| name.clone()).filter(|name| was_given(name)).collect()
 }
 
@@ -129,7 +176,8 @@ fn providers(config: &Config, root: &Node, problems: &mut Problems) {
         let path = ["providers", name.as_str()];
         at(root, &path, problems, |node, problems| {
             let missing = |key: &str| node.get(key).is_none();
-            match Preset::of(name) {
+            match provider.preset(name) {
+                Some(preset) if preset.has_regions() => cloud(name, preset, provider, node, problems),
                 Some(preset) if preset.base_url.is_empty() && missing("base_url") => {
                     problems.error(node, format!("`{name}` needs its own `base_url`"));
                 }
@@ -161,6 +209,42 @@ fn providers(config: &Config, root: &Node, problems: &mut Problems) {
                 "two models have the same name for clients".to_owned(),
             );
         }
+    }
+}
+
+/// What a cloud's addresses are made of.
+fn cloud(name: &str, preset: &Preset, provider: &Provider, node: &Node, problems: &mut Problems) {
+    let variables = |wanted: CloudKey| {
+        let row = preset.cloud_variables().iter().find(|(key, _)| *key == wanted);
+        row.and_then(|(_, variables)| variables.first().copied()).unwrap_or_default()
+    };
+    match &provider.region {
+        None => {
+            let variable = variables(CloudKey::Region);
+            problems.error_at(node, "region", format!("`{name}` needs it, or the variable {variable}"));
+        }
+        Some(region) if node.get("region").is_none() && !Provider::is_cloud_name(region) => {
+            let variable = variables(CloudKey::Region);
+            problems.error(node, format!("the variable {variable} holds no region"));
+        }
+        Some(_) => {}
+    }
+    let has_path = provider.base_url.as_ref().is_some_and(|url| !url.path.is_empty());
+    if preset.has_projects()
+        && provider.project.is_none()
+        && provider.service_account_file.is_none()
+        && !has_path
+    {
+        let variable = variables(CloudKey::Project);
+        let message =
+            format!("`{name}` needs it, or the variable {variable}, or a `service_account_file` that has it");
+        problems.error_at(node, "project", message);
+    }
+    if node.get("project").is_none()
+        && provider.project.as_ref().is_some_and(|it| !Provider::is_cloud_name(it))
+    {
+        let variable = variables(CloudKey::Project);
+        problems.error(node, format!("the variable {variable} holds no project"));
     }
 }
 
@@ -211,7 +295,7 @@ fn served_names(config: &Config) -> impl Iterator<Item = &str> {
 /// Whether a client could ask for that model.
 fn is_served(config: &Config, model: &str) -> bool {
     let recognises = |(name, provider): (&String, &Provider)| {
-        provider.models.is_empty() && Preset::of(name).is_some_and(|preset| preset.recognises(model))
+        provider.models.is_empty() && provider.preset(name).is_some_and(|preset| preset.recognises(model))
     };
     let names_provider = |name: &str| config.providers.contains_key(name);
     served_names(config).any(|name| name == model)
@@ -303,5 +387,6 @@ fn files(config: &Config, root: &Node, problems: &mut Problems) {
         must_exist(&["providers", name, "ca_file"], provider.ca_file.as_deref());
         must_exist(&["providers", name, "client_cert_file"], provider.client_cert_file.as_deref());
         must_exist(&["providers", name, "client_key_file"], provider.client_key_file.as_deref());
+        must_exist(&["providers", name, "service_account_file"], provider.service_account_file.as_deref());
     }
 }

@@ -40,7 +40,7 @@ fn is_within(path: &str, part: &str) -> bool {
     path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// `providers.<name>.api_key` and `.api_keys` of each provider.
+/// The paths of each provider's keys.
 fn provider_keys(config: &Config) -> Vec<String> {
     let mut path = Problems::new();
     let mut of = |name: &String, key| {
@@ -48,7 +48,8 @@ fn provider_keys(config: &Config) -> Vec<String> {
             path.at_key(name, |path| path.at_key(key, |path| path.path().to_owned()))
         })
     };
-    config.providers.keys().flat_map(|name| [of(name, "api_key"), of(name, "api_keys")]).collect()
+    let keys = ["api_key", "api_keys", "aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+    config.providers.keys().flat_map(|name| keys.map(|key| of(name, key))).collect()
 }
 
 /// The paths of all parts that are switched off, or meaningless as things are.

@@ -2,14 +2,16 @@
 
 use super::attempt::Attempt;
 use super::choose;
+use super::count;
 use super::headers;
+use super::hosted;
 use super::routes::{Endpoint, ModelIn, Streams};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
 use crate::providers::base::is_confined;
 use crate::providers::credential;
+use crate::providers::platform::{Platform, Wish};
 use crate::translate::edit::{self, Edit};
-use crate::translate::features::Features;
 use crate::translate::frames::Framing;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
@@ -17,7 +19,7 @@ use crate::translate::prefill;
 use crate::translate::responses;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
-use crate::translate::translation::{self, Client, Translation};
+use crate::translate::translation::{Client, Question, Translation};
 use bytes::Bytes;
 use http::Method;
 use http::header::{
@@ -32,7 +34,7 @@ use pingora::{Error, OrErr};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
@@ -57,6 +59,8 @@ pub struct Call {
     body: Bytes,
     body_length: usize,
     naming: Naming,
+    /// The body as it is understood; read when it is first asked for.
+    question: OnceLock<Question>,
 }
 
 /// Where the body names the model, so that it can be renamed.
@@ -103,7 +107,7 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming })
+        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming, question: OnceLock::new() })
     }
 
     /// The dialect of client and, for now, provider.
@@ -124,6 +128,7 @@ impl Call {
     /// Gives up the body, which nobody will be sent again.
     pub fn let_go(&mut self) {
         self.body = Bytes::new();
+        self.question = OnceLock::new();
     }
 
     /// Whether the client asked for a stream.
@@ -150,7 +155,8 @@ impl Call {
             Naming::Form(_) => return None,
         };
         let (model, path) = (Arc::clone(&self.model), self.path.clone());
-        Some(Call { endpoint: self.endpoint, model, path, body_length: body.len(), body, naming })
+        let (endpoint, body_length, question) = (self.endpoint, body.len(), OnceLock::new());
+        Some(Call { endpoint, model, path, body_length, body, naming, question })
     }
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
@@ -173,13 +179,16 @@ impl Call {
         }
     }
 
-    /// What is asked for that not every dialect has; `None` where the request can be put into no other words.
+    /// What is asked, so that it can be put into other words. Only conversations can.
     ///
     /// # Errors
     /// When the request isn't understood; names the field.
-    pub fn features(&self) -> Option<Result<Features, BadBody>> {
-        let read = || translation::read(self.api(), &self.body).map(|request| request.features);
-        self.endpoint.is_conversation().then(read)
+    pub fn question(&self) -> Result<&Question, BadBody> {
+        if let Some(question) = self.question.get() {
+            return Ok(question);
+        }
+        let question = Question::read(self.api(), self.body.clone(), self.wants_stream())?;
+        Ok(self.question.get_or_init(|| question))
     }
 
     /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words
@@ -193,10 +202,13 @@ impl Call {
         from_client: &HeaderMap,
     ) -> Result<(Outgoing, Option<Translation>), Unsendable> {
         let provider = &attempt.upstream.provider.definition;
+        let wish = self.wish();
         if choose::speaks(provider, self.endpoint) && !self.must_lose_signatures() {
             let path = self.path.with_model(self.endpoint, &attempt.model);
-            let header = header_for(attempt, &path, from_client)?;
-            return Ok((signed(header, attempt, self.body_for(&attempt.model)), None));
+            let path = hosted::path(provider, &attempt.model, wish, path);
+            let mut header = header_for(attempt, &path, from_client)?;
+            let body = hosted::adapt(provider, wish, &mut header, self.body_for(&attempt.model))?;
+            return Ok((signed(header, attempt, body), None));
         }
         let client = Client {
             api: self.api(),
@@ -205,15 +217,28 @@ impl Call {
             body: self.body.clone(),
             framing: self.framing_asked(),
         };
-        let (model, streams) = (&*attempt.model, self.wants_stream());
+        let model = &*attempt.model;
         let target = Target { model, max_output_tokens: provider.max_output_tokens(model) };
-        let (body, translation) = Translation::of_request(client, provider.dialect, streams, &target)?;
-        let mut header = header_for(attempt, &path_of(provider.dialect, model, streams), from_client)?;
+        let (body, translation) =
+            Translation::of_request(self.question()?, client, provider.dialect, &target)?;
+        let path = path_of(provider.dialect, model, self.wants_stream());
+        let path = hosted::path(provider, model, wish, path);
+        let mut header = header_for(attempt, &path, from_client)?;
         header.headers.insert(CONTENT_TYPE, JSON);
         if provider.dialect == Dialect::Anthropic {
             header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
         }
+        let body = hosted::adapt(provider, wish, &mut header, body)?;
         Ok((signed(header, attempt, body), Some(translation)))
+    }
+
+    /// What is asked for.
+    fn wish(&self) -> Wish {
+        match self.wants_stream() {
+            _ if count::is_count(self.endpoint) => Wish::Count,
+            true => Wish::Stream,
+            false => Wish::Answer,
+        }
     }
 
     /// Whether the conversation has signatures of other makers, which Anthropic would refuse as forged: it went on from
@@ -222,7 +247,7 @@ impl Call {
         let is_in_it = |text: &str| memmem::find(&self.body, text.as_bytes()).is_some();
         self.api() == Api::Messages
             && FOREIGN_SIGNATURES.iter().any(|text| is_in_it(text))
-            && matches!(self.features(), Some(Ok(features)) if features.refused_by(Api::Messages).is_none())
+            && self.question().is_ok_and(|question| question.features().refused_by(Api::Messages).is_none())
     }
 
     /// How the client wants a stream to be framed.
@@ -362,19 +387,9 @@ impl Path {
     }
 }
 
-/// Percent-encodes all but what a path segment may have (RFC 3986, section 3.3) and the slash, which some
-/// models' names have.
+/// A model's name as a part of a path.
 fn escaped(model: &str) -> String {
-    let mut out = String::with_capacity(model.len());
-    for byte in model.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'@' | b':' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    hosted::escaped(Platform::Own, model)
 }
 
 /// The credential of an attempt, as headers for the request that is otherwise complete.
@@ -386,6 +401,7 @@ pub fn proof(request: &Parts, attempt: &Attempt, body: &[u8]) -> SmallVec<[(Head
         path_and_query: request.uri.path_and_query().map_or("/", |path| path.as_str()),
         headers: &request.headers,
         body_sha256: &|| Sha256::digest(body).into(),
+        now: &wall_clock::now,
     };
     attempt.credential.apply(&request, &mut |name, value| proof.push((name.clone(), value.clone())));
     proof

@@ -112,7 +112,9 @@ pub fn can_express(context: &Context, provider: &Definition) -> bool {
 
 /// Whether a provider is asked in the client's own words.
 pub fn speaks(provider: &Definition, endpoint: &Endpoint) -> bool {
-    provider.dialect == endpoint.dialect && (provider.responses || !endpoint.is_responses())
+    provider.dialect == endpoint.dialect
+        && (provider.responses || !endpoint.is_responses())
+        && provider.platform.has_endpoint(endpoint.path)
 }
 
 /// The context window that is declared for a target's model.

@@ -8,15 +8,18 @@ use super::alarm::Alarm;
 use super::call::{Call, Unsendable, is_event_stream};
 use super::choose;
 use super::context::Context;
+use super::hosted;
 use super::keepalive::{self, KeepAlive};
 use super::mask;
 use super::onward;
 use super::relay::recovery::Recovery;
 use super::relay::{self, Relayed, Way};
+use super::tokens;
 use super::verdict::{self, Failed, Refusal, Verdict};
 use super::wire::{self, Answer, Broken, Outgoing, Unanswered};
-use crate::domain::{Dialect, ErrorClass, Failure};
+use crate::domain::{ErrorClass, Failure, wall_clock};
 use crate::providers::classify::classify;
+use crate::providers::definition::Definition;
 use crate::translate;
 use crate::translate::features::Feature;
 use crate::translate::frames::Framing;
@@ -134,6 +137,15 @@ async fn attempt_once(
 ) -> Ended {
     let Some(attempt) = &context.attempt else { return Ended::broken(unmade(&"no attempt was begun")) };
     let upstream = Arc::clone(&attempt.upstream);
+    if attempt.credential.lacks_token(wall_clock::now) {
+        // On the heap, since it is rare.
+        let fetched = Box::pin(tokens::fetch(attempt));
+        tokio::select! {
+            biased;
+            fetched = fetched => if let Err(broken) = fetched { return Ended::broken(broken) },
+            () = relay::client_gone(session.as_downstream_mut()) => return Ended::ClientGone,
+        }
+    }
     let (started, timeouts) = (attempt.started, &upstream.provider.definition.timeouts);
     let header_timeout = if call.wants_stream() { timeouts.header } else { timeouts.total };
     let total = started + timeouts.total.get();
@@ -174,7 +186,7 @@ async fn attempt_once(
     };
     if !answer.header().status.is_success() {
         alarm.set(by);
-        return refused(session, upstream.provider.definition.dialect, answer, alarm).await;
+        return refused(session, &upstream.provider.definition, answer, alarm).await;
     }
     let framing = framing(call, &answer, translation.as_ref());
     let deadline = if framing.is_some() { of_stream } else { of_plain };
@@ -283,7 +295,12 @@ async fn relayed(
 }
 
 /// Reads an answer that is no success, and says what it means.
-async fn refused(session: &mut Session, dialect: Dialect, mut answer: Answer, mut alarm: Alarm) -> Ended {
+async fn refused(
+    session: &mut Session,
+    provider: &Definition,
+    mut answer: Answer,
+    mut alarm: Alarm,
+) -> Ended {
     let body = tokio::select! {
         biased;
         body = relay::error_body(&mut answer) => body,
@@ -291,11 +308,13 @@ async fn refused(session: &mut Session, dialect: Dialect, mut answer: Answer, mu
         // The status speaks for itself.
         () = alarm.rings() => Bytes::new(),
     };
-    let header = answer.decoded_header();
+    let mut header = answer.decoded_header();
     answer.release().await;
-    let status = header.status.as_u16();
-    let class = classify(status, Some(&body));
-    let broken = Broken { class, reason: format!("answered {status}") };
+    let answered = header.status.as_u16();
+    let body = hosted::refusal(provider, &mut header, body);
+    let class = classify(header.status.as_u16(), Some(&body));
+    let broken = Broken { class, reason: format!("answered {answered}") };
+    let dialect = hosted::dialect_of_error(provider, &body);
     Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body, dialect }) }))
 }
 

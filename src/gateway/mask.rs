@@ -14,17 +14,20 @@ const MIN_KEY_BYTES: usize = 8;
 
 /// The body with every configured secret masked; the same bytes where there is none, the usual case.
 pub fn secrets(context: &Context, body: Bytes) -> Bytes {
-    configured(context).fold(body, replace)
+    let mut body = configured(context).fold(body, replace);
+    if let Some(attempt) = &context.attempt {
+        attempt.credential.each_secret(&mut |secret| body = replace(std::mem::take(&mut body), secret));
+    }
+    body
 }
 
-/// What a provider could repeat: keys, the credential just sent, and the values of configured headers.
+/// What any provider could repeat: keys, and the values of configured headers.
 fn configured(context: &Context) -> impl Iterator<Item = &[u8]> {
     let providers = context.snapshot.registry.providers().iter();
-    let own = providers.flat_map(|provider| {
+    providers.flat_map(|provider| {
         let keys = provider.definition.keys.iter().map(|key| key.expose().as_bytes());
         keys.chain(provider.definition.headers.iter().map(|(_, value)| value.as_bytes()))
-    });
-    own.chain(context.attempt.as_ref().and_then(|attempt| attempt.credential.secret()))
+    })
 }
 
 /// Masks a body that comes in pieces. Holds back no more than what could be the beginning of a secret.
@@ -37,8 +40,11 @@ pub struct Pieces {
 impl Pieces {
     /// For an answer to this request.
     pub fn new(context: &Context) -> Pieces {
-        let texts = configured(context).filter_map(|secret| std::str::from_utf8(secret).ok());
-        let secrets: Vec<Secret> = texts.map(Secret::new).collect();
+        let text = |secret: &[u8]| std::str::from_utf8(secret).ok().map(Secret::new);
+        let mut secrets: Vec<Secret> = configured(context).filter_map(text).collect();
+        if let Some(attempt) = &context.attempt {
+            attempt.credential.each_secret(&mut |secret| secrets.extend(text(secret)));
+        }
         let longest = secrets.iter().map(|secret| secret.expose().len()).max().unwrap_or(0);
         Pieces { secrets, longest, held: BytesMut::new() }
     }

@@ -21,6 +21,7 @@ pub mod course;
 pub mod door;
 pub mod exchange;
 pub mod headers;
+mod hosted;
 pub mod keepalive;
 pub mod life;
 pub mod limits;
@@ -35,6 +36,7 @@ pub mod routes;
 mod serve;
 pub mod settle;
 pub mod state;
+pub mod tokens;
 mod unhurried;
 pub mod upstream;
 pub mod verdict;
@@ -108,7 +110,8 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         context: &mut Context,
     ) -> pingora::Result<Box<HttpPeer>> {
-        passthrough::peer(context, session)
+        let peer = passthrough::peer(context, session)?;
+        passthrough::ensure_token(context).await.map(|()| peer)
     }
 
     async fn upstream_request_filter(

@@ -13,6 +13,7 @@ use super::verdict::{self, Failed};
 use crate::domain::{ErrorClass, Period, wall_clock};
 use crate::providers::hint::retry_hint;
 use crate::providers::routes::Target;
+use http::StatusCode;
 use std::time::{Duration, Instant};
 
 /// How long a provider that doesn't have a model isn't asked for it again.
@@ -35,6 +36,9 @@ pub fn settle(context: &mut Context, failed: &Failed) {
             attempt.fail(ErrorClass::Cancelled, None, "the time for all attempts is over");
         }
         let status = refusal.as_ref().map(|refusal| refusal.header.status.as_u16());
+        if status == Some(StatusCode::UNAUTHORIZED.as_u16()) {
+            attempt.credential.refused(wall_clock::now());
+        }
         attempt.fail(broken.class, status, &broken.reason);
     }
 }

@@ -9,9 +9,11 @@ use super::clients::Client;
 use super::context::Context;
 use super::headers;
 use super::mask::Pieces;
+use super::tokens;
 use super::wire::{Broken, is_dead_connection};
-use crate::domain::{ErrorClass, ErrorCode, Failure};
+use crate::domain::{ErrorClass, ErrorCode, Failure, wall_clock};
 use crate::providers::classify::classify;
+use crate::providers::credential::Entry;
 use crate::providers::routes::{Route, Target};
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
@@ -52,6 +54,13 @@ pub fn prepare(
     if found.definition.base.passthrough_path(&path).is_none() {
         return Err(Failure::new(ErrorCode::InvalidRequest, "the path must stay below the provider's own"));
     }
+    if has_body(request) && found.credentials().any(wall_clock::now(), Entry::covers_body) {
+        let message = format!(
+            "`{provider}` wants its requests signed with their bodies, which are not read here; only requests without a \
+             body can be passed through, unless it has an `api_key`"
+        );
+        return Err(Failure::new(ErrorCode::InvalidRequest, message));
+    }
     let target = Target { provider: found.index, upstream_model: None, rank: 0 };
     context.route = Some(Arc::new(Route { targets: vec![target], rewrite_model: false }));
     context.passthrough = true;
@@ -61,6 +70,14 @@ pub fn prepare(
 /// Bears a client's silence, such as a WebSocket's, for longer than Pingora, which would cut it after a minute.
 pub fn be_patient(session: &mut ServerSession) {
     session.set_read_timeout(Some(MAX_SILENCE));
+}
+
+/// Whether the client sends a body along.
+fn has_body(request: &RequestHeader) -> bool {
+    let length = request.headers.get(CONTENT_LENGTH).map_or(&b"0"[..], HeaderValue::as_bytes);
+    let may_follow =
+        request.version == Version::HTTP_2 && !matches!(request.method, Method::GET | Method::HEAD);
+    length != b"0" || request.headers.contains_key(TRANSFER_ENCODING) || may_follow
 }
 
 /// Path and query behind `/providers/{name}`.
@@ -93,6 +110,19 @@ pub fn peer(context: &mut Context, session: &Session) -> pingora::Result<Box<Htt
     }
     attempt.upstream.for_stock_loop(&mut peer, session.is_upgrade_req());
     Ok(Box::new(peer))
+}
+
+/// Sees to it that the credential of the attempt has its token.
+///
+/// # Errors
+/// When it can't be had.
+pub async fn ensure_token(context: &Context) -> pingora::Result<()> {
+    let Some(attempt) = context.attempt.as_ref().filter(|it| it.credential.lacks_token(wall_clock::now))
+    else {
+        return Ok(());
+    };
+    let fetched = Box::pin(tokens::fetch(attempt)).await;
+    fetched.or_else(|broken| Error::e_explain(ErrorType::HTTPStatus(503), broken.reason))
 }
 
 /// Makes the client's header the provider's.

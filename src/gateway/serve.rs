@@ -135,14 +135,13 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
         route.targets.iter().filter_map(|target| registry.provider(target.provider)).map(|it| &it.definition)
     };
     let speakers = definitions().filter(|provider| choose::speaks(provider, call.endpoint)).count();
-    let features = if speakers < route.targets.len() { call.features() } else { None };
-    context.features = match features {
+    let may_translate = speakers < route.targets.len() && call.endpoint.is_conversation();
+    context.features = match may_translate.then(|| call.question()) {
+        None => None,
         // Whoever is asked in the client's own words may understand it.
         Some(Err(_)) if speakers > 0 => None,
-        Some(features) => {
-            Some(features.map_err(|BadBody(why)| Failure::new(ErrorCode::InvalidRequest, why))?)
-        }
-        None => None,
+        Some(Err(BadBody(why))) => return Err(Failure::new(ErrorCode::InvalidRequest, why)),
+        Some(Ok(question)) => Some(question.features()),
     };
     let can_express = definitions().any(|provider| choose::can_express(context, provider));
     let lacking = context.features.and_then(|features| {

@@ -64,6 +64,12 @@ impl Base {
         }
     }
 
+    /// The same where nothing of a version is put between its path and others, such as those of a cloud.
+    pub fn without_version(mut self) -> Base {
+        self.version = Version::InPath;
+        self
+    }
+
     /// The same with a query parameter for every request, unless the base has it already.
     pub fn with_query(mut self, name: &str, value: &str) -> Base {
         if parameters(&self.query).any(|parameter| parameter_name(parameter) == name) {

@@ -48,6 +48,7 @@ const WORDS: &[(At, &str, ErrorClass)] = &[
     (At::Message, "exceed context limit", ContextLength),
     (At::Message, "maximum context length", ContextLength),
     (At::Message, "exceeds the context window", ContextLength),
+    (At::Message, "input is too long for requested model", ContextLength),
     (At::Message, "exceeds the maximum number of tokens", ContextLength),
     // Policy.
     (At::Code, "content_filter", ContentFilter),
@@ -62,6 +63,8 @@ const WORDS: &[(At, &str, ErrorClass)] = &[
     (At::Code, "deploymentnotfound", ModelNotFound),
     (At::Message, "model not exist", ModelNotFound),
     (At::Message, "is not a valid model id", ModelNotFound),
+    (At::Message, "provided model identifier is invalid", ModelNotFound),
+    (At::Message, "on-demand throughput isn", ModelNotFound),
     (At::Message, "no endpoints found", ModelNotFound),
     // Room.
     (At::Code, "overloaded_error", Overloaded),
@@ -322,6 +325,21 @@ mod tests {
             400,
             r#"[{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}]"#,
             ContextLength,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Input is too long for requested model."}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"The provided model identifier is invalid."}}"#,
+            ModelNotFound,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Invocation of model ID x with on-demand throughput isn’t supported."}}"#,
+            ModelNotFound,
         ),
         (
             400,

@@ -1,12 +1,17 @@
 //! The settings of providers: where they are, what they serve, what it costs, how long to wait.
 
+use super::presets::{PRESETS, Preset};
+use super::sigv4::AwsKeys;
 use crate::cooldown::config::ProviderCooldown;
 use crate::domain::{Dialect, Period, Price, Secret};
 use crate::health::config::ProviderHealthCheck;
 use crate::quota::config::Quota;
-use crate::settings::{Node, OrOff, Problems, Url, settings};
+use crate::settings::{Node, OrOff, Problems, Url, nearest, settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// The longest name of a region or project.
+const MAX_CLOUD_NAME: usize = 64;
 
 settings! {
     /// A provider. What is left out comes from the preset of its name, if there is one.
@@ -15,12 +20,26 @@ settings! {
         enabled: bool = true,
         /// What it speaks: openai, anthropic or gemini; default: the preset's.
         format: Option<Dialect>,
+        /// Another preset that it follows than that of its name, so that one may be there twice; default: its name's.
+        preset: Option<String>,
         /// Where it is, with or without the version segment; default: the preset's.
         base_url: Option<Url>,
         /// Its key; default: the preset's environment variable.
         api_key: Option<Secret>,
         /// Its keys, if it has several; default: none.
         api_keys: Vec<Secret>,
+        /// The cloud's region, such as us-east-1, eu-west-1 or, of Vertex AI, global; default: the cloud's variable.
+        region: Option<String>,
+        /// The project of Google's cloud; default: the cloud's variable, else the key file's.
+        project: Option<String>,
+        /// The key file of a Google service account; default: `$GOOGLE_APPLICATION_CREDENTIALS`.
+        service_account_file: Option<PathBuf>,
+        /// The name of an AWS access key; default: `$AWS_ACCESS_KEY_ID`.
+        aws_access_key_id: Option<Secret>,
+        /// Its secret; default: `$AWS_SECRET_ACCESS_KEY`.
+        aws_secret_access_key: Option<Secret>,
+        /// What proves a session with it; default: `$AWS_SESSION_TOKEN`, with the variables above.
+        aws_session_token: Option<Secret>,
         /// The models it serves: names or maps; default: those that the preset recognises.
         models: Vec<Model>,
         /// Lower numbers are preferred; default 100.
@@ -71,7 +90,63 @@ impl Provider {
         if self.proxy_url.as_ref().is_some_and(|url| !proxied(url)) {
             problems.error_at(node, "proxy_url", "expected an http://, https:// or socks5:// address");
         }
+        self.check_cloud(node, problems);
         self.check_sendable(node, problems);
+    }
+
+    /// What belongs to clouds.
+    fn check_cloud(&self, node: &Node, problems: &mut Problems) {
+        if let Some(preset) = self.preset.as_deref().filter(|name| Preset::of(name).is_none()) {
+            let near = nearest(preset, PRESETS.iter().map(|preset| preset.name));
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            problems.error_at(node, "preset", format!("there is no preset of that name{near}"));
+        }
+        for (key, value) in [("region", &self.region), ("project", &self.project)] {
+            if value.as_deref().is_some_and(|value| !Provider::is_cloud_name(value)) {
+                problems.error_at(node, key, "expected lower-case letters, digits and dashes");
+            }
+        }
+        let given = |key| node.get(key).is_some();
+        if given("aws_access_key_id") != given("aws_secret_access_key")
+            || given("aws_session_token") && !given("aws_access_key_id")
+        {
+            problems.error(
+                node,
+                "`aws_access_key_id` and `aws_secret_access_key` go together, and `aws_session_token` with them",
+            );
+        }
+        if self.aws_keys().is_some_and(|keys| !keys.can_be_sent()) {
+            problems.error_at(
+                node,
+                "aws_access_key_id",
+                "has a character that a header can't carry, or its token",
+            );
+        }
+    }
+
+    /// Whether a region or project can be called this: they become part of addresses.
+    pub fn is_cloud_name(text: &str) -> bool {
+        let may_be = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte);
+        (1..=MAX_CLOUD_NAME).contains(&text.len()) && text.bytes().all(may_be)
+    }
+
+    /// The preset that it follows, under this name.
+    pub fn preset(&self, name: &str) -> Option<&'static Preset> {
+        Preset::of(self.preset.as_deref().unwrap_or(name))
+    }
+
+    /// Its AWS keys, if it has them.
+    pub fn aws_keys(&self) -> Option<AwsKeys> {
+        Some(AwsKeys {
+            access_key_id: self.aws_access_key_id.as_ref()?.expose().to_owned(),
+            secret_access_key: self.aws_secret_access_key.clone()?,
+            session_token: self.aws_session_token.clone(),
+        })
+    }
+
+    /// Whether it has a credential of any kind.
+    pub fn has_credential(&self) -> bool {
+        self.keys().next().is_some() || self.service_account_file.is_some() || self.aws_keys().is_some()
     }
 
     /// HTTP carries no line breaks, such as the one at the end of a key that was pasted from a file.

@@ -4,10 +4,15 @@
 //! label, weight and the times it may be used. An entry is known by its label or by a short hash of its
 //! secret, never by the secret. This module must not know providers or files.
 //!
-//! Budget: a key's header is made once, at load; applying it neither formats nor allocates.
+//! Budget: a key's header is made once, at load; applying it neither formats nor allocates. What is signed or renewed
+//! costs its own requests, and no other's.
 
+use super::grant::{AskForToken, Bearer};
 use super::presets::KeyHeader;
-use crate::domain::{Failure, Secret};
+use super::service_account::{BadKeyFile, ServiceAccount};
+use super::sigv4::{AwsKeys, Signer};
+use super::token::{NoToken, Readiness};
+use crate::domain::Secret;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use sha2::{Digest, Sha256};
@@ -26,6 +31,8 @@ pub struct Outgoing<'a> {
     pub headers: &'a HeaderMap,
     /// SHA-256 of the body; only computed when asked for.
     pub body_sha256: &'a dyn Fn() -> [u8; 32],
+    /// The time of sending; only read when asked for.
+    pub now: &'a dyn Fn() -> SystemTime,
 }
 
 /// Takes the headers that a credential puts on the request. Both can be cloned without copying bytes.
@@ -38,15 +45,26 @@ pub trait Credential: Send + Sync {
     /// Puts the proof on the request.
     fn apply(&self, request: &Outgoing<'_>, set: SetHeader<'_>);
 
-    /// The secret as it may be repeated in an error, to be masked there; `None` for what is never sent.
-    fn secret(&self) -> Option<&[u8]> {
-        None
+    /// Shows each secret that is sent as it is, so that it can be masked where a provider repeats it.
+    fn each_secret(&self, _see: &mut dyn FnMut(&[u8])) {}
+
+    /// Whether the proof depends on the body, which must be known then before any of it is sent.
+    fn covers_body(&self) -> bool {
+        false
     }
 
-    /// Renews what expires; called in the background. Keys have nothing to renew.
-    async fn refresh(&self, _now: SystemTime) -> Result<(), Failure> {
+    /// Whether there is something to put on a request. Keys are always ready.
+    fn readiness(&self, _now: SystemTime) -> Readiness {
+        Readiness::Ready
+    }
+
+    /// Renews what expires, unless somebody has meanwhile. Keys have nothing to renew.
+    async fn renew(&self, _now: SystemTime, _ask: &dyn AskForToken) -> Result<(), NoToken> {
         Ok(())
     }
+
+    /// The provider refused it with 401.
+    fn refused(&self, _now: SystemTime) {}
 }
 
 /// The header that carries a key, and what stands before the key in it: one row for each kind.
@@ -72,8 +90,10 @@ impl Credential for PreparedKey {
         set(&self.name, &self.value);
     }
 
-    fn secret(&self) -> Option<&[u8]> {
-        self.value.as_bytes().get(self.prefix..)
+    fn each_secret(&self, see: &mut dyn FnMut(&[u8])) {
+        if let Some(key) = self.value.as_bytes().get(self.prefix..) {
+            see(key);
+        }
     }
 }
 
@@ -135,6 +155,8 @@ pub enum EntryStatus {
     Disabled,
     /// Its time is over.
     Expired,
+    /// The token that it needs could not be had; it is asked for again in the background.
+    NoToken,
 }
 
 impl EntryStatus {
@@ -144,6 +166,7 @@ impl EntryStatus {
             EntryStatus::Active => "active",
             EntryStatus::Disabled => "disabled",
             EntryStatus::Expired => "expired",
+            EntryStatus::NoToken => "no_token",
         }
     }
 }
@@ -153,7 +176,9 @@ pub struct Entry {
     label: Arc<str>,
     /// SHA-256 of the secret: tells entries apart without keeping the secret.
     fingerprint: [u8; 32],
-    credential: Box<dyn Credential>,
+    credential: Arc<dyn Credential>,
+    /// Whether it has a token that expires: others are not asked.
+    is_renewed: bool,
     terms: Terms,
 }
 
@@ -164,24 +189,51 @@ impl Entry {
         let text = zeroize::Zeroizing::new(format!("{prefix}{}", secret.expose()));
         let mut value = HeaderValue::from_str(&text).map_err(|_| UnsendableKey)?;
         value.set_sensitive(true);
-        let credential = Box::new(PreparedKey { name, value, prefix: prefix.len() });
+        let credential = Arc::new(PreparedKey { name, value, prefix: prefix.len() });
         Ok(Entry::new(credential, Sha256::digest(secret.expose()).into(), terms))
+    }
+
+    /// A Google service account, which gets itself tokens.
+    ///
+    /// # Errors
+    /// When its key is none.
+    pub fn service_account(account: &ServiceAccount, terms: Terms) -> Result<Entry, BadKeyFile> {
+        let parts = [account.private_key.expose(), &account.client_email, &account.token_uri];
+        let entry = Entry::new(Arc::new(Bearer::new(account.clone())?), fingerprint(&parts), terms);
+        Ok(Entry { is_renewed: true, ..entry })
+    }
+
+    /// AWS keys, which sign for a service in a region. What of them can't be sent in a header was refused before.
+    pub fn aws(keys: &AwsKeys, region: &str, service: &'static str, terms: Terms) -> Entry {
+        let session = keys.session_token.as_ref().map_or("", Secret::expose);
+        let parts = [keys.secret_access_key.expose(), &keys.access_key_id, session];
+        Entry::new(Arc::new(Signer::new(keys.clone(), region, service)), fingerprint(&parts), terms)
     }
 
     /// The entry of a provider that needs no credential.
     pub fn anonymous() -> Entry {
         let terms = Terms { label: Some("none".to_owned()), ..Terms::default() };
-        Entry::new(Box::new(Anonymous), [0; 32], terms)
+        Entry::new(Arc::new(Anonymous), [0; 32], terms)
     }
 
-    fn new(credential: Box<dyn Credential>, fingerprint: [u8; 32], terms: Terms) -> Entry {
+    fn new(credential: Arc<dyn Credential>, fingerprint: [u8; 32], terms: Terms) -> Entry {
         let label = terms.label.clone().unwrap_or_else(|| short_hash(&fingerprint)).into();
-        Entry { label, fingerprint, credential, terms }
+        Entry { label, fingerprint, credential, is_renewed: false, terms }
     }
 
     /// The same under a label that tells it from another of its name.
     pub(super) fn renamed(mut self) -> Entry {
         self.label = format!("{}-{}", self.label, short_hash(&self.fingerprint)).into();
+        self
+    }
+
+    /// The same with the token that an entry of the same secret has already.
+    pub(super) fn keeping_token_of(mut self, others: &[Arc<Entry>]) -> Entry {
+        if self.is_renewed
+            && let Some(other) = others.iter().find(|other| other.is_same_secret(&self))
+        {
+            self.credential = Arc::clone(&other.credential);
+        }
         self
     }
 
@@ -206,6 +258,8 @@ impl Entry {
             EntryStatus::Disabled
         } else if self.terms.expires_at.is_some_and(|end| end <= now) {
             EntryStatus::Expired
+        } else if self.is_renewed && !self.credential.readiness(now).is_promising() {
+            EntryStatus::NoToken
         } else {
             EntryStatus::Active
         }
@@ -220,14 +274,37 @@ impl Entry {
         self.credential.apply(request, set);
     }
 
-    /// The secret as a provider may repeat it.
-    pub fn secret(&self) -> Option<&[u8]> {
-        self.credential.secret()
+    /// Shows each secret that a provider was sent and may repeat.
+    pub fn each_secret(&self, see: &mut dyn FnMut(&[u8])) {
+        self.credential.each_secret(see);
     }
 
-    /// Renews what expires.
-    pub async fn refresh(&self, now: SystemTime) -> Result<(), Failure> {
-        self.credential.refresh(now).await
+    /// Whether the proof depends on the body.
+    pub fn covers_body(&self) -> bool {
+        self.credential.covers_body()
+    }
+
+    /// Whether it lacks the token that it needs, which has to be asked for before it is used.
+    pub fn lacks_token(&self, now: impl FnOnce() -> SystemTime) -> bool {
+        self.is_renewed && !self.credential.readiness(now()).is_usable()
+    }
+
+    /// Whether its token should be renewed in the background.
+    pub fn wants_renewal(&self, now: SystemTime) -> bool {
+        self.is_renewed && self.credential.readiness(now).wants_renewal()
+    }
+
+    /// Renews its token, unless somebody has meanwhile.
+    ///
+    /// # Errors
+    /// When none could be had.
+    pub async fn renew(&self, now: SystemTime, ask: &dyn AskForToken) -> Result<(), NoToken> {
+        self.credential.renew(now, ask).await
+    }
+
+    /// The provider refused it with 401: a token may have been withdrawn.
+    pub fn refused(&self, now: SystemTime) {
+        self.credential.refused(now);
     }
 }
 
@@ -235,6 +312,16 @@ impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entry").field("label", &self.label).finish_non_exhaustive()
     }
+}
+
+/// SHA-256 of several parts, none of which can run into the next.
+fn fingerprint(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 /// The first 8 hexadecimal digits.
@@ -260,6 +347,7 @@ mod tests {
                 hashed.set(true);
                 [0; 32]
             },
+            now: &|| unreachable!("a key needs no time"),
         };
         entry.apply(&request, &mut |name, value| {
             sent.insert(name.clone(), value.clone());

@@ -32,8 +32,10 @@ impl Credentials {
         }
     }
 
-    /// Puts these in the place of the old ones; requests in flight keep what they have.
+    /// Puts these in the place of the old ones; requests in flight keep what they have, and tokens stay.
     pub fn replace(&self, entries: impl IntoIterator<Item = Entry>) {
+        let old = self.entries.load();
+        let entries = entries.into_iter().map(|entry| entry.keeping_token_of(&old));
         self.entries.store(Arc::new(distinct(entries)));
     }
 
@@ -77,6 +79,15 @@ impl Credentials {
         let entries = self.entries.load();
         let mut active = entries.iter().filter(|entry| entry.status(now) == EntryStatus::Active);
         active.any(|entry| usable(entry))
+    }
+
+    /// Those whose tokens should be renewed at this time.
+    pub fn wanting_renewal(&self, now: SystemTime) -> Vec<Arc<Entry>> {
+        let is_in_use =
+            |entry: &Entry| matches!(entry.status(now), EntryStatus::Active | EntryStatus::NoToken);
+        let entries = self.entries.load();
+        let wanting = entries.iter().filter(|entry| entry.wants_renewal(now) && is_in_use(entry));
+        wanting.cloned().collect()
     }
 
     /// All of them with their status, in order.

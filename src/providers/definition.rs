@@ -6,8 +6,11 @@
 use super::base::Base;
 use super::config::{Model, Provider as Settings, Timeouts};
 use super::credential::{Entry, Terms, UnsendableKey};
+use super::platform::Platform;
 use super::presets::{KeyHeader, Preset};
 use super::routes::{Supplied, Supplier};
+use super::service_account::{BadKeyFile, ServiceAccount};
+use super::sigv4::AwsKeys;
 use crate::domain::{Dialect, Price, Secret};
 use crate::settings::{Scalar, Url};
 use http::{HeaderName, HeaderValue};
@@ -30,12 +33,20 @@ pub struct Definition {
     pub dialect: Dialect,
     /// Where it is.
     pub base: Base,
+    /// Who runs its models.
+    pub platform: Platform,
+    /// Where its platform runs them; empty where that is no question.
+    pub region: String,
     /// How it wants its key.
     pub key_header: KeyHeader,
     /// Whether it refuses requests without a key.
     pub needs_key: bool,
     /// The keys of the configuration.
     pub keys: Vec<Secret>,
+    /// The Google service account of the configuration.
+    pub service_account: Option<ServiceAccount>,
+    /// The AWS keys of the configuration.
+    pub aws_keys: Option<AwsKeys>,
     /// Headers added to each request, marked as sensitive.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The models of its list; if there are none, its preset's prefixes speak for it.
@@ -71,6 +82,15 @@ pub enum DefinitionError {
     /// No `base_url`, and no preset of its name that has one.
     #[error("needs a `base_url`")]
     NoBase,
+    /// No `region`, and a platform that has some.
+    #[error("needs a `region`")]
+    NoRegion,
+    /// No `project`, and a platform that has some; the key file has none either.
+    #[error("needs a `project`: its key file names none")]
+    NoProject,
+    /// The key file of the service account can't be used.
+    #[error("service_account_file: {0}")]
+    KeyFile(#[from] BadKeyFile),
     /// A header that HTTP can't carry; the value is not repeated.
     #[error("the header `{0}` can't be sent")]
     Header(String),
@@ -86,16 +106,36 @@ impl Definition {
     /// # Errors
     /// When something is missing that neither the operator nor a preset gives, or can't be sent.
     pub fn new(name: &str, settings: &Settings) -> Result<Definition, DefinitionError> {
-        let preset = Preset::of(name);
+        let preset = settings.preset(name);
         let dialect = settings.format.or(preset.map(|p| p.dialect)).ok_or(DefinitionError::NoFormat)?;
         let of_dialect = KeyHeader::of(dialect);
-        let key_header = preset.filter(|p| p.dialect == dialect).map_or(of_dialect, |p| p.key_header);
-        let url = settings.base_url.clone().or_else(|| Url::parse(preset?.base_url));
-        let mut url = url.ok_or(DefinitionError::NoBase)?;
+        let preset_in_force = preset.filter(|p| p.dialect == dialect);
+        let key_header = preset_in_force.map_or(of_dialect, |p| p.key_header);
+        let platform = preset_in_force.map_or(Platform::Own, |p| p.platform);
+        let account = settings
+            .service_account_file
+            .as_deref()
+            .filter(|_| settings.enabled)
+            .map(ServiceAccount::read)
+            .transpose()?;
+        let region = settings.region.clone().unwrap_or_default();
+        if platform.has_regions() && region.is_empty() {
+            return Err(DefinitionError::NoRegion);
+        }
+        let preset_url = || Url::parse(&platform.origin(&region).unwrap_or(preset?.base_url.to_owned()));
+        let mut url = settings.base_url.clone().or_else(preset_url).ok_or(DefinitionError::NoBase)?;
         if key_header == KeyHeader::ApiKey && url.path.is_empty() {
             AZURE_PATH.clone_into(&mut url.path);
         }
+        if platform.has_projects() && url.path.is_empty() {
+            let of_account = account.as_ref().and_then(|account| account.project_id.clone());
+            let project = settings.project.clone().or(of_account).ok_or(DefinitionError::NoProject)?;
+            url.path = platform.base_path(&project, &region);
+        }
         let mut base = Base::new(&url, dialect);
+        if platform != Platform::Own {
+            base = base.without_version();
+        }
         if let Some(version) = &settings.api_version {
             base = base.with_query("api-version", version);
         }
@@ -106,9 +146,13 @@ impl Definition {
             enabled: settings.enabled,
             dialect,
             base,
+            platform,
+            region,
             key_header,
             needs_key: preset.is_some_and(Preset::needs_key),
             keys,
+            service_account: account,
+            aws_keys: settings.aws_keys(),
             headers: sendable(settings)?,
             models: settings.models.clone(),
             model_prefixes: preset.map_or(&[], |p| p.model_prefixes),
@@ -133,15 +177,29 @@ impl Definition {
         self
     }
 
-    /// The configuration's keys as entries of the rotation.
-    pub(super) fn key_entries(&self) -> Result<Vec<Entry>, UnsendableKey> {
-        self.keys.iter().map(|key| Entry::key(self.key_header, key, Terms::default())).collect()
+    /// The configuration's credentials as entries of the rotation.
+    pub(super) fn key_entries(&self) -> Result<Vec<Entry>, DefinitionError> {
+        let keys = self.keys.iter().map(|key| Entry::key(self.key_header, key, Terms::default()));
+        let mut entries = keys.collect::<Result<Vec<_>, _>>()?;
+        if let Some(account) = &self.service_account {
+            entries.push(Entry::service_account(account, Terms::default())?);
+        }
+        entries.extend(self.aws_keys.iter().map(|keys| self.aws_entry(keys, Terms::default())));
+        Ok(entries)
+    }
+
+    /// AWS keys as an entry of this provider's rotation.
+    pub(super) fn aws_entry(&self, keys: &AwsKeys, terms: Terms) -> Entry {
+        Entry::aws(keys, &self.region, self.platform.aws_service(), terms)
     }
 
     /// Whether credentials of `other` may be used here as they are: same place, same way, same keys.
     pub(super) fn shares_credentials_with(&self, other: &Definition) -> bool {
-        (&self.base, self.key_header, self.needs_key, &self.keys)
-            == (&other.base, other.key_header, other.needs_key, &other.keys)
+        let place =
+            |it: &Definition| (it.base.clone(), it.platform, it.region.clone(), it.key_header, it.needs_key);
+        place(self) == place(other)
+            && (&self.keys, &self.service_account, &self.aws_keys)
+                == (&other.keys, &other.service_account, &other.aws_keys)
     }
 
     /// What the list says of a model, by the provider's own name for it.
@@ -277,5 +335,60 @@ mod tests {
         let settings = Settings { api_key: Some(Secret::new("se\ncret")), ..Settings::default() };
         let error = Definition::new("openai", &settings).unwrap_err();
         assert!(!error.to_string().contains("cret"), "{error}");
+    }
+
+    #[test]
+    fn a_cloud_has_its_addresses_by_region_and_project() {
+        let settings = |region: &str| Settings {
+            region: Some(region.to_owned()),
+            project: Some("acme-1".to_owned()),
+            ..Settings::default()
+        };
+        let vertex = Definition::new("vertex", &settings("us-central1")).unwrap();
+        assert_eq!(vertex.base.authority, "us-central1-aiplatform.googleapis.com");
+        assert_eq!(
+            vertex.base.upstream_path("/v1beta/models/m:generateContent?alt=sse&key=k"),
+            "/v1/projects/acme-1/locations/us-central1/publishers/google/models/m:generateContent?alt=sse"
+        );
+        let bedrock = Definition::new("bedrock", &settings("eu-west-1")).unwrap();
+        assert_eq!(bedrock.base.authority, "bedrock-runtime.eu-west-1.amazonaws.com");
+        assert_eq!(bedrock.base.upstream_path("/model/m/invoke"), "/model/m/invoke");
+        assert!(bedrock.needs_key && vertex.needs_key);
+
+        let elsewhere = Settings {
+            preset: Some("bedrock".to_owned()),
+            base_url: Url::parse("http://127.0.0.1:1/proxy"),
+            ..settings("r")
+        };
+        let elsewhere = Definition::new("second", &elsewhere).unwrap();
+        assert_eq!(elsewhere.base.upstream_path("/model/m/invoke"), "/proxy/model/m/invoke");
+        assert_eq!((elsewhere.platform, elsewhere.dialect), (Platform::Bedrock, Dialect::Anthropic));
+    }
+
+    #[test]
+    fn a_cloud_says_what_it_lacks() {
+        let nothing = Settings::default();
+        let region = Settings { region: Some("r".to_owned()), ..Settings::default() };
+        let missing_file = Settings { service_account_file: Some("/nowhere.json".into()), ..region.clone() };
+        assert_eq!(Definition::new("bedrock", &nothing).unwrap_err(), DefinitionError::NoRegion);
+        assert_eq!(Definition::new("vertex", &region).unwrap_err(), DefinitionError::NoProject);
+        let error = Definition::new("vertex", &missing_file).unwrap_err();
+        assert!(error.to_string().starts_with("service_account_file: can't be read"), "{error}");
+    }
+
+    #[test]
+    fn credentials_are_shared_only_while_they_are_the_same() {
+        let keys = |secret: &str| Settings {
+            region: Some("r".to_owned()),
+            aws_access_key_id: Some(Secret::new("AKID")),
+            aws_secret_access_key: Some(Secret::new(secret)),
+            ..Settings::default()
+        };
+        let bedrock = |settings: &Settings| Definition::new("bedrock", settings).unwrap();
+        let old = bedrock(&keys("a"));
+        assert!(old.shares_credentials_with(&bedrock(&keys("a"))));
+        assert!(!old.shares_credentials_with(&bedrock(&keys("b"))));
+        let moved = Settings { region: Some("s".to_owned()), ..keys("a") };
+        assert!(!old.shares_credentials_with(&bedrock(&moved)));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One table, one row each. It knows public facts of vendors only; what an operator writes wins.
 
+use super::platform::{Identity, Platform};
 use crate::domain::Dialect;
 
 /// How a provider wants its key.
@@ -35,9 +36,11 @@ pub struct Preset {
     pub name: &'static str,
     /// What it speaks.
     pub dialect: Dialect,
-    /// Where it is; empty if that differs for each customer.
+    /// Who runs its models.
+    pub platform: Platform,
+    /// Where it is; empty if that differs for each customer, or by region.
     pub base_url: &'static str,
-    /// The environment variable that usually holds its key; empty if it needs none.
+    /// The environment variable that usually holds its key; empty if there is none.
     pub key_variable: &'static str,
     /// How it wants its key.
     pub key_header: KeyHeader,
@@ -55,9 +58,29 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name)
     }
 
-    /// Whether it refuses requests without a key.
+    /// Whether it refuses requests without a credential.
     pub const fn needs_key(&self) -> bool {
-        !self.key_variable.is_empty()
+        !self.key_variable.is_empty() || self.has_regions()
+    }
+
+    /// The variables from which the clouds' own tools take what a key of the configuration leaves out: the first that
+    /// is set.
+    pub const fn cloud_variables(&self) -> &'static [(CloudKey, &'static [&'static str])] {
+        match self.platform.identity() {
+            Identity::Key => &[],
+            Identity::ServiceAccount => GOOGLES,
+            Identity::Aws => AWSS,
+        }
+    }
+
+    /// Whether its addresses have a region.
+    pub const fn has_regions(&self) -> bool {
+        self.platform.has_regions()
+    }
+
+    /// Whether its addresses have a project.
+    pub const fn has_projects(&self) -> bool {
+        self.platform.has_projects()
     }
 
     /// Whether the model is surely one of its own.
@@ -66,9 +89,46 @@ impl Preset {
     }
 }
 
+/// What of a cloud's configuration may come from the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudKey {
+    /// `region`.
+    Region,
+    /// `project`.
+    Project,
+    /// `service_account_file`.
+    ServiceAccountFile,
+    /// `aws_access_key_id`.
+    AwsAccessKeyId,
+    /// `aws_secret_access_key`.
+    AwsSecretAccessKey,
+    /// `aws_session_token`.
+    AwsSessionToken,
+}
+
+impl CloudKey {
+    /// Whether it is, or is part of, a credential.
+    pub const fn is_credential(self) -> bool {
+        !matches!(self, CloudKey::Region | CloudKey::Project)
+    }
+}
+
+const GOOGLES: &[(CloudKey, &[&str])] = &[
+    (CloudKey::Region, &["GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION"]),
+    (CloudKey::Project, &["GOOGLE_CLOUD_PROJECT"]),
+    (CloudKey::ServiceAccountFile, &["GOOGLE_APPLICATION_CREDENTIALS"]),
+];
+const AWSS: &[(CloudKey, &[&str])] = &[
+    (CloudKey::Region, &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+    (CloudKey::AwsAccessKeyId, &["AWS_ACCESS_KEY_ID"]),
+    (CloudKey::AwsSecretAccessKey, &["AWS_SECRET_ACCESS_KEY"]),
+    (CloudKey::AwsSessionToken, &["AWS_SESSION_TOKEN"]),
+];
+
 const ANTHROPIC: Preset = Preset {
     name: "anthropic",
     dialect: Dialect::Anthropic,
+    platform: Platform::Own,
     base_url: "https://api.anthropic.com",
     key_variable: "ANTHROPIC_API_KEY",
     key_header: KeyHeader::XApiKey,
@@ -86,11 +146,30 @@ const ANTHROPIC: Preset = Preset {
     responses: false,
 };
 
+const GEMINI: Preset = Preset {
+    name: "gemini",
+    dialect: Dialect::Gemini,
+    platform: Platform::Own,
+    base_url: "https://generativelanguage.googleapis.com/v1beta",
+    key_variable: "GEMINI_API_KEY",
+    key_header: KeyHeader::XGoogApiKey,
+    model_prefixes: &["gemini-"],
+    known_models: &[
+        "gemini-2.0-flash",
+        "gemini-2.5-flash",
+        "gemini-2.5-flash-lite",
+        "gemini-2.5-pro",
+        "gemini-embedding-001",
+    ],
+    responses: false,
+};
+
 /// A service that speaks OpenAI's Chat Completions.
 const fn compatible(name: &'static str, base_url: &'static str, key_variable: &'static str) -> Preset {
     Preset {
         name,
         dialect: Dialect::OpenAi,
+        platform: Platform::Own,
         base_url,
         key_variable,
         key_header: KeyHeader::Bearer,
@@ -122,21 +201,47 @@ pub const PRESETS: &[Preset] = &[
         responses: true,
         ..compatible("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")
     },
+    GEMINI,
     Preset {
-        name: "gemini",
-        dialect: Dialect::Gemini,
-        base_url: "https://generativelanguage.googleapis.com/v1beta",
-        key_variable: "GEMINI_API_KEY",
+        name: "vertex",
+        platform: Platform::Vertex,
+        base_url: "",
+        key_variable: "",
+        known_models: &["gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro"],
+        ..GEMINI
+    },
+    Preset {
+        name: "vertex-anthropic",
+        platform: Platform::VertexAnthropic,
+        base_url: "",
+        key_variable: "",
         key_header: KeyHeader::XGoogApiKey,
-        model_prefixes: &["gemini-"],
         known_models: &[
-            "gemini-2.0-flash",
-            "gemini-2.5-flash",
-            "gemini-2.5-flash-lite",
-            "gemini-2.5-pro",
-            "gemini-embedding-001",
+            "claude-haiku-4-5@20251001",
+            "claude-opus-4-1@20250805",
+            "claude-sonnet-4-5@20250929",
         ],
-        responses: false,
+        ..ANTHROPIC
+    },
+    Preset {
+        name: "bedrock",
+        platform: Platform::Bedrock,
+        base_url: "",
+        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
+        key_header: KeyHeader::Bearer,
+        model_prefixes: &[
+            "anthropic.claude-",
+            "us.anthropic.claude-",
+            "eu.anthropic.claude-",
+            "apac.anthropic.claude-",
+            "global.anthropic.claude-",
+        ],
+        known_models: &[
+            "anthropic.claude-haiku-4-5-20251001-v1:0",
+            "anthropic.claude-opus-4-1-20250805-v1:0",
+            "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        ],
+        ..ANTHROPIC
     },
     compatible("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     compatible("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
@@ -156,15 +261,16 @@ mod tests {
     use crate::settings::{Scalar, Url};
 
     #[test]
-    fn every_preset_has_an_address_of_its_own_but_azure() {
+    fn every_preset_has_an_address_but_azure_and_the_clouds_which_have_one_by_region() {
         for preset in PRESETS {
-            assert_eq!(Url::parse(preset.base_url).is_none(), preset.name == "azure", "{}", preset.name);
+            let differs = preset.name == "azure" || preset.has_regions();
+            assert_eq!(Url::parse(preset.base_url).is_none(), differs, "{}", preset.name);
             assert_eq!(Preset::of(preset.name).map(|found| found.base_url), Some(preset.base_url));
         }
     }
 
     #[test]
-    fn only_the_three_vendors_recognise_models() {
+    fn only_the_three_vendors_and_their_clouds_recognise_models() {
         let recognised = |model| {
             PRESETS
                 .iter()
@@ -172,10 +278,11 @@ mod tests {
                 .map(|preset| preset.name)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(recognised("claude-opus-4"), ["anthropic", "claude"]);
+        assert_eq!(recognised("claude-opus-4"), ["anthropic", "claude", "vertex-anthropic"]);
+        assert_eq!(recognised("eu.anthropic.claude-opus-4-1-20250805-v1:0"), ["bedrock"]);
         assert_eq!(recognised("gpt-5"), ["openai"]);
         assert_eq!(recognised("o3-mini"), ["openai"]);
-        assert_eq!(recognised("gemini-2.5-pro"), ["gemini"]);
+        assert_eq!(recognised("gemini-2.5-pro"), ["gemini", "vertex"]);
         assert_eq!(recognised("llama-3"), Vec::<&str>::new());
     }
 }

@@ -138,10 +138,7 @@ impl Registry {
     /// warn of: [`Auths::strangers`].
     pub fn take_auths(&self, auths: &Auths) {
         for provider in &self.providers {
-            // What can't be sent was reported when the file was read.
-            let header = provider.definition.key_header;
-            let entries = auths.of(provider.name()).filter_map(|file| file.entry(header).ok());
-            provider.take_auths(entries.collect());
+            provider.take_auths(auths.entries(&provider.definition));
         }
     }
 
@@ -169,7 +166,7 @@ mod tests {
     use super::*;
     use crate::balance::RoundRobin;
     use crate::domain::{Dialect, Secret};
-    use crate::providers::auths::AuthFile;
+    use crate::providers::auths::{AuthFile, Proof, Usage};
     use crate::providers::config::{self, Model};
     use crate::settings::{Scalar, Url};
     use async_trait::async_trait;
@@ -311,16 +308,8 @@ mod tests {
     fn files_add_credentials_and_take_them_back() {
         let registry = registry(vec![definition("a", &[], |p| p.api_key = Some(Secret::new("inline")))]);
         let count = || registry.providers()[0].credentials().status(UNIX_EPOCH).len();
-        let file = AuthFile {
-            provider: "a".to_owned(),
-            api_key: Secret::new("filed"),
-            label: None,
-            weight: 1,
-            priority: 100,
-            disabled: false,
-            headers: BTreeMap::new(),
-            expires_at: None,
-        };
+        let usage = Usage { provider: Some("a".to_owned()), ..Usage::default() };
+        let file = AuthFile { usage, proof: Proof::Key(Secret::new("filed")) };
         registry.take_auths(&Auths { files: vec![("a.yaml".into(), file)], problems: vec![] });
         assert_eq!(count(), 2);
         registry.take_auths(&Auths::default());

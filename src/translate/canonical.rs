@@ -7,7 +7,7 @@
 //! Texts are borrowed from the body where it has no escapes in them. Ids, arguments, signatures and schemas are kept as
 //! they came, byte for byte; nothing is invented here.
 
-use super::features::Features;
+use super::features::{Feature, Features};
 use super::signs::Api;
 use crate::domain::TokenUsage;
 use serde_json::value::RawValue;
@@ -54,6 +54,25 @@ pub struct Request<'a> {
     pub streams: bool,
     /// What is asked for that not every dialect has.
     pub features: Features,
+}
+
+impl Request<'_> {
+    /// Notes which of the settings that were read not every dialect has.
+    pub fn note_settings(&mut self) {
+        let penalties = [self.presence_penalty, self.frequency_penalty];
+        let is_serial = self.parallel_tool_calls == Some(false) && !self.tools.is_empty();
+        for (is_asked, feature) in [
+            (self.top_k.is_some(), Feature::TopK),
+            (self.seed.is_some(), Feature::Seed),
+            (penalties.iter().flatten().any(|penalty| *penalty != 0.0), Feature::Penalties),
+            (is_serial, Feature::SerialCalls),
+            (self.stop.len() > 4, Feature::FiveStops),
+            (self.stop.len() > 5, Feature::SixStops),
+            (self.user.is_some(), Feature::User),
+        ] {
+            self.features.insert_if(is_asked, feature);
+        }
+    }
 }
 
 /// Who speaks.
@@ -118,6 +137,13 @@ pub struct Media<'a> {
     pub name: Option<Cow<'a, str>>,
     /// Whether everything up to here is to be cached by the provider.
     pub ends_cache: bool,
+}
+
+impl<'a> Media<'a> {
+    /// A medium of which nothing else is known.
+    pub fn new(kind: MediaKind, source: Source<'a>) -> Media<'a> {
+        Media { kind, source, name: None, ends_cache: false }
+    }
 }
 
 /// What a medium is, by which it is told where dialects differ.

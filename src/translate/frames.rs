@@ -4,7 +4,8 @@
 //! A read that holds whole frames only, the usual case, is passed on without a copy.
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
+use std::borrow::Cow;
 
 /// How the frames of a stream are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,8 +167,8 @@ impl Scan {
 /// The `data` of a server-sent event, its lines joined by LF as the standard says; empty if it has none.
 ///
 /// Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
-pub fn event_data(event: &[u8]) -> std::borrow::Cow<'_, [u8]> {
-    let mut lines = event.split(|byte| *byte == b'\n').filter_map(data_line);
+pub fn event_data(event: &[u8]) -> Cow<'_, [u8]> {
+    let mut lines = lines(event).filter_map(data_line);
     let Some(first) = lines.next() else { return (&[][..]).into() };
     let Some(second) = lines.next() else { return first.into() };
     let mut joined = first.to_vec();
@@ -180,11 +181,21 @@ pub fn event_data(event: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 
 /// The JSON of a frame of either framing: of an event its `data`, of an array's element all from its brace on. An
 /// event that is bare JSON, as some servers say that they failed, is taken for what it means.
-pub fn data(frame: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+pub fn data(frame: &[u8]) -> Cow<'_, [u8]> {
     match frame.trim_ascii_start().first() {
         Some(b'{' | b'[' | b',') => frame[frame.iter().position(|byte| *byte == b'{').unwrap_or(0)..].into(),
         _ => event_data(frame),
     }
+}
+
+fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(event);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr(b'\n', text);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
 }
 
 fn data_line(line: &[u8]) -> Option<&[u8]> {

@@ -1,16 +1,11 @@
 //! The members of a JSON object in their order, values unread: schemas are written anew without a tree of them, and a
 //! model fills in an object's members in the order in which they are declared.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use super::pieces::Str;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
-
-/// A text, borrowed where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Names and values, in order.
 pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -27,7 +22,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some((Text(name), value)) = map.next_entry()? {
+                while let Some((Str(name), value)) = map.next_entry()? {
                     members.push((name, value));
                 }
                 Ok(members)
@@ -56,7 +51,7 @@ pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
 
 /// A string; `None` for another value.
 pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(value.get()).ok().map(|Text(text)| text)
+    serde_json::from_str::<Str<'_>>(value.get()).ok().map(|Str(text)| text)
 }
 
 /// Appends a string, quoted.

@@ -8,23 +8,32 @@
 //! write their own words, and meet in [`canonical`].
 
 mod answers;
+mod arguments;
 pub mod canonical;
 pub mod chat;
 pub mod decoding;
 pub mod edit;
 pub mod error;
+pub mod event_stream;
 pub mod features;
+mod field;
 pub mod frames;
 pub mod generate;
+pub mod hosted;
 pub mod json;
+mod media;
 mod members;
 pub mod messages;
 pub mod model_list;
 pub mod multipart;
+mod names;
+mod openai;
 pub mod peek;
+mod pieces;
 pub mod prefill;
 pub mod responses;
 pub mod sides;
+mod signature;
 pub mod signs;
 pub mod text;
 pub mod translation;

@@ -2,6 +2,7 @@
 //! client's that an answer is written for.
 
 use super::frames::Framing;
+use std::borrow::Cow;
 
 /// Whom a request is written for.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,13 @@ impl Written {
             self.lost.push(name);
         }
     }
+}
+
+/// The id of an answer as a dialect's clients know such ids: the provider's, or else the request's, so that neither is
+/// lost.
+pub(super) fn answer_id<'i>(prefix: &str, provider: &'i str, request: &'i str) -> Cow<'i, str> {
+    let id = if provider.is_empty() { request } else { provider };
+    if id.starts_with(prefix) { id.into() } else { format!("{prefix}{id}").into() }
 }
 
 /// What an answer's form depends on beside what the provider said.

@@ -4,6 +4,7 @@
 //! nothing of it is kept but what the client's dialect needs for its next word.
 
 use super::canonical::{Answer, Event, Finish, Part, Request};
+use super::features::Features;
 use super::frames::{self, Frames, Framing};
 use super::peek::BadBody;
 use super::sides::{Asked, Target};
@@ -11,6 +12,7 @@ use super::signs::{self, Api};
 use super::{chat, generate, messages, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
+use self_cell::self_cell;
 use std::borrow::Cow;
 
 /// The API that a provider of that dialect is asked through for an answer.
@@ -22,11 +24,32 @@ pub fn provider_api(dialect: Dialect) -> Api {
     }
 }
 
-/// Reads a client's request. APIs that are no conversation have none.
-///
-/// # Errors
-/// When it can't be understood; names the field.
-pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+self_cell! {
+    /// A client's request, understood: read once, and put into other words for each attempt.
+    pub struct Question {
+        owner: Bytes,
+        #[covariant]
+        dependent: Request,
+    }
+}
+
+impl Question {
+    /// Reads a client's request. APIs that are no conversation have none. Whether it wants a stream is not always said
+    /// in the body.
+    ///
+    /// # Errors
+    /// When it can't be understood; names the field.
+    pub fn read(client: Api, body: Bytes, streams: bool) -> Result<Question, BadBody> {
+        Question::try_new(body, |body| Ok(Request { streams, ..read(client, body)? }))
+    }
+
+    /// What is asked for that not every dialect has.
+    pub fn features(&self) -> Features {
+        self.borrow_dependent().features
+    }
+}
+
+fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     match client {
         Api::Completions => chat::read(body),
         Api::Responses => responses::read(body),
@@ -76,28 +99,24 @@ impl Translation {
     /// Puts a client's request into the provider's words; gives the body, and the way back.
     ///
     /// # Errors
-    /// When the request can't be understood, or not be said there.
+    /// When the request can't be said there.
     pub fn of_request(
+        question: &Question,
         client: Client,
         provider: Dialect,
-        streams: bool,
         target: &Target<'_>,
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
-        let mut request = read(client.api, &client.body)?;
-        // Gemini's API says so in the path.
-        request.streams = streams;
+        let request = question.borrow_dependent();
         let written = match provider {
-            Api::Messages => messages::write(&request, target)?,
-            Api::Generate => generate::write(&request, target)?,
-            Api::Completions | Api::Responses | Api::Other => chat::write(&request, target)?,
+            Api::Messages => messages::write(request, target)?,
+            Api::Generate => generate::write(request, target)?,
+            Api::Completions | Api::Responses | Api::Other => chat::write(request, target)?,
         };
         let mut dropped: Vec<&'static str> = request.features.dropped_by(provider).collect();
         dropped
             .extend(written.lost.iter().filter(|lost| !dropped.contains(lost)).copied().collect::<Vec<_>>());
-        let renamed = written.renamed;
-        drop(request);
-        Ok((written.body.into(), Translation { client, provider, renamed, dropped }))
+        Ok((written.body.into(), Translation { client, provider, renamed: written.renamed, dropped }))
     }
 
     /// What the provider doesn't hear of the request, by the names in `x-cliproxy-dropped`.

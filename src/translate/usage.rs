@@ -117,7 +117,8 @@ impl Meter {
     }
 }
 
-/// Chat Completions and Embeddings tell prompt and completion, Responses input and output.
+/// Chat Completions and Embeddings tell prompt and completion, Responses input and output. What was read from the cache
+/// and written to it is part of the input. Source: `CompletionUsage` and `ResponseUsage` of OpenAI's SDK 3.54.
 fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
     let [prompt, input, completion, output, prompt_parts, input_parts, completion_parts, output_parts] =
         json::members(
@@ -135,27 +136,35 @@ fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
         )?;
     let input = count(usage, prompt)?.or(count(usage, input)?).unwrap_or_default();
     let output = count(usage, completion)?.or(count(usage, output)?).unwrap_or_default();
-    let part = |parts, name| part(usage, parts, name);
-    let cached = part(prompt_parts, "cached_tokens")?.or(part(input_parts, "cached_tokens")?);
-    let thought = part(completion_parts, "reasoning_tokens")?.or(part(output_parts, "reasoning_tokens")?);
-    let cache_read = cached.unwrap_or_default();
-    Ok(TokenUsage {
-        input: input.saturating_sub(cache_read),
-        cache_read,
-        cache_write: 0,
-        output,
-        reasoning: thought.unwrap_or_default(),
-    })
+    let parts_of = |prompt, input| filled(usage, prompt).or(filled(usage, input));
+    let [cache_read, cache_write] =
+        parts(parts_of(prompt_parts, input_parts), ["cached_tokens", "cache_write_tokens"])?;
+    let [reasoning] = parts(parts_of(completion_parts, output_parts), ["reasoning_tokens"])?;
+    let input = input.saturating_sub(cache_read).saturating_sub(cache_write);
+    Ok(TokenUsage { input, cache_read, cache_write, output, reasoning })
 }
 
+/// What was cached stands beside the input; thoughts are part of the output. Source: `Usage` of Anthropic's SDK 2.12.
 fn anthropic(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
-    let [input, cache_read, cache_write, output] = counts(
+    let [input, cache_read, cache_write, output, output_parts] = json::members(
         usage,
-        ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"],
+        [
+            "input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+            "output_tokens",
+            "output_tokens_details",
+        ],
     )?;
-    let [output_parts] = json::members(usage, ["output_tokens_details"])?;
-    let reasoning = part(usage, output_parts, "thinking_tokens")?.unwrap_or_default();
-    Ok(TokenUsage { input, cache_read, cache_write, output, reasoning })
+    let count = |at| count(usage, at).map(Option::unwrap_or_default);
+    let [reasoning] = parts(filled(usage, output_parts), ["thinking_tokens"])?;
+    Ok(TokenUsage {
+        input: count(input)?,
+        cache_read: count(cache_read)?,
+        cache_write: count(cache_write)?,
+        output: count(output)?,
+        reasoning,
+    })
 }
 
 fn gemini(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
@@ -196,16 +205,19 @@ fn counts<const N: usize>(object: &[u8], names: [&'static str; N]) -> Result<[u6
     Ok(counts)
 }
 
-/// One of the numbers that a number of tokens is made of.
-fn part(object: &[u8], parts: Option<Range<usize>>, name: &'static str) -> Result<Option<u64>, Unreadable> {
-    let Some(parts) = parts.map(|at| &object[at]).filter(|parts| *parts != b"null") else { return Ok(None) };
-    let [at] = json::members(parts, [name])?;
-    count(parts, at)
+/// The numbers of these names that a number of tokens is made of; 0 for all where nothing is told of them.
+fn parts<const N: usize>(parts: Option<&[u8]>, names: [&'static str; N]) -> Result<[u64; N], Unreadable> {
+    parts.map_or(Ok([0; N]), |parts| counts(parts, names))
+}
+
+/// A member's value, unless it is missing or `null`.
+fn filled(object: &[u8], at: Option<Range<usize>>) -> Option<&[u8]> {
+    at.map(|at| &object[at]).filter(|value| *value != b"null")
 }
 
 /// A number of tokens, unless it is missing or `null`.
 fn count(object: &[u8], at: Option<Range<usize>>) -> Result<Option<u64>, Unreadable> {
-    let Some(number) = at.map(|at| &object[at]).filter(|number| *number != b"null") else { return Ok(None) };
+    let Some(number) = filled(object, at) else { return Ok(None) };
     let add = |sum: u64, digit: &u8| {
         let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
         sum.checked_mul(10)?.checked_add(digit.into())
@@ -232,15 +244,21 @@ mod tests {
             ),
             (
                 Dialect::OpenAi,
-                r#"{"usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":1},"output_tokens":5,
-                "output_tokens_details":{"reasoning_tokens":2}}}"#,
-                usage(9, 1, 0, 5, 2),
+                r#"{"usage":{"prompt_tokens":10,"completion_tokens":7,"input_tokens_details":null,
+                "prompt_tokens_details":{"cached_tokens":null,"cache_write_tokens":9}}}"#,
+                usage(1, 0, 9, 7, 0),
+            ),
+            (
+                Dialect::OpenAi,
+                r#"{"usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":1,"cache_write_tokens":2},
+                "output_tokens":5,"output_tokens_details":{"reasoning_tokens":2}}}"#,
+                usage(7, 1, 2, 5, 2),
             ),
             (
                 Dialect::Anthropic,
                 r#"{"usage":{"input_tokens":10,"cache_read_input_tokens":100,"cache_creation_input_tokens":20,
-                "output_tokens":5}}"#,
-                usage(10, 100, 20, 5, 0),
+                "output_tokens":5,"output_tokens_details":{"thinking_tokens":4}}}"#,
+                usage(10, 100, 20, 5, 4),
             ),
             (
                 Dialect::Gemini,

@@ -165,6 +165,30 @@ pub(super) const TABLE: &[Row] = &[
     ("providers:\n  acme:\n    format: openai\n", &[("providers.acme", 3, "needs `format` and `base_url`")]),
     ("providers:\n  opnai:\n", &[("providers.opnai", 2, "or did you mean `openai`?")]),
     ("providers:\n  azure:\n    api_key: a\n", &[("providers.azure", 3, "needs its own `base_url`")]),
+    (
+        "providers:\n  vertex:\n    api_key: a\n",
+        &[
+            ("providers.vertex.region", 3, "needs it, or the variable GOOGLE_CLOUD_LOCATION"),
+            ("providers.vertex.project", 3, "or a `service_account_file` that has it"),
+        ],
+    ),
+    ("providers:\n  bedrock: {}\n", &[("providers.bedrock.region", 2, "or the variable AWS_REGION")]),
+    (
+        "providers:\n  two: {preset: bedrok, region: US/east}\n",
+        &[
+            ("providers.two", 2, "needs `format` and `base_url`"),
+            ("providers.two.preset", 2, "there is no preset of that name; did you mean `bedrock`?"),
+            ("providers.two.region", 2, "expected lower-case letters"),
+        ],
+    ),
+    (
+        "providers:\n  bedrock: {region: r, aws_access_key_id: a}\n",
+        &[("providers.bedrock", 2, "go together")],
+    ),
+    (
+        "providers:\n  vertex: {region: r, service_account_file: /nowhere.json}\n",
+        &[("providers.vertex.service_account_file", 2, "there is no file /nowhere.json")],
+    ),
     ("providers:\n  openai: {api_key: a, api_keys: [b]}\n", &[("providers.openai.api_keys", 2, "not both")]),
     (
         "providers:\n  openai: {ca_file: /nowhere.pem}\n",

@@ -3,6 +3,7 @@
 use super::gathering::Gathering;
 use super::{Broken, MAX_STALE};
 use crate::gateway::upstream::Upstream;
+use crate::providers::platform::Platform;
 use futures_util::FutureExt;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::client::HttpSession;
@@ -73,6 +74,11 @@ impl Link {
     /// Whether it is a stream on a shared connection.
     pub fn is_h2(&self) -> bool {
         self.peer.is_some()
+    }
+
+    /// Who runs what it leads to.
+    pub fn platform(&self) -> Platform {
+        self.upstream.provider.definition.platform
     }
 
     /// What request and answer go through.

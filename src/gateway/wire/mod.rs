@@ -11,13 +11,15 @@ mod link;
 
 use super::upstream::Upstream;
 use crate::domain::ErrorClass;
+use crate::providers::platform::Platform;
 use crate::translate::decoding::{self, Decoder};
+use crate::translate::event_stream::{self, EventStream};
 use crate::translate::frames::Framing;
 use crate::translate::translation::{self, TooLong};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use link::Link;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
@@ -54,15 +56,21 @@ pub struct Answer {
     pub is_early: bool,
     /// What undoes the codings of the body, which nobody asked for; the header doesn't name them any more.
     decoder: Option<Decoder>,
+    /// What reads Bedrock's streams, and the header that is theirs as the events which come out of it.
+    unframing: Option<Box<(EventStream, ResponseHeader)>>,
     /// What puts a stream into the client's words.
     translation: Option<Box<translation::Stream>>,
 }
 
 impl Answer {
     fn new(link: Link, is_early: bool) -> Answer {
-        let mut answer = Answer { link, is_early, decoder: None, translation: None };
+        let mut answer = Answer { link, is_early, decoder: None, unframing: None, translation: None };
         let codings = codings(answer.header());
         answer.decoder = codings.and_then(|codings| Decoder::for_header(&codings).ok()).flatten();
+        if answer.link.platform() == Platform::Bedrock {
+            answer.unframing =
+                as_events(answer.header()).map(|header| Box::new((EventStream::default(), header)));
+        }
         answer
     }
 
@@ -71,7 +79,10 @@ impl Answer {
         // There is always one: an answer is made when its header has been read.
         static NONE: LazyLock<ResponseHeader> =
             LazyLock::new(|| http::Response::new(()).into_parts().0.into());
-        self.link.response_header().unwrap_or(&NONE)
+        match &self.unframing {
+            Some(unframing) => &unframing.1,
+            None => self.link.response_header().unwrap_or(&NONE),
+        }
     }
 
     /// The header without the coding that [`Answer::read`] undoes, for keeping beside the body.
@@ -155,8 +166,29 @@ impl Answer {
         }
     }
 
-    /// The next piece of the body, decoded.
+    /// The next piece of the body, as events if it is a stream.
     async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
+        loop {
+            if let Some(unframing) = &self.unframing {
+                unframing.0.check()?;
+            }
+            let piece = self.decoded().await?;
+            let Some(unframing) = &mut self.unframing else { return Ok(piece) };
+            match piece {
+                Some(piece) => match unframing.0.push(&piece) {
+                    nothing if nothing.is_empty() => {}
+                    events => return Ok(Some(events)),
+                },
+                None => {
+                    unframing.0.finish()?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// The next piece of the body, decoded.
+    async fn decoded(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             if let Some(decoder) = &mut self.decoder {
                 // Before a piece is taken, so that none is lost to a cancellation.
@@ -185,6 +217,18 @@ impl Answer {
         let is_over = !self.is_early && self.link.session().is_ok_and(HttpSession::response_done);
         self.link.release(is_over).await;
     }
+}
+
+/// The header of an answer in Bedrock's framing, as that of the events which are in it; `None` of any other.
+fn as_events(header: &ResponseHeader) -> Option<ResponseHeader> {
+    let media_type = header.headers.get(CONTENT_TYPE)?.as_bytes();
+    if !media_type.starts_with(event_stream::MEDIA_TYPE.as_bytes()) {
+        return None;
+    }
+    let mut header = header.clone();
+    header.remove_header(&CONTENT_LENGTH);
+    header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream")).ok()?;
+    Some(header)
 }
 
 /// The content codings of an answer, in one list.
@@ -233,6 +277,12 @@ impl Broken {
 
 impl From<decoding::Broken> for Broken {
     fn from(broken: decoding::Broken) -> Broken {
+        Broken { class: ErrorClass::Truncated, reason: broken.to_string() }
+    }
+}
+
+impl From<event_stream::Broken> for Broken {
+    fn from(broken: event_stream::Broken) -> Broken {
         Broken { class: ErrorClass::Truncated, reason: broken.to_string() }
     }
 }

@@ -1,18 +1,22 @@
 //! A whole answer: a provider's into the hub, and the hub's for a client.
 
-use super::super::canonical::{Answer, Call, Finish, Part, Thought};
-use super::super::sides::Asked;
-use super::super::usage::reported;
 use super::finish::{self, Said};
 use super::message::{self, Message, ToolCall};
-use super::parse::arguments;
 use super::render::{WireCall, joined, refusal, texts};
 use super::usage::Usage;
 use super::wire::Maybe;
 use crate::domain::Dialect;
+use crate::translate::arguments;
+use crate::translate::canonical::{Answer, Call, Finish, Part, Thought};
+use crate::translate::pieces::push;
+use crate::translate::sides::{Asked, answer_id};
+use crate::translate::usage::reported;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+/// What every id of an answer begins with.
+pub(super) const ID_PREFIX: &str = "chatcmpl-";
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -63,7 +67,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
 
 fn read_call<'a>(call: ToolCall<'a>, answer_id: &str, nth: usize) -> Option<Call<'a>> {
     let function = call.function?;
-    let arguments = arguments(function.arguments())?;
+    let arguments = arguments::read(function.arguments()).ok()?;
     let id = call.id.0.unwrap_or_else(|| Cow::Owned(message::made_up_id(answer_id, nth)));
     Some(Call { id, name: function.name.0?, arguments, signature: None, ends_cache: false })
 }
@@ -117,7 +121,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         tool_calls: calls.collect(),
     };
     let completion = Completion {
-        id: client_id(&answer.id, asked.request_id),
+        id: answer_id(ID_PREFIX, &answer.id, asked.request_id),
         object: "chat.completion",
         created: asked.created,
         model: &answer.model,
@@ -137,29 +141,13 @@ fn shown<'r>(part: &'r Part<'_>) -> Option<&'r str> {
     }
 }
 
-/// The id of an answer as a client of this dialect knows such ids; made of the request's where the provider has none.
-pub(super) fn client_id<'r>(id: &'r str, request_id: &str) -> Cow<'r, str> {
-    const PREFIX: &str = "chatcmpl-";
-    match id {
-        id if id.starts_with(PREFIX) => Cow::Borrowed(id),
-        "" => Cow::Owned(format!("{PREFIX}{request_id}")),
-        id => Cow::Owned(format!("{PREFIX}{id}")),
-    }
-}
-
-/// Appends JSON. What is written here are texts and numbers, which always can be, and a vector takes them all.
-pub(super) fn push(out: &mut Vec<u8>, json: &impl Serialize) {
-    let written = serde_json::to_writer(out, json);
-    debug_assert!(written.is_ok(), "{written:?}");
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::Signature;
-    use super::super::super::frames::Framing;
-    use super::super::super::signs::Api;
     use super::*;
     use crate::domain::TokenUsage;
+    use crate::translate::canonical::Signature;
+    use crate::translate::frames::Framing;
+    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     const ASKED: Asked<'_> =

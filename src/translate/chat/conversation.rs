@@ -1,11 +1,14 @@
 //! A client's messages, into the hub: who said what, and that every call has its result where it belongs.
 
-use super::super::canonical::{Call, CallResult, Part, Request, Speaker, Text, Thought, Turn};
-use super::super::features::Feature;
-use super::super::peek::BadBody;
-use super::media;
-use super::parse::{arguments, bad};
-use super::wire::{Maybe, TextOr, Words};
+use super::wire::Maybe;
+use crate::translate::canonical::{
+    Call, CallResult, Media, MediaKind, Part, Request, Speaker, Text, Thought, Turn,
+};
+use crate::translate::features::Feature;
+use crate::translate::field::bad;
+use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, TextOr};
+use crate::translate::{arguments, media, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -18,7 +21,7 @@ pub(super) struct Message<'a> {
     content: Option<TextOr<'a, Vec<ContentPart<'a>>>>,
     name: Option<IgnoredAny>,
     #[serde(borrow)]
-    refusal: Option<Words<'a>>,
+    refusal: Option<Str<'a>>,
     /// Imitators' names of what the model thought; they are sent back by clients that were given them.
     #[serde(borrow, default)]
     reasoning_content: Maybe<'a>,
@@ -29,7 +32,7 @@ pub(super) struct Message<'a> {
     function_call: Option<IgnoredAny>,
     audio: Option<IgnoredAny>,
     #[serde(borrow)]
-    tool_call_id: Option<Words<'a>>,
+    tool_call_id: Option<Str<'a>>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -47,11 +50,11 @@ enum Role {
 #[derive(Deserialize)]
 struct ContentPart<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Words<'a>,
+    kind: Str<'a>,
     #[serde(borrow)]
-    text: Option<Words<'a>>,
+    text: Option<Str<'a>>,
     #[serde(borrow)]
-    refusal: Option<Words<'a>>,
+    refusal: Option<Str<'a>>,
     #[serde(borrow)]
     image_url: Option<TextOr<'a, ImageUrl<'a>>>,
     #[serde(borrow)]
@@ -66,34 +69,34 @@ struct ContentPart<'a> {
 #[derive(Deserialize)]
 struct ImageUrl<'a> {
     #[serde(borrow)]
-    url: Words<'a>,
+    url: Str<'a>,
     #[serde(borrow)]
-    detail: Option<Words<'a>>,
+    detail: Option<Str<'a>>,
 }
 
 #[derive(Deserialize)]
 struct InputAudio<'a> {
     #[serde(borrow)]
-    data: Words<'a>,
+    data: Str<'a>,
     #[serde(borrow)]
-    format: Words<'a>,
+    format: Str<'a>,
 }
 
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(borrow)]
-    file_data: Option<Words<'a>>,
+    file_data: Option<Str<'a>>,
     file_id: Option<IgnoredAny>,
     #[serde(borrow)]
-    filename: Option<Words<'a>>,
+    filename: Option<Str<'a>>,
 }
 
 #[derive(Deserialize)]
 struct WireCall<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow, rename = "type")]
-    kind: Option<Words<'a>>,
+    kind: Option<Str<'a>>,
     #[serde(borrow)]
     function: Option<WireFunction<'a>>,
 }
@@ -101,9 +104,9 @@ struct WireCall<'a> {
 #[derive(Deserialize)]
 struct WireFunction<'a> {
     #[serde(borrow)]
-    name: Words<'a>,
+    name: Str<'a>,
     #[serde(borrow)]
-    arguments: Option<Words<'a>>,
+    arguments: Option<Str<'a>>,
 }
 
 /// A call whose result hasn't come yet.
@@ -170,7 +173,7 @@ impl<'a> Conversation<'_, 'a> {
             parts.push(Part::Thought(Thought { text, ..Thought::default() }));
         }
         parts.extend(self.content(at, message.content, Role::Assistant)?);
-        if let Some(Words(refusal)) = message.refusal
+        if let Some(Str(refusal)) = message.refusal
             && !refusal.is_empty()
         {
             parts.push(Part::Refusal(refusal));
@@ -187,32 +190,31 @@ impl<'a> Conversation<'_, 'a> {
     /// A call; `None` for one of a custom tool.
     fn call(&mut self, at: usize, index: usize, call: WireCall<'a>) -> Result<Option<Call<'a>>, BadBody> {
         let field = format_args!("messages[{at}].tool_calls[{index}]");
-        let id = call.id.map(|Words(id)| id).unwrap_or_default();
+        let id = call.id.map(|Str(id)| id).unwrap_or_default();
         if id.is_empty() {
             return Err(bad(format_args!("{field}.id"), "is missing; a result refers to it"));
         }
-        if call.kind.is_some_and(|Words(kind)| kind == "custom") {
+        if call.kind.is_some_and(|Str(kind)| kind == "custom") {
             self.request.features.insert(Feature::CustomTools);
             self.open.push(Open { id, name: Cow::Borrowed("") });
             return Ok(None);
         }
-        let Some(WireFunction { name: Words(name), arguments: text }) = call.function else {
+        let Some(WireFunction { name: Str(name), arguments: text }) = call.function else {
             return Err(bad(format_args!("{field}.function"), "is missing"));
         };
         if name.is_empty() {
             return Err(bad(format_args!("{field}.function.name"), "must not be empty"));
         }
-        let text = text.map(|Words(text)| text).unwrap_or_default();
-        let Some(arguments) = arguments(text) else {
-            return Err(bad(format_args!("{field}.function.arguments"), "must be the text of a JSON object"));
-        };
+        let text = text.map(|Str(text)| text).unwrap_or_default();
+        let arguments = arguments::read(text);
+        let arguments = arguments.map_err(|why| bad(format_args!("{field}.function.arguments"), why))?;
         self.open.push(Open { id: id.clone(), name: name.clone() });
         Ok(Some(Call { id, name, arguments, signature: None, ends_cache: false }))
     }
 
     fn take_result(&mut self, at: usize, message: Message<'a>) -> Result<(), BadBody> {
         let field = format_args!("messages[{at}].tool_call_id");
-        let Some(Words(id)) = message.tool_call_id else {
+        let Some(Str(id)) = message.tool_call_id else {
             return Err(bad(field, "is missing"));
         };
         let Some(index) = self.open.iter().position(|open| open.id == id) else {
@@ -288,28 +290,31 @@ impl<'a> Conversation<'_, 'a> {
         let may_hold_media = matches!(role, Role::User | Role::Tool);
         let mut media =
             match (&*part.kind.0, part.text, part.refusal, part.image_url, part.input_audio, part.file) {
-                ("text", Some(Words(text)), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
-                ("refusal", _, Some(Words(refusal)), ..) if role == Role::Assistant => {
+                ("text", Some(Str(text)), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
+                ("refusal", _, Some(Str(refusal)), ..) if role == Role::Assistant => {
                     return Ok(Some(Part::Refusal(refusal)));
                 }
                 ("image_url", _, _, Some(image), ..) if may_hold_media => {
                     let url = match image {
                         TextOr::Text(url) => url,
                         TextOr::Other(ImageUrl { url, detail }) => {
-                            let is_particular = detail.is_some_and(|Words(detail)| detail != "auto");
+                            let is_particular = detail.is_some_and(|Str(detail)| detail != "auto");
                             self.request.features.insert_if(is_particular, Feature::Other);
                             url.0
                         }
                     };
-                    media::image(url, format_args!("{field}.image_url.url"))?
+                    let source = media::at(url);
+                    let source = source.map_err(|why| bad(format_args!("{field}.image_url.url"), why))?;
+                    Media::new(MediaKind::Image, source)
                 }
                 ("input_audio", .., Some(audio), _) if may_hold_media => {
-                    media::audio(audio.data.0, &audio.format.0, format_args!("{field}.input_audio"))?
+                    openai::sound(audio.data.0, &audio.format.0)
+                        .map_err(|fault| fault.within(format!("{field}.input_audio")))?
                 }
                 ("file", .., Some(file)) if may_hold_media => match file.file_data {
-                    Some(Words(data)) => {
-                        let name = file.filename.map(|Words(name)| name);
-                        media::file(data, name, format_args!("{field}.file.file_data"))?
+                    Some(Str(data)) => {
+                        let name = file.filename.map(|Str(name)| name);
+                        openai::file(data, name).map_err(|fault| fault.within(format!("{field}.file")))?
                     }
                     None if file.file_id.is_some() => {
                         self.request.features.insert(Feature::ProviderState);
@@ -334,7 +339,7 @@ impl<'a> Conversation<'_, 'a> {
 mod tests {
     use super::super::read;
     use super::*;
-    use crate::translate::canonical::{Media, MediaKind, Source};
+    use crate::translate::canonical::Source;
     use crate::translate::features::Features;
     use serde_json::{Value, json};
 
@@ -408,7 +413,7 @@ mod tests {
         let expected = vec![
             Part::text("look"),
             media(MediaKind::Image, "image/png", None),
-            Part::Media(Media { kind: MediaKind::Image, source: url, name: None, ends_cache: false }),
+            Part::Media(Media::new(MediaKind::Image, url)),
             media(MediaKind::Audio, "audio/wav", None),
             media(MediaKind::Document, "application/pdf", Some("a.pdf")),
         ];
@@ -511,7 +516,7 @@ mod tests {
                 json!([{"role": "user", "content": "x"}, {"role": "wizard", "content": "x"}]),
                 "`messages[1].role` ",
             ),
-            (json!([{"content": "x"}]), "`messages[0]` "),
+            (json!([{"content": "x"}]), "`messages[0].role` is missing"),
             (json!([{"role": "user"}]), "`messages[0].content` is missing"),
             (json!([{"role": "user", "content": 7}]), "`messages[0].content` "),
             (user(json!({"type": "text", "text": 7})), "`messages[0].content[1].text` "),

@@ -3,12 +3,12 @@
 //!
 //! Budget: 2 µs for a chunk. Holds nothing of the answer but the id and the name of the call that is open.
 
-use super::super::canonical::{Event, Finish};
-use super::super::usage::reported;
 use super::finish::{self, Said};
 use super::message::{self, Message, ToolCall};
 use super::wire::Maybe;
 use crate::domain::Dialect;
+use crate::translate::canonical::{Event, Finish};
+use crate::translate::usage::reported;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;

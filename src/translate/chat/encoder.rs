@@ -3,12 +3,13 @@
 //!
 //! Budget: 2 µs for an event. Holds nothing of the answer.
 
-use super::super::canonical::{Event, Finish};
-use super::super::sides::Asked;
-use super::answer::{client_id, push};
+use super::answer::ID_PREFIX;
 use super::finish;
 use super::usage::Usage;
 use crate::domain::TokenUsage;
+use crate::translate::canonical::{Event, Finish};
+use crate::translate::pieces::push;
+use crate::translate::sides::{Asked, answer_id};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -121,7 +122,7 @@ impl Encoder {
 
     fn start(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {
         self.has_started = true;
-        self.id = client_id(id, &self.id).into_owned();
+        self.id = answer_id(ID_PREFIX, id, &self.id).into_owned();
         model.clone_into(&mut self.model);
         self.chunk(Delta::Role { role: "assistant", content: "", refusal: None }, None, out);
     }
@@ -196,10 +197,10 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::Signature;
-    use super::super::super::frames::Framing;
-    use super::super::super::signs::Api;
     use super::*;
+    use crate::translate::canonical::Signature;
+    use crate::translate::frames::Framing;
+    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     /// The JSON of each frame that a client gets of these events; the end mark is a text.

@@ -3,7 +3,7 @@
 //!
 //! Source: OpenAI's reasoning guide, its guide to GPT-5's parameters and its models' pages.
 
-use super::super::canonical::{Effort, Reasoning};
+use crate::translate::canonical::{Effort, Reasoning};
 
 /// Models that take the same.
 #[derive(Debug, PartialEq, Eq)]

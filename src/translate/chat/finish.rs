@@ -1,6 +1,6 @@
 //! Why a model stopped, in the words of Chat Completions and of its imitators.
 
-use super::super::canonical::Finish;
+use crate::translate::canonical::Finish;
 
 /// What a reason of the provider's means.
 enum Means {

@@ -1,7 +1,8 @@
 //! What a provider's message says, whole or in pieces, read as leniently as its meaning is plain: shared by whole answers
 //! and streams.
 
-use super::wire::{Maybe, TextOr, Words};
+use super::wire::Maybe;
+use crate::translate::pieces::{Str, TextOr};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -70,7 +71,7 @@ impl<'a> Function<'a> {
     pub(super) fn arguments(&self) -> Cow<'a, str> {
         let Some(raw) = self.arguments.map(RawValue::get) else { return Cow::Borrowed("") };
         match raw.as_bytes().first() {
-            Some(b'"') => serde_json::from_str(raw).map_or(Cow::Borrowed(""), |Words(text)| text),
+            Some(b'"') => serde_json::from_str(raw).map_or(Cow::Borrowed(""), |Str(text)| text),
             _ => Cow::Borrowed(raw),
         }
     }

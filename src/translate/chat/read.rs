@@ -2,27 +2,18 @@
 //!
 //! Source: OpenAI's API reference, "Create chat completion", and what OpenAI's own SDKs can send.
 
-use super::super::canonical::{Effort, Output, Reasoning, Request, Tool, ToolChoice};
-use super::super::features::{Feature, Features};
-use super::super::peek::BadBody;
 use super::conversation::{self, Message};
-use super::parse::{bad, parse};
-use super::wire::{TextOr, Unknown, Words};
+use super::wire::Unknown;
+use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
+use crate::translate::features::{Feature, Features};
+use crate::translate::field::{bad, parse};
+use crate::translate::openai;
+use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, TextOr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-
-/// How `reasoning_effort` says what the hub means; of two names for one thing the first is written.
-pub(super) const EFFORTS: [(&str, Reasoning); 7] = [
-    ("none", Reasoning::Off),
-    ("minimal", Reasoning::Effort(Effort::Minimal)),
-    ("low", Reasoning::Effort(Effort::Low)),
-    ("medium", Reasoning::Effort(Effort::Medium)),
-    ("high", Reasoning::Effort(Effort::High)),
-    ("xhigh", Reasoning::Effort(Effort::Max)),
-    ("max", Reasoning::Effort(Effort::Max)),
-];
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -43,34 +34,34 @@ struct Body<'a> {
     presence_penalty: Option<f64>,
     frequency_penalty: Option<f64>,
     #[serde(borrow)]
-    stop: Option<TextOr<'a, Vec<Words<'a>>>>,
+    stop: Option<TextOr<'a, Vec<Str<'a>>>>,
     #[serde(borrow)]
     response_format: Option<ResponseFormat<'a>>,
     #[serde(borrow)]
-    reasoning_effort: Option<Words<'a>>,
+    reasoning_effort: Option<Str<'a>>,
     stream: Option<bool>,
     #[serde(borrow)]
-    user: Option<Words<'a>>,
+    user: Option<Str<'a>>,
     #[serde(borrow)]
-    safety_identifier: Option<Words<'a>>,
+    safety_identifier: Option<Str<'a>>,
     n: Option<u64>,
     logprobs: Option<bool>,
     top_logprobs: Option<u64>,
     #[serde(borrow)]
     logit_bias: Option<&'a RawValue>,
     #[serde(borrow)]
-    modalities: Option<Vec<Words<'a>>>,
+    modalities: Option<Vec<Str<'a>>>,
     audio: Option<IgnoredAny>,
     web_search_options: Option<IgnoredAny>,
     functions: Option<Vec<IgnoredAny>>,
     #[serde(borrow)]
-    service_tier: Option<Words<'a>>,
+    service_tier: Option<Str<'a>>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
     store: Option<bool>,
     prediction: Option<IgnoredAny>,
     verbosity: Option<IgnoredAny>,
-    /// Read by [`super::super::peek`], as the next.
+    /// Read by [`crate::translate::peek`], as the next.
     #[serde(rename = "model")]
     _model: Option<IgnoredAny>,
     #[serde(rename = "stream_options")]
@@ -85,7 +76,7 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct WireTool<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<Words<'a>>,
+    kind: Option<Str<'a>>,
     #[serde(borrow)]
     function: Option<WireFunction<'a>>,
     cache_control: Option<IgnoredAny>,
@@ -94,9 +85,9 @@ struct WireTool<'a> {
 #[derive(Deserialize)]
 struct WireFunction<'a> {
     #[serde(borrow)]
-    name: Words<'a>,
+    name: Str<'a>,
     #[serde(borrow)]
-    description: Option<Words<'a>>,
+    description: Option<Str<'a>>,
     #[serde(borrow)]
     parameters: Option<&'a RawValue>,
     strict: Option<bool>,
@@ -105,7 +96,7 @@ struct WireFunction<'a> {
 #[derive(Deserialize)]
 struct WireChoice<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Words<'a>,
+    kind: Str<'a>,
     #[serde(borrow)]
     function: Option<Named<'a>>,
     #[serde(borrow)]
@@ -115,13 +106,13 @@ struct WireChoice<'a> {
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow)]
-    name: Words<'a>,
+    name: Str<'a>,
 }
 
 #[derive(Deserialize)]
 struct AllowedTools<'a> {
     #[serde(borrow)]
-    mode: Words<'a>,
+    mode: Str<'a>,
     #[serde(borrow)]
     tools: Vec<AllowedTool<'a>>,
 }
@@ -135,7 +126,7 @@ struct AllowedTool<'a> {
 #[derive(Deserialize)]
 struct ResponseFormat<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Words<'a>,
+    kind: Str<'a>,
     #[serde(borrow)]
     json_schema: Option<JsonSchema<'a>>,
 }
@@ -143,7 +134,7 @@ struct ResponseFormat<'a> {
 #[derive(Deserialize)]
 struct JsonSchema<'a> {
     #[serde(borrow)]
-    name: Option<Words<'a>>,
+    name: Option<Str<'a>>,
     #[serde(borrow)]
     schema: Option<&'a RawValue>,
     strict: Option<bool>,
@@ -175,23 +166,23 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     request.stop = match body.stop {
         None => Vec::new(),
         Some(TextOr::Text(text)) => vec![text],
-        Some(TextOr::Other(list)) => list.into_iter().map(|Words(text)| text).collect(),
+        Some(TextOr::Other(list)) => list.into_iter().map(|Str(text)| text).collect(),
     };
     request.output = body.response_format.map_or(Ok(Output::Text), output)?;
-    request.reasoning = body.reasoning_effort.map(|effort| reasoning(&effort)).transpose()?;
+    let effort = body.reasoning_effort.map(|Str(effort)| openai::reasoning(&effort)).transpose();
+    request.reasoning = effort.map_err(|why| bad("reasoning_effort", why))?;
     request.shows_thoughts = request.reasoning.is_some_and(|reasoning| reasoning != Reasoning::Off);
-    request.user = body.safety_identifier.or(body.user).map(|Words(user)| user);
+    request.user = body.safety_identifier.or(body.user).map(|Str(user)| user);
     request.streams = body.stream.unwrap_or_default();
-    note_read(&mut request);
+    request.note_settings();
     Ok(request)
 }
 
 /// What is asked for that the hub has no word for.
 fn features(body: &Body<'_>) -> Features {
     let says = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() != "{}");
-    let is_other_than =
-        |words: &Option<Words<'_>>, usual: &str| words.as_ref().is_some_and(|it| it.0 != usual);
-    let speaks = |modalities: &Vec<Words<'_>>| modalities.iter().any(|Words(modality)| modality != "text");
+    let is_other_than = |words: &Option<Str<'_>>, usual: &str| words.as_ref().is_some_and(|it| it.0 != usual);
+    let speaks = |modalities: &Vec<Str<'_>>| modalities.iter().any(|Str(modality)| modality != "text");
     let asks = [
         (Feature::Logprobs, body.logprobs == Some(true) || body.top_logprobs.is_some_and(|top| top > 0)),
         (Feature::SeveralAnswers, body.n.is_some_and(|n| n != 1)),
@@ -210,23 +201,6 @@ fn features(body: &Body<'_>) -> Features {
         features.insert_if(is_asked, feature);
     }
     features
-}
-
-/// Notes what the hub has a word for, but not every dialect.
-fn note_read(request: &mut Request<'_>) {
-    let says = |penalty: Option<f64>| penalty.is_some_and(|penalty| penalty != 0.0);
-    let asks = [
-        (Feature::TopK, request.top_k.is_some()),
-        (Feature::Seed, request.seed.is_some()),
-        (Feature::Penalties, says(request.presence_penalty) || says(request.frequency_penalty)),
-        (Feature::SerialCalls, request.parallel_tool_calls == Some(false) && !request.tools.is_empty()),
-        (Feature::FiveStops, request.stop.len() > 4),
-        (Feature::SixStops, request.stop.len() > 5),
-        (Feature::User, request.user.is_some()),
-    ];
-    for (feature, is_asked) in asks {
-        request.features.insert_if(is_asked, feature);
-    }
 }
 
 fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {
@@ -256,7 +230,7 @@ fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result
         request.features.insert_if(tool.cache_control.is_some(), Feature::CacheMarks);
         request.tools.push(Tool {
             name: function.name.0,
-            description: function.description.map(|Words(text)| text),
+            description: function.description.map(|Str(text)| text),
             parameters: function.parameters.map(Cow::Borrowed),
             strict: function.strict,
             ends_cache: tool.cache_control.is_some(),
@@ -271,7 +245,7 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
     const FIELD: &str = "tool_choice";
     let choice = match choice {
         TextOr::Text(word) => {
-            mode(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?
+            openai::choice(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?
         }
         TextOr::Other(WireChoice { kind, function, allowed_tools }) => {
             match (&*kind.0, function, allowed_tools) {
@@ -281,7 +255,7 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
                         tool.function.as_ref().is_some_and(|it| it.name.0 == name)
                     };
                     request.tools.retain(|tool| allowed.tools.iter().any(|it| names(it, &tool.name)));
-                    mode(&allowed.mode.0)
+                    openai::choice(&allowed.mode.0)
                         .ok_or_else(|| bad("tool_choice.allowed_tools.mode", "must be auto or required"))?
                 }
                 ("custom", ..) => {
@@ -315,15 +289,6 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
     Ok(())
 }
 
-fn mode<'a>(word: &str) -> Option<ToolChoice<'a>> {
-    match word {
-        "auto" => Some(ToolChoice::Auto),
-        "none" => Some(ToolChoice::None),
-        "required" => Some(ToolChoice::Any),
-        _ => None,
-    }
-}
-
 fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
     match (&*format.kind.0, format.json_schema) {
         ("text", _) => Ok(Output::Text),
@@ -331,7 +296,7 @@ fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
         ("json_schema", Some(JsonSchema { name, schema: Some(schema), strict }))
             if schema.get().starts_with('{') =>
         {
-            Ok(Output::Schema { name: name.map(|Words(name)| name), schema: Cow::Borrowed(schema), strict })
+            Ok(Output::Schema { name: name.map(|Str(name)| name), schema: Cow::Borrowed(schema), strict })
         }
         ("json_schema", _) => {
             Err(bad("response_format.json_schema.schema", "must be a JSON schema, an object"))
@@ -340,17 +305,11 @@ fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
     }
 }
 
-fn reasoning(Words(effort): &Words<'_>) -> Result<Reasoning, BadBody> {
-    let known = EFFORTS.iter().find(|(name, _)| name == effort);
-    known.map(|(_, reasoning)| *reasoning).ok_or_else(|| {
-        let names: Vec<Cow<'_, str>> = EFFORTS.iter().map(|(name, _)| Cow::Borrowed(*name)).collect();
-        bad("reasoning_effort", &format!("must be one of {}", names.join(", ")))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::translate::canonical::Effort;
+    use crate::translate::openai::EFFORTS;
     use serde_json::{Value, json};
 
     /// A request with these members beside its one message.
@@ -498,7 +457,7 @@ mod tests {
             (json!({"max_tokens": -1}), "`max_tokens` "),
             (json!({"stop": [1]}), "`stop[0]` "),
             (json!({"tools": [{"type": "function"}]}), "`tools[0].function` is missing"),
-            (json!({"tools": [{"type": "function", "function": {}}]}), "`tools[0].function` "),
+            (json!({"tools": [{"type": "function", "function": {}}]}), "`tools[0].function.name` is missing"),
             (json!({"tools": [tool("f"), tool("")]}), "`tools[1].function.name` "),
             (
                 json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}),
@@ -523,7 +482,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_at_all_is_said_to_be_none() {
-        for body in ["", "[]", "{", "{}", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]} x", "7"] {
+        for body in ["", "[]", "{", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]} x", "7"] {
             let BadBody(why) = read(body.as_bytes()).map(|_| ()).expect_err(body);
             assert!(why.starts_with("the body"), "{why} for {body}");
         }

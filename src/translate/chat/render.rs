@@ -3,11 +3,11 @@
 //! Text alone is one string. Parts of one message are parted by an empty line, but for the model's own, which were one
 //! text when it said them.
 
-use super::super::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
-use super::super::peek::BadBody;
-use super::super::sides::Written;
-use super::media::audio_format;
-use super::names;
+use super::NAMES;
+use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
+use crate::translate::openai::sound_format;
+use crate::translate::peek::BadBody;
+use crate::translate::sides::Written;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -194,7 +194,7 @@ fn medium<'r>(media: &'r Media<'_>) -> Result<ContentPart<'r>, BadBody> {
         (MediaKind::Image, Source::Inline { media_type, data }) => {
             Ok(ContentPart::ImageUrl { image_url: ImageUrl { url: Address::Inline { media_type, data } } })
         }
-        (MediaKind::Audio, Source::Inline { media_type, data }) => match audio_format(media_type) {
+        (MediaKind::Audio, Source::Inline { media_type, data }) => match sound_format(media_type) {
             Some(format) => Ok(ContentPart::InputAudio { input_audio: InputAudio { data, format } }),
             None => cannot(&format!("sound of the type `{media_type}`; send wav or mp3")),
         },
@@ -238,7 +238,7 @@ fn assistant<'r>(turns: &'r [Turn<'_>], written: &mut Written) -> Option<Message
 
 fn call<'r>(part: &'r Part<'_>) -> Option<WireCall<'r>> {
     let Part::Call(call) = part else { return None };
-    Some(WireCall::new(call, names::sent(&call.name)))
+    Some(WireCall::new(call, NAMES.sent(&call.name)))
 }
 
 /// A thought that nobody signed: what imitators call `reasoning_content`. Signed ones are their makers' only.
@@ -275,9 +275,9 @@ pub(super) fn joined<'r>(texts: impl Iterator<Item = &'r str>, parting: &str) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::{Signature, Thought};
-    use super::super::super::signs::Api;
     use super::*;
+    use crate::translate::canonical::{Signature, Thought};
+    use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
     fn turn(speaker: Speaker, parts: Vec<Part<'_>>) -> Turn<'_> {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     fn media(kind: MediaKind, source: Source<'_>) -> Part<'_> {
-        Part::Media(Media { kind, source, name: None, ends_cache: false })
+        Part::Media(Media::new(kind, source))
     }
 
     fn inline(kind: MediaKind, media_type: &'static str) -> Part<'static> {

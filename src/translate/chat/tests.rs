@@ -1,11 +1,11 @@
 //! What holds of this dialect as a whole, for all that proptest can think of: what is read and written again is the
 //! same, and no bytes do harm.
 
-use super::super::canonical::{Answer, Event, Finish, Part, Request, Speaker, ToolChoice, Turn};
-use super::super::frames::{self, Framing};
-use super::super::sides::{Asked, Target};
 use super::{Decoder, Encoder, read, read_answer, write, write_answer};
 use crate::domain::TokenUsage;
+use crate::translate::canonical::{Answer, Event, Finish, Part, Request, Speaker, ToolChoice, Turn};
+use crate::translate::frames::{self, Framing};
+use crate::translate::sides::{Asked, Target};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ type Meaning<'a> =
     (Vec<Part<'a>>, Vec<Turn<'a>>, ToolChoice<'a>, Vec<String>, [Option<f64>; 2], Option<u64>, bool);
 
 fn meaning(request: Request<'_>) -> Meaning<'_> {
-    let tool = |tool: &super::super::canonical::Tool<'_>| format!("{tool:?}");
+    let tool = |tool: &crate::translate::canonical::Tool<'_>| format!("{tool:?}");
     let tools = request.tools.iter().map(tool).collect();
     let numbers = [request.temperature, request.frequency_penalty];
     (
@@ -171,7 +171,7 @@ proptest! {
         let thoughts = events.iter().filter_map(|it| if let Event::Thought(it) = it { Some(&**it) } else { None });
         let thought: String = thoughts.collect();
         if !thought.is_empty() {
-            let thought = super::super::canonical::Thought { text: thought.into(), ..Default::default() };
+            let thought = crate::translate::canonical::Thought { text: thought.into(), ..Default::default() };
             parts.push(Part::Thought(thought));
         }
         let texts = events.iter().filter_map(|it| if let Event::Text(it) = it { Some(&**it) } else { None });

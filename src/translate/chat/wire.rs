@@ -1,57 +1,10 @@
-//! Pieces of JSON that more than one reader here takes: borrowed texts, values of two forms, and what is read
-//! leniently. Knows no field by name.
+//! Pieces of JSON that are read leniently here. Knows no field by name.
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-
-/// A text, borrowed where it has no escapes. In an option or a list `Cow` alone would always copy.
-#[derive(Debug, Deserialize)]
-pub(super) struct Words<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-/// A text, or the other form that a field has: the list of its parts, or an object that says more.
-#[derive(Debug)]
-pub(super) enum TextOr<'a, T> {
-    /// The short form.
-    Text(Cow<'a, str>),
-    /// The long one.
-    Other(T),
-}
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOr<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Forms(PhantomData))
-    }
-}
-
-struct Forms<'a, T>(PhantomData<TextOr<'a, T>>);
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for Forms<'a, T> {
-    type Value = TextOr<'a, T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, or the longer form of this field")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(TextOr::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(TextOr::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(SeqAccessDeserializer::new(list)).map(TextOr::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(object)).map(TextOr::Other)
-    }
-}
 
 /// A text that isn't empty, if that is what stands there: what providers say is not refused for an odd type.
 #[derive(Debug, Default)]

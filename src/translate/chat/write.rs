@@ -1,12 +1,12 @@
 //! A request, for a provider: everything but its messages, which are [`super::render`]'s.
 
-use super::super::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
-use super::super::peek::BadBody;
-use super::super::sides::{Target, Written};
+use super::NAMES;
 use super::families::Family;
-use super::names;
-use super::read::EFFORTS;
 use super::render::{self, Message};
+use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
+use crate::translate::openai::EFFORTS;
+use crate::translate::peek::BadBody;
+use crate::translate::sides::{Target, Written};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -174,12 +174,8 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
 }
 
 fn function<'r>(tool: &'r Tool<'_>, written: &mut Written) -> WireTool<'r> {
-    let name = names::sent(&tool.name);
-    if let Cow::Owned(sent) = &name {
-        written.renamed.push((sent.clone(), tool.name.clone().into_owned()));
-    }
     WireTool::Function(Function {
-        name,
+        name: NAMES.declared(&tool.name, written),
         description: tool.description.as_deref(),
         parameters: Parameters(tool.parameters.as_deref()),
         // What holds anyway isn't said: not every imitator knows the word.
@@ -193,7 +189,7 @@ fn choice<'r>(choice: &'r ToolChoice<'_>) -> Option<Choice<'r>> {
         ToolChoice::Any => Some(Choice::Word("required")),
         ToolChoice::None => Some(Choice::Word("none")),
         ToolChoice::One(name) => {
-            Some(Choice::One { kind: "function", function: Named { name: names::sent(name) } })
+            Some(Choice::One { kind: "function", function: Named { name: NAMES.sent(name) } })
         }
     }
 }
@@ -214,7 +210,7 @@ fn format<'r>(output: &'r Output<'_>) -> Option<Format<'r>> {
         Output::Json => Some(Format::JsonObject),
         Output::Schema { name, schema, strict } => Some(Format::JsonSchema {
             json_schema: JsonSchema {
-                name: name.as_deref().map_or(Cow::Borrowed(UNNAMED_SCHEMA), names::sent),
+                name: name.as_deref().map_or(Cow::Borrowed(UNNAMED_SCHEMA), |name| NAMES.sent(name)),
                 schema,
                 strict: *strict,
             },
@@ -236,9 +232,9 @@ fn effort(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canonical::Effort;
-    use super::super::super::features::Features;
     use super::*;
+    use crate::translate::canonical::Effort;
+    use crate::translate::features::Features;
     use serde_json::{Value, json};
 
     fn target(model: &str) -> Target<'_> {
@@ -335,7 +331,7 @@ mod tests {
         let tool_choice = ToolChoice::One("a.b".into());
         let request = Request { tools: vec![tool], tool_choice, ..Request::default() };
         let (body, written) = written(&request, &target("m"));
-        let sent = names::sent("a.b").into_owned();
+        let sent = NAMES.sent("a.b").into_owned();
         assert_eq!(body["tools"][0]["function"]["name"], json!(sent));
         assert_eq!(body["tools"][0]["function"]["strict"], json!(true));
         assert_eq!(body["tool_choice"]["function"]["name"], json!(sent));

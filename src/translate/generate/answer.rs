@@ -2,13 +2,16 @@
 
 use super::calls::Ids;
 use super::finish::{self, Usage};
-use super::lenient::Str;
+use super::parts;
 use super::said;
 use super::wire::{self, Response};
-use super::{parts, signature};
 use crate::domain::{Dialect, TokenUsage};
-use crate::translate::canonical::{Answer, Call, Finish, Part};
+use crate::translate::arguments;
+use crate::translate::canonical::{Answer, Call, Finish, Part, Signature};
+use crate::translate::pieces::Str;
 use crate::translate::sides::Asked;
+use crate::translate::signature;
+use crate::translate::signs::Api;
 use crate::translate::usage;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -63,7 +66,7 @@ pub(super) fn read_call<'a>(
         id: id.unwrap_or_else(|| ids.next().into()),
         name: Some(call.name.0).filter(|name| !name.is_empty())?,
         arguments: arguments.starts_with('{').then_some(arguments)?.into(),
-        signature: signature.map(|Str(text)| signature::unwrapped(text)),
+        signature: signature.map(|Str(text)| parts::given(text)),
         ends_cache: false,
     })
 }
@@ -104,7 +107,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     let mut finish_reason = finish::name(&answer.finish);
     for part in &answer.parts {
         match part {
-            Part::Call(call) if said::arguments(&call.arguments).is_none() => {
+            Part::Call(call) if arguments::raw(&call.arguments).is_none() => {
                 finish_reason = malformed(finish_reason);
             }
             _ => said.extend(write_part(part)),
@@ -126,6 +129,11 @@ pub(super) fn malformed(reason: &'static str) -> &'static str {
     if reason == "STOP" { finish::MALFORMED } else { reason }
 }
 
+/// A signature as a client gets it.
+pub(super) fn wrapped<'w>(signature: &'w Signature<'_>) -> Cow<'w, str> {
+    signature::wrap(signature, Api::Generate)
+}
+
 fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
     match part {
         Part::Text(text) => Some(said::Part::text(&text.text)),
@@ -133,13 +141,13 @@ fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
         Part::Media(media) => Some(said::medium(media)),
         Part::Thought(thought) => Some(said::Part {
             thought: !thought.is_redacted,
-            thought_signature: thought.signature.as_ref().and_then(signature::wrapped),
+            thought_signature: thought.signature.as_ref().map(wrapped),
             ..said::Part::text(&thought.text)
         }),
         Part::Call(call) => {
-            let args = said::arguments(&call.arguments)?;
-            let function_call = said::FunctionCall { id: &call.id, name: &call.name, args };
-            let thought_signature = call.signature.as_ref().and_then(signature::wrapped);
+            let args = arguments::raw(&call.arguments)?;
+            let function_call = said::FunctionCall { id: &call.id, name: call.name.as_ref().into(), args };
+            let thought_signature = call.signature.as_ref().map(wrapped);
             Some(said::Part {
                 function_call: Some(function_call),
                 thought_signature,

@@ -4,7 +4,7 @@
 //! comes again. A result finds its call by id, else by name, the first first. Source: Gemini API reference,
 //! `FunctionCall` and `FunctionResponse`; guide "Function calling".
 
-use super::lenient::bad;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -66,7 +66,7 @@ impl<'a> Calls<'a> {
             None => Ok(()),
             Some(open) => Err(bad(
                 format_args!("contents[{}].parts[{}].functionCall", open.content, open.part),
-                "no functionResponse follows it; send one for each call before the model goes on",
+                "has no functionResponse that follows it; send one for each call before the model goes on",
             )),
         }
     }

@@ -1,16 +1,19 @@
 //! How an answer is to be made: `generationConfig`, both ways.
 
-use super::lenient::{Number, Str, bad};
-use super::models;
+use super::lenient::Number;
+use super::models::{self, Thinks};
 use super::wire::{GenerationConfig, ThinkingConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Effort, Output, Reasoning, Request};
 use crate::translate::features::Feature;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::sides::{Target, Written};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// How hard to think, by the names of `thinkingLevel`. Source: Gemini API reference, `ThinkingLevel`.
 const LEVELS: [(&str, Effort); 5] = [
@@ -44,12 +47,6 @@ pub(super) fn read<'a>(request: &mut Request<'a>, config: GenerationConfig<'a>) 
     request.stop = config.stop_sequences.unwrap_or_default().into_iter().map(|Str(text)| text).collect();
     let says_anything_else = |modality: &Str<'_>| !modality.0.eq_ignore_ascii_case("TEXT");
     let features = &mut request.features;
-    features.insert_if(request.top_k.is_some(), Feature::TopK);
-    features.insert_if(request.seed.is_some(), Feature::Seed);
-    let penalties = [request.presence_penalty, request.frequency_penalty];
-    features.insert_if(penalties.iter().flatten().any(|penalty| *penalty != 0.0), Feature::Penalties);
-    features.insert_if(request.stop.len() > 4, Feature::FiveStops);
-    features.insert_if(request.stop.len() > 5, Feature::SixStops);
     features
         .insert_if(number(config.candidate_count).is_some_and(|count| count > 1.0), Feature::SeveralAnswers);
     let has_logprobs = config.response_logprobs == Some(true) || config.logprobs.is_some();
@@ -236,34 +233,55 @@ impl Thinking {
     ) -> Option<Thinking> {
         let reasoning = request.reasoning?;
         let include_thoughts = request.shows_thoughts.then_some(true);
-        let family = models::family(target.model);
-        let Some(range) = &family.budgets else {
-            if reasoning != Reasoning::Off {
-                written.lose("reasoning");
-            }
-            return None;
+        let budget = match reasoning {
+            Reasoning::Dynamic => None,
+            reasoning => Some(reasoning.budget_within(limit).unwrap_or(0)),
         };
-        if reasoning == Reasoning::Dynamic {
-            return Some(Thinking {
-                thinking_budget: Some(DYNAMIC),
-                include_thoughts,
-                ..Thinking::default()
-            });
-        }
-        let budget = reasoning.budget_within(limit);
-        if budget.is_none() && reasoning != Reasoning::Off {
+        let is_too_little = budget == Some(0) && reasoning != Reasoning::Off;
+        let (thinking, is_nearest) = match &models::family(target.model).thinks {
+            Thinks::Never => (None, reasoning == Reasoning::Off),
+            Thinks::Budget { range, can_stop } => {
+                let (budget, is_nearest) = within(range, *can_stop, budget);
+                let include_thoughts = include_thoughts.filter(|_| budget != 0);
+                (
+                    Some(Thinking { thinking_budget: Some(budget), include_thoughts, ..Thinking::default() }),
+                    is_nearest,
+                )
+            }
+            Thinks::Levels(levels) => {
+                let (thinking_level, is_nearest) = level(levels, budget);
+                (Some(Thinking { thinking_level, include_thoughts, ..Thinking::default() }), is_nearest)
+            }
+        };
+        if is_too_little || !is_nearest {
             written.lose("reasoning");
         }
-        let budget = budget.unwrap_or(0);
-        if budget == 0 && !family.can_stop {
-            written.lose("reasoning");
-        }
-        if budget == 0 && !family.can_stop && family.has_levels {
-            return Some(Thinking { thinking_level: Some("LOW"), include_thoughts, ..Thinking::default() });
-        }
-        let kept =
-            if budget == 0 && family.can_stop { 0 } else { budget.clamp(*range.start(), *range.end()) };
-        let include_thoughts = include_thoughts.filter(|_| kept > 0);
-        Some(Thinking { thinking_budget: i64::try_from(kept).ok(), include_thoughts, ..Thinking::default() })
+        thinking.filter(|thinking| !thinking.is_empty())
     }
+
+    /// Whether it leaves all to the model, and to its own habit of showing thoughts.
+    fn is_empty(&self) -> bool {
+        self.thinking_budget.is_none() && self.thinking_level.is_none() && self.include_thoughts.is_none()
+    }
+}
+
+/// The budget that comes nearest, and whether thinking is off where it should be.
+fn within(range: &RangeInclusive<u64>, can_stop: bool, budget: Option<u64>) -> (i64, bool) {
+    match budget {
+        None => (DYNAMIC, true),
+        Some(0) if can_stop => (0, true),
+        Some(budget) => {
+            let kept = budget.clamp(*range.start(), *range.end());
+            (i64::try_from(kept).unwrap_or(DYNAMIC), budget != 0)
+        }
+    }
+}
+
+/// The level that comes nearest, and whether there is one as high, and none is too much.
+fn level(levels: &[Effort], budget: Option<u64>) -> (Option<&'static str>, bool) {
+    let Some(budget) = budget else { return (None, true) };
+    let wanted = Effort::of_budget(budget);
+    let nearest = levels.iter().find(|level| **level >= wanted).or(levels.last());
+    let name = nearest.and_then(|nearest| LEVELS.iter().find(|(_, effort)| effort == nearest));
+    (name.map(|(name, _)| *name), budget != 0 && nearest == Some(&wanted))
 }

@@ -1,11 +1,11 @@
 //! A provider's stream, event by event. Each is a whole response with what is new; calls come whole.
 
 use super::calls::Ids;
-use super::lenient::Str;
 use super::wire::{Candidate, Part, Response};
-use super::{answer, finish, signature};
+use super::{answer, finish, parts};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
+use crate::translate::pieces::Str;
 
 /// Reads the events of one stream, in their order. Budget: 2 µs an event; nothing of what was said is kept.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ impl Decoder {
             out(if is_thought { Event::Thought(text) } else { Event::Text(text) });
         }
         let Some(Str(text)) = signature else { return };
-        let signature = signature::unwrapped(text);
+        let signature = parts::given(text);
         // Beside words, or beside nothing, it is all that is known of a thought.
         let is_of_thought = is_thought && std::mem::replace(&mut self.last_is_thought, false);
         out(if is_of_thought { Event::ThoughtSignature(signature) } else { Event::Redacted(signature) });

@@ -3,15 +3,15 @@
 //! Gemini has no pieces of arguments, so that a call is held until they are complete: the one thing that is held, and
 //! at most [`MAX_ARGUMENTS`] of it.
 
-use super::answer::malformed;
+use super::answer::{malformed, wrapped};
 use super::finish::{self, Usage};
-use super::said::{self, FunctionCall, Part};
-use super::signature::wrapped;
+use super::said::{FunctionCall, Part};
 use crate::domain::TokenUsage;
+use crate::translate::arguments;
 use crate::translate::canonical::{Event, Signature};
 use crate::translate::frames::Framing;
+use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
-use serde::Serialize;
 use std::borrow::Cow;
 
 /// The most of a call's arguments that is held. A call with more is left out, and the end says so.
@@ -74,7 +74,7 @@ impl Encoder {
                 self.call = Some(Call {
                     id: id.clone().into_owned(),
                     name: name.clone().into_owned(),
-                    signature: signature.as_ref().and_then(wrapped).map(Cow::into_owned),
+                    signature: signature.as_ref().map(|signature| wrapped(signature).into_owned()),
                     arguments: String::new(),
                     is_too_long: false,
                 });
@@ -100,25 +100,24 @@ impl Encoder {
     /// The call that was held, if its arguments came to a JSON object.
     fn put_call(&mut self, out: &mut Vec<u8>) {
         let Some(call) = self.call.take() else { return };
-        let Some(args) = said::arguments(&call.arguments).filter(|_| !call.is_too_long) else {
+        let Some(args) = arguments::raw(&call.arguments).filter(|_| !call.is_too_long) else {
             self.has_lost_call = true;
             return;
         };
-        let function_call = Some(FunctionCall { id: &call.id, name: &call.name, args });
+        let function_call = Some(FunctionCall { id: &call.id, name: call.name.as_str().into(), args });
         let thought_signature = call.signature.as_deref().map(Cow::Borrowed);
         self.put_part(&Part { function_call, thought_signature, ..Part::default() }, out);
     }
 
     fn put_signature(&mut self, signature: &Signature<'_>, thought: bool, out: &mut Vec<u8>) {
-        if let Some(signature) = wrapped(signature) {
-            self.put_part(&Part { thought, thought_signature: Some(signature), ..Part::text("") }, out);
-        }
+        let thought_signature = Some(wrapped(signature));
+        self.put_part(&Part { thought, thought_signature, ..Part::text("") }, out);
     }
 
     fn put_part(&mut self, part: &Part<'_>, out: &mut Vec<u8>) {
         self.open(out);
         out.extend_from_slice(br#"{"candidates":[{"content":{"parts":["#);
-        push(part, out);
+        push(out, part);
         out.extend_from_slice(br#"],"role":"model"},"index":0}]"#);
         self.close(out);
     }
@@ -130,10 +129,10 @@ impl Encoder {
         out.extend_from_slice(br#"{"candidates":[{"content":{"parts":[{"text":""}],"role":"model"}"#);
         if let Some(reason) = self.finish_reason {
             out.extend_from_slice(br#","finishReason":"#);
-            push(if self.has_lost_call { malformed(reason) } else { reason }, out);
+            push(out, if self.has_lost_call { malformed(reason) } else { reason });
         }
         out.extend_from_slice(br#","index":0}],"usageMetadata":"#);
-        push(&Usage::from(self.usage), out);
+        push(out, &Usage::from(self.usage));
         self.close(out);
         if self.framing == Framing::Elements {
             out.push(b']');
@@ -159,16 +158,11 @@ impl Encoder {
 
 fn tail(model: &str, id: &str) -> Vec<u8> {
     let mut tail = br#","modelVersion":"#.to_vec();
-    push(model, &mut tail);
+    push(&mut tail, model);
     tail.extend_from_slice(br#","responseId":"#);
-    push(id, &mut tail);
+    push(&mut tail, id);
     tail.push(b'}');
     tail
-}
-
-fn push<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    // Memory takes all, and texts, numbers and checked JSON can always be written.
-    let _ = serde_json::to_writer(out, value);
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Why Gemini stopped, and what it took, both ways.
 //!
-//! Sources: Gemini API reference, `FinishReason` and `UsageMetadata`.
+//! Sources: Gemini API reference, `FinishReason` and `UsageMetadata`; the types of Google's SDK 3.4.
 
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Finish;
 use serde::Serialize;
 
 /// Gemini's reasons that are neither the usual end nor a word that isn't known, which is taken for it.
-const REASONS: [(&str, Finish<'static>); 15] = [
+const REASONS: [(&str, Finish<'static>); 17] = [
     ("MAX_TOKENS", Finish::Length),
     ("CONTINUATION", Finish::Length),
     ("SAFETY", Finish::ContentFilter),
@@ -20,6 +20,8 @@ const REASONS: [(&str, Finish<'static>); 15] = [
     ("IMAGE_SAFETY", Finish::ContentFilter),
     ("IMAGE_PROHIBITED_CONTENT", Finish::ContentFilter),
     ("IMAGE_RECITATION", Finish::ContentFilter),
+    ("ESCALATION", Finish::ContentFilter),
+    ("PUP_LIMITED_DISABLED", Finish::ContentFilter),
     ("OTHER", Finish::Stop),
     ("MALFORMED_FUNCTION_CALL", Finish::Stop),
     ("STOP", Finish::Stop),

@@ -1,36 +1,12 @@
-//! Values as ProtoJSON takes them: a number as a string, one thing where a list belongs, and a word on what is wrong.
+//! Values as ProtoJSON takes them: a number as a string, one thing where a list belongs.
 //!
 //! Source: Protocol Buffers, "ProtoJSON Format".
 
-use crate::translate::peek::BadBody;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-
-/// Reads a body; one that can't be read is read again, to name the field.
-pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody> {
-    serde_json::from_slice(body).map_err(|error| {
-        let reader = &mut serde_json::Deserializer::from_slice(body);
-        match serde_path_to_error::deserialize::<_, T>(reader) {
-            Err(error) if error.path().iter().len() > 0 => bad(error.path(), error.inner()),
-            // The root itself, or what follows it.
-            _ => BadBody(format!("the body can't be read: {error}")),
-        }
-    })
-}
-
-/// A field that can't be served as it is.
-pub(super) fn bad(field: impl fmt::Display, why: impl fmt::Display) -> BadBody {
-    BadBody(format!("`{field}`: {why}"))
-}
-
-/// A text, borrowed where it has no escapes. `Option<Cow<str>>` would always be copied.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Str<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// A list; one thing is a list of one, and `null` an empty one.
 #[derive(Clone, Debug)]

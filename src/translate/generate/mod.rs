@@ -5,31 +5,33 @@
 //! for an event of a stream.
 
 mod answer;
-mod base64;
 mod calls;
 mod config;
 mod decoder;
 mod encoder;
 mod finish;
 mod lenient;
-mod media;
 mod models;
-mod names;
 mod openapi;
 mod parts;
 mod read;
 mod said;
 mod schema;
-mod signature;
 mod tools;
 mod wire;
 mod write;
+
+use super::names::Rule;
 
 pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, MAX_ARGUMENTS};
 pub use read::read;
 pub use write::write;
+
+/// What names of functions can be sent. Newer references allow 128 letters and colons; what older models take is safe.
+/// Source: Gemini API reference, `FunctionDeclaration.name`.
+const NAMES: Rule = Rule { marks: b".", begins_with_letter: true };
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //!
 //! Source: Gemini API reference, `Schema`; JSON Schema, draft 2020-12.
 
-use super::lenient::bad;
+use crate::translate::field::bad;
 use crate::translate::members::{Members, elements, push_comma, push_name, push_text, text};
 use crate::translate::peek::BadBody;
 use serde_json::value::RawValue;

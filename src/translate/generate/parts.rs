@@ -1,10 +1,10 @@
 //! What a model said, part by part: the same in the history of a request and in an answer.
 
-use super::lenient::Str;
-use super::signature::unwrapped;
 use super::wire::{self, Blob};
-use super::{base64, media};
-use crate::translate::canonical::{Media, MediaKind, Part, Source, Thought};
+use crate::translate::canonical::{Media, MediaKind, Part, Signature, Source, Thought};
+use crate::translate::media::{self, base64, types};
+use crate::translate::pieces::Str;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(super) fn push_words<'a>(
     is_thought: bool,
     signature: Option<Cow<'a, str>>,
 ) {
-    let signature = signature.filter(|signature| !signature.is_empty()).map(unwrapped);
+    let signature = signature.filter(|signature| !signature.is_empty()).map(given);
     let text = text.filter(|text| !text.is_empty());
     if is_thought {
         match parts.last_mut() {
@@ -59,18 +59,14 @@ const UNTYPED: &str = "application/octet-stream";
 pub(super) fn inline(blob: Blob<'_>) -> Option<Media<'_>> {
     let media_type = blob.mime_type.map_or(Cow::Borrowed(UNTYPED), |Str(text)| text);
     let data = base64::standard(blob.data.0)?;
-    let kind = media::kind_of_type(&media_type);
-    let words = if media_type.starts_with("text/") { base64::words(&data) } else { None };
-    let source = match words {
-        Some(words) => Source::Text(words.into()),
-        None => Source::Inline { media_type, data },
-    };
+    let kind = types::kind_of(&media_type);
+    let source = media::read(Source::Inline { media_type, data });
     Some(Media { kind, source, name: blob.display_name.map(|Str(name)| name), ends_cache: false })
 }
 
-/// Whose a signature is.
-pub(super) fn maker(signature: &str) -> Api {
-    unwrapped(signature.into()).maker
+/// A signature that was given to us: Gemini's own, or another maker's in its wrapper.
+pub(super) fn given(text: Cow<'_, str>) -> Signature<'_> {
+    signature::unwrap(text, Api::Generate).0
 }
 
 /// Where Gemini keeps the files that were given to it.
@@ -81,7 +77,7 @@ pub(super) fn by_address(file: wire::File<'_>) -> Option<Media<'_>> {
     let (url, media_type) = (file.file_uri.0, file.mime_type.map(|Str(text)| text));
     let is_public =
         (url.starts_with("https://") || url.starts_with("http://")) && !url.starts_with(OWN_FILES);
-    let kind: MediaKind = media_type.as_deref().map_or_else(|| media::kind_of_url(&url), media::kind_of_type);
+    let kind: MediaKind = media_type.as_deref().map_or_else(|| types::kind_of_url(&url), types::kind_of);
     let name = file.display_name.map(|Str(name)| name);
     is_public.then_some(Media { kind, source: Source::Url { url, media_type }, name, ends_cache: false })
 }

@@ -3,12 +3,14 @@
 //! Whether a stream is asked for, and of which model, stands in the path and isn't known here.
 
 use super::calls::{Calls, MAX_OPEN};
-use super::lenient::{Str, bad, parse};
-use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire, System};
+use super::wire::{Body, Content, FunctionCall, FunctionResponse, Part as Wire};
 use super::{config, parts, tools};
-use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
+use crate::translate::canonical::{Call, CallResult, Part, Request, Speaker, Turn};
 use crate::translate::features::Feature;
+use crate::translate::field::{bad, parse};
+use crate::translate::media;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,19 +46,21 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         reading.content(index, content)?;
     }
     reading.calls.settle()?;
+    reading.request.note_settings();
     Ok(reading.request)
 }
 
 /// What is told before all turns: texts, and nothing else.
-fn system(said: System<'_>) -> Result<Vec<Part<'_>>, BadBody> {
+fn system<'a>(said: TextOr<'a, Content<'a>>) -> Result<Vec<Part<'a>>, BadBody> {
     let content = match said {
-        System::Text(text) => return Ok(vec![Part::text(text)]),
-        System::Content(content) => content,
+        TextOr::Text(text) => return Ok(vec![Part::text(text)]),
+        TextOr::Other(content) => content,
     };
     let mut texts = Vec::with_capacity(content.parts.0.len());
     for (index, part) in content.parts.0.into_iter().enumerate() {
         let field = || format!("systemInstruction.parts[{index}]");
-        let Str(text) = part.text.ok_or_else(|| bad(field(), "only text can be an instruction"))?;
+        let Str(text) =
+            part.text.ok_or_else(|| bad(field(), "must be text: nothing else can be an instruction"))?;
         texts.push(Part::text(text));
     }
     Ok(texts)
@@ -107,12 +111,13 @@ impl<'a> Reading<'a> {
         let is_thought = part.thought == Some(true);
         let signature = part.thought_signature.as_ref().map(|Str(text)| text.clone());
         // What another maker signed goes back to it, and who can't give it back says so itself.
-        let is_own = signature.as_ref().is_none_or(|text| parts::maker(text) == Api::Generate);
+        let is_own =
+            signature.as_ref().is_none_or(|text| parts::given(text.as_ref().into()).maker == Api::Generate);
         let is_foreign_elsewhere = is_own && (is_thought || signature.is_some());
         self.request.features.insert_if(is_foreign_elsewhere, Feature::ForeignThoughts);
         let Some(call) = part.function_call else {
             if part.function_response.is_some() {
-                return Err(bad(Place(at, ".functionResponse"), "only the user's side answers a call"));
+                return Err(bad(Place(at, ".functionResponse"), "is the user's side to say"));
             }
             let text = part.text.as_ref().map(|Str(text)| text.clone());
             let medium = self.media(at, part)?;
@@ -139,9 +144,10 @@ impl<'a> Reading<'a> {
             return Err(bad(Place(at, ".functionCall.args"), "must be a JSON object"));
         }
         let id = call.id.map(|Str(id)| id).filter(|id| !id.is_empty());
-        let too_many = || bad(Place(at, ".functionCall"), format_args!("more than {MAX_OPEN} calls at once"));
+        let too_many =
+            || bad(Place(at, ".functionCall"), format_args!("is one of more than {MAX_OPEN} calls at once"));
         let id = self.calls.call(at, id, &name).ok_or_else(too_many)?;
-        let signature = signature.map(super::signature::unwrapped);
+        let signature = signature.map(parts::given);
         Ok(Call { id, name, arguments: arguments.into(), signature, ends_cache: false })
     }
 
@@ -152,7 +158,7 @@ impl<'a> Reading<'a> {
         said: &mut Vec<Part<'a>>,
     ) -> Result<(), BadBody> {
         if part.function_call.is_some() {
-            return Err(bad(Place(at, ".functionCall"), "only the model calls; set the role to `model`"));
+            return Err(bad(Place(at, ".functionCall"), "is the model's to say; set the role to `model`"));
         }
         if let Some(result) = part.function_response {
             said.push(Part::Result(self.result(at, result)?));
@@ -173,7 +179,7 @@ impl<'a> Reading<'a> {
         };
         let (id, name) = (given(&result.id), given(&result.name));
         let Some((id, name)) = self.calls.result(id.as_deref(), name.as_deref()) else {
-            let why = "no functionCall of the turn before has this id, or else this name";
+            let why = "answers no functionCall of the turn before, neither by its id nor by its name";
             return Err(bad(Place(at, ".functionResponse"), why));
         };
         let response = result.response.map_or("{}", RawValue::get);
@@ -195,7 +201,7 @@ impl<'a> Reading<'a> {
         let media = match (part.inline_data, part.file_data) {
             (Some(blob), _) => {
                 let media = parts::inline(blob);
-                Some(media.ok_or_else(|| bad(Place(at, ".inlineData.data"), "is not valid base64"))?)
+                Some(media.ok_or_else(|| bad(Place(at, ".inlineData.data"), media::NO_BASE64))?)
             }
             (None, Some(file)) => {
                 let media = parts::by_address(file);
@@ -204,11 +210,8 @@ impl<'a> Reading<'a> {
             }
             (None, None) => None,
         };
-        if let Some(Media { kind, source, .. }) = &media {
-            let is_url = matches!(source, Source::Url { .. });
-            features.insert_if(*kind == MediaKind::Audio, Feature::AudioInput);
-            features.insert_if(*kind == MediaKind::Video, Feature::VideoInput);
-            features.insert_if(*kind == MediaKind::Document && is_url, Feature::DocumentUrl);
+        if let Some(media) = &media {
+            media::note(media, features);
         }
         Ok(media.map(Part::Media))
     }

@@ -1,7 +1,7 @@
 //! Parts as they are written: a request's for a provider, an answer's for a client.
 
-use super::{base64, media};
 use crate::translate::canonical::{Media, Source};
+use crate::translate::media::{base64, types};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -46,7 +46,7 @@ impl<'w> Part<'w> {
 pub(super) struct FunctionCall<'w> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) id: &'w str,
-    pub(super) name: &'w str,
+    pub(super) name: Cow<'w, str>,
     pub(super) args: &'w RawValue,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct FunctionCall<'w> {
 #[derive(Serialize)]
 pub(super) struct FunctionResponse<'w> {
     pub(super) id: &'w str,
-    pub(super) name: &'w str,
+    pub(super) name: Cow<'w, str>,
     pub(super) response: Given<'w>,
 }
 
@@ -91,17 +91,6 @@ pub(super) struct File<'w> {
     pub(super) file_uri: &'w str,
 }
 
-/// The text as a JSON object; `None` if it is something else.
-pub(super) fn object(text: &str) -> Option<&RawValue> {
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
-    raw.get().starts_with('{').then_some(raw)
-}
-
-/// The arguments of a call: an object, or nothing, which is an empty one; `None` for what Gemini has no place for.
-pub(super) fn arguments(text: &str) -> Option<&RawValue> {
-    if text.trim_ascii().is_empty() { object("{}") } else { object(text) }
-}
-
 /// A medium whose bytes, or whose address, the hub has.
 pub(super) fn medium<'w>(media: &'w Media<'_>) -> Part<'w> {
     match &media.source {
@@ -114,7 +103,7 @@ pub(super) fn medium<'w>(media: &'w Media<'_>) -> Part<'w> {
             Part { inline_data: Some(blob), ..Part::default() }
         }
         Source::Url { url, media_type } => {
-            let guess = || media::type_of_url(url, media.kind);
+            let guess = || types::of_url(url, media.kind);
             let mime_type = media_type.as_deref().unwrap_or_else(guess);
             Part { file_data: Some(File { mime_type, file_uri: url }), ..Part::default() }
         }

@@ -1,12 +1,13 @@
 //! What a model may call: `tools` and `toolConfig`, both ways.
 
-use super::lenient::{Str, bad};
-use super::names::Names;
+use super::NAMES;
 use super::wire::{self, FunctionCallingConfig, ToolConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Request, Tool, ToolChoice};
 use crate::translate::features::Feature;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::Str;
 use crate::translate::sides::Written;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -60,7 +61,7 @@ fn read_choice<'a>(request: &mut Request<'a>, config: FunctionCallingConfig<'a>)
     if let Some(index) = allowed.iter().position(|name| !tools.contains(name.0.as_ref())) {
         return Err(bad(
             format_args!("{FIELD}.allowedFunctionNames[{index}]"),
-            "no such function is declared",
+            "is the name of no function that is declared",
         ));
     }
     request.tool_choice = match (mode.as_str(), &allowed[..]) {
@@ -87,7 +88,7 @@ pub(super) struct Tools<'r> {
 
 #[derive(Serialize)]
 struct Function<'r> {
-    name: &'r str,
+    name: Cow<'r, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,13 +97,9 @@ struct Function<'r> {
 
 impl<'r> Tools<'r> {
     /// What a request declares; `None` where that is nothing.
-    pub(super) fn of(
-        request: &'r Request<'_>,
-        names: &'r Names<'_>,
-        written: &mut Written,
-    ) -> Option<[Tools<'r>; 1]> {
+    pub(super) fn of(request: &'r Request<'_>, written: &mut Written) -> Option<[Tools<'r>; 1]> {
         let declare = |tool: &'r Tool<'_>| Function {
-            name: names.sent(&tool.name),
+            name: NAMES.declared(&tool.name, written),
             description: tool.description.as_deref().filter(|text| !text.is_empty()),
             parameters: tool.parameters.as_deref().and_then(|schema| schema::clean(schema, written)),
         };
@@ -123,18 +120,18 @@ pub(super) struct Choice<'r> {
 struct Calling<'r> {
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    allowed_function_names: Option<[&'r str; 1]>,
+    allowed_function_names: Option<[Cow<'r, str>; 1]>,
 }
 
 impl<'r> Choice<'r> {
     /// What a request chooses; `None` where it leaves that to the model, or has nothing to choose from.
-    pub(super) fn of(request: &'r Request<'_>, names: &'r Names<'_>) -> Option<Choice<'r>> {
+    pub(super) fn of(request: &'r Request<'_>) -> Option<Choice<'r>> {
         let (mode, only) = match &request.tool_choice {
             _ if request.tools.is_empty() => return None,
             ToolChoice::Auto => return None,
             ToolChoice::Any => ("ANY", None),
             ToolChoice::None => ("NONE", None),
-            ToolChoice::One(name) => ("ANY", Some([names.sent(name)])),
+            ToolChoice::One(name) => ("ANY", Some([NAMES.sent(name)])),
         };
         Some(Choice { function_calling_config: Calling { mode, allowed_function_names: only } })
     }

@@ -4,12 +4,11 @@
 //! Sources: Gemini API reference, "Generating content" and "Caching" (`Content`, `Part`, `Tool`); Protocol Buffers,
 //! "ProtoJSON Format".
 
-use super::lenient::{Many, Number, Str};
-use serde::de::value::MapAccessDeserializer;
+use super::lenient::{Many, Number};
+use crate::translate::pieces::{Str, TextOr};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::fmt;
 
 /// `GenerateContentRequest`.
@@ -18,8 +17,9 @@ use std::fmt;
 pub(super) struct Body<'a> {
     #[serde(borrow, default)]
     pub(super) contents: Many<Content<'a>>,
+    /// A content, or its text.
     #[serde(borrow, alias = "system_instruction")]
-    pub(super) system_instruction: Option<System<'a>>,
+    pub(super) system_instruction: Option<TextOr<'a, Content<'a>>>,
     #[serde(borrow, default)]
     pub(super) tools: Many<Tool<'a>>,
     #[serde(borrow, alias = "tool_config")]
@@ -45,38 +45,6 @@ pub(super) struct Content<'a> {
     pub(super) role: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(super) parts: Many<Part<'a>>,
-}
-
-/// `systemInstruction`: a content, or its text.
-pub(super) enum System<'a> {
-    Text(Cow<'a, str>),
-    Content(Content<'a>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for System<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<System<'a>, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = System<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a content or a text")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<System<'de>, E> {
-                Ok(System::Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<System<'de>, E> {
-                Ok(System::Text(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<System<'de>, A::Error> {
-                Content::deserialize(MapAccessDeserializer::new(map)).map(System::Content)
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
 }
 
 /// `Part`: one of its members has what is said, the others say more about it.

@@ -3,13 +3,15 @@
 //! Gemini wants turns to alternate, calls to be answered in the very next content, and nothing else beside the answers:
 //! so what a user says beside results, pictures that a tool gave included, comes in a content behind them.
 
+use super::NAMES;
 use super::config::Config;
-use super::lenient::bad;
 use super::models;
-use super::names::Names;
 use super::said::{self, Content, FunctionCall, FunctionResponse, Given, Part};
 use super::tools::{Choice, Tools};
+use crate::translate::arguments;
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
+use crate::translate::field::bad;
+use crate::translate::members::Members;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
@@ -46,10 +48,7 @@ struct Body<'w> {
 /// When the arguments of a call are no JSON object.
 pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
     let mut written = Written::default();
-    let names = Names::of(request);
-    written.renamed = names.renamed();
     let mut writing = Writing {
-        names: &names,
         needs_signatures: models::family(target.model).needs_signatures,
         written: &mut written,
         contents: Vec::with_capacity(request.turns.len()),
@@ -67,8 +66,8 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     let body = Body {
         system_instruction: system(request),
         contents,
-        tools: Tools::of(request, &names, &mut written),
-        tool_config: Choice::of(request, &names),
+        tools: Tools::of(request, &mut written),
+        tool_config: Choice::of(request),
         generation_config: Config::of(request, target, &mut written),
     };
     let capacity = 256 + request.turns.len() * 64;
@@ -98,7 +97,6 @@ fn words<'w>(part: &'w canonical::Part<'_>) -> Option<&'w str> {
 
 /// Contents on their way out.
 struct Writing<'w, 'o> {
-    names: &'w Names<'w>,
     needs_signatures: bool,
     written: &'o mut Written,
     contents: Vec<Content<'w>>,
@@ -180,7 +178,7 @@ impl<'w> Writing<'w, '_> {
 
     fn call(&mut self, call: &'w Call<'_>, is_first: bool) -> Result<Part<'w>, BadBody> {
         let wrong = || bad(format_args!("arguments of the call {}", call.id), "must be a JSON object");
-        let args = said::arguments(&call.arguments).ok_or_else(wrong)?;
+        let args = arguments::raw(&call.arguments).ok_or_else(wrong)?;
         let own = call.signature.as_ref().and_then(|signature| self.own(signature));
         // Of calls made at once the first alone is signed.
         let is_missing = own.is_none() && is_first && self.needs_signatures;
@@ -188,7 +186,7 @@ impl<'w> Writing<'w, '_> {
             self.written.lose(THINKING);
         }
         let thought_signature = own.or(is_missing.then_some(UNSIGNED)).map(Cow::Borrowed);
-        let function_call = FunctionCall { id: &call.id, name: self.names.sent(&call.name), args };
+        let function_call = FunctionCall { id: &call.id, name: NAMES.sent(&call.name), args };
         Ok(Part { function_call: Some(function_call), thought_signature, ..Part::default() })
     }
 
@@ -217,14 +215,14 @@ impl<'w> Writing<'w, '_> {
         let first = texts.next().unwrap_or_default();
         let text = texts.fold(Cow::Borrowed(first), |all, text| Cow::Owned(format!("{all}\n{text}")));
         let response = match (&text, result.is_error) {
-            (Cow::Borrowed(text), false) => said::object(text).map(Given::Object),
+            (Cow::Borrowed(text), false) => arguments::object(text).map(Given::Object),
             // An error is told by its name, which a client of Gemini's has given already.
-            (Cow::Borrowed(text), true) if says_error(text) => said::object(text).map(Given::Object),
+            (Cow::Borrowed(text), true) if says_error(text) => arguments::object(text).map(Given::Object),
             _ => None,
         };
         let name = if result.is_error { "error" } else { "result" };
         let response = response.unwrap_or(Given::Words(name, text));
-        let (id, name) = (result.id.as_ref(), self.names.sent(&result.name));
+        let (id, name) = (result.id.as_ref(), NAMES.sent(&result.name));
         Part { function_response: Some(FunctionResponse { id, name, response }), ..Part::default() }
     }
 }
@@ -234,9 +232,7 @@ fn holds_results(content: &Content<'_>) -> bool {
 }
 
 fn says_error(text: &str) -> bool {
-    said::object(text)
-        .and_then(crate::translate::members::Members::of)
-        .is_some_and(|members| members.get("error").is_some())
+    arguments::object(text).and_then(Members::of).is_some_and(|members| members.get("error").is_some())
 }
 
 #[cfg(test)]
@@ -416,18 +412,19 @@ mod tests {
         let tool_choice = ToolChoice::One("get weather".into());
         let request = Request { tools, tool_choice, ..Request::default() };
         let (body, lost) = written(&request);
+        let sent = NAMES.sent("get weather").into_owned();
         assert_eq!(
             body["tools"],
             json!([{"functionDeclarations": [
-                {"name": "get_weather", "description": "D", "parameters": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}},
+                {"name": sent, "description": "D", "parameters": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}},
                 {"name": "now", "description": "D"},
             ]}])
         );
-        let config = json!({"mode": "ANY", "allowedFunctionNames": ["get_weather"]});
+        let config = json!({"mode": "ANY", "allowedFunctionNames": [sent]});
         assert_eq!(body["toolConfig"]["functionCallingConfig"], config);
         assert_eq!(lost, ["schema"]);
         let renamed = write(&request, &target("x")).expect("written").renamed;
-        assert_eq!(renamed, [("get_weather".to_owned(), "get weather".to_owned())]);
+        assert_eq!(renamed, [(sent, "get weather".to_owned())]);
     }
 
     #[test]
@@ -488,51 +485,24 @@ mod tests {
 
     #[test]
     fn thinking_is_what_the_model_can_do_of_what_is_asked() {
+        let budget = |tokens: i64| json!({"thinkingBudget": tokens, "includeThoughts": true});
+        let level = |name: &str| json!({"thinkingLevel": name, "includeThoughts": true});
+        let (low, max) = (Reasoning::Effort(Effort::Low), Reasoning::Effort(Effort::Max));
+        let medium = Reasoning::Effort(Effort::Medium);
+        let reasoning = Some("reasoning");
         for (model, reasoning, limit, expected, lost) in [
             ("gemini-2.5-flash", Reasoning::Off, None, json!({"thinkingBudget": 0}), None),
-            (
-                "gemini-2.5-flash",
-                Reasoning::Dynamic,
-                None,
-                json!({"thinkingBudget": -1, "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-2.5-flash",
-                Reasoning::Effort(Effort::Max),
-                None,
-                json!({"thinkingBudget": 24_576, "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-2.5-pro",
-                Reasoning::Effort(Effort::Low),
-                Some(3_000),
-                json!({"thinkingBudget": 1_500, "includeThoughts": true}),
-                None,
-            ),
-            (
-                "gemini-2.5-flash",
-                Reasoning::Effort(Effort::Low),
-                Some(2_000),
-                json!({"thinkingBudget": 0}),
-                Some("reasoning"),
-            ),
-            (
-                "gemini-2.5-pro",
-                Reasoning::Off,
-                None,
-                json!({"thinkingBudget": 128, "includeThoughts": true}),
-                Some("reasoning"),
-            ),
-            (
-                "gemini-3-flash",
-                Reasoning::Off,
-                None,
-                json!({"thinkingLevel": "LOW", "includeThoughts": true}),
-                Some("reasoning"),
-            ),
-            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, Some("reasoning")),
+            ("gemini-2.5-flash", Reasoning::Dynamic, None, budget(-1), None),
+            ("gemini-2.5-flash", max, None, budget(24_576), None),
+            ("gemini-2.5-flash", low, Some(2_000), json!({"thinkingBudget": 0}), reasoning),
+            ("gemini-2.5-pro", low, Some(3_000), budget(1_500), None),
+            ("gemini-2.5-pro", Reasoning::Off, None, budget(128), reasoning),
+            ("gemini-3-flash", Reasoning::Off, None, level("MINIMAL"), reasoning),
+            ("gemini-3-pro", medium, None, level("HIGH"), reasoning),
+            ("gemini-3.1-pro", Reasoning::Budget(8_000), None, level("MEDIUM"), None),
+            ("gemini-3.5-flash", max, None, level("HIGH"), reasoning),
+            ("gemini-3.5-flash", Reasoning::Dynamic, None, json!({"includeThoughts": true}), None),
+            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, reasoning),
             ("gemini-2.0-flash", Reasoning::Off, None, Value::Null, None),
         ] {
             let request = Request {

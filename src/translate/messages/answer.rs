@@ -3,34 +3,36 @@
 //! Source: Anthropic's reference of `Message`.
 
 use super::blocks::{Block, Input};
-use super::incoming::{self, Words};
-use super::read::filled;
-use super::signature;
+use super::incoming;
 use super::words::{self, StopDetails, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
-use crate::translate::sides::Asked;
+use crate::translate::pieces::{Str, filled};
+use crate::translate::sides::{Asked, answer_id};
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// What every id of a message begins with.
-const ID_PREFIX: &str = "msg_";
+pub(super) const ID_PREFIX: &str = "msg_";
 
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
+    model: Option<Str<'a>>,
     #[serde(borrow)]
     content: Vec<incoming::Block<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Words<'a>>,
+    stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Words<'a>>,
+    stop_sequence: Option<Str<'a>>,
     #[serde(borrow)]
     stop_details: Option<StopDetails<'a>>,
-    usage: Option<Usage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// Reads a provider's whole answer; `None` if it isn't one.
@@ -53,7 +55,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         model: message.model.map(|it| it.0).unwrap_or_default(),
         parts,
         finish,
-        usage: message.usage.map(Into::into).unwrap_or_default(),
+        usage: words::tokens(message.usage).unwrap_or_default(),
     })
 }
 
@@ -83,7 +85,7 @@ fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
 
 /// What the provider signed, which may be a gateway like us.
 pub(super) fn own(text: Cow<'_, str>) -> Signature<'_> {
-    signature::unwrap(text, Api::Messages)
+    signature::unwrap(text, Api::Messages).0
 }
 
 #[derive(Serialize)]
@@ -105,7 +107,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         write_part(part, &mut content);
     }
     let message = MessageOut {
-        id: id(&answer.id, asked.request_id),
+        id: answer_id(ID_PREFIX, &answer.id, asked.request_id),
         role: "assistant",
         model: &answer.model,
         content,
@@ -139,10 +141,4 @@ fn write_part<'w>(part: &'w Part<'_>, content: &mut Vec<Block<'w>>) {
         Part::Thought(thought) => content.push(Block::thought(&thought.text, thought.signature.as_ref())),
         Part::Media(_) | Part::Result(_) => {}
     }
-}
-
-/// The id of a message: the provider's, or else the request's, so that neither is lost.
-pub(super) fn id<'i>(provider: &'i str, request: &'i str) -> Cow<'i, str> {
-    let id = if provider.is_empty() { request } else { provider };
-    if id.starts_with(ID_PREFIX) { id.into() } else { format!("{ID_PREFIX}{id}").into() }
 }

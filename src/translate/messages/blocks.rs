@@ -2,8 +2,9 @@
 //!
 //! Source: Anthropic's reference of the Messages API, `ContentBlockParam` and `ContentBlock`.
 
+use crate::translate::arguments;
 use crate::translate::canonical::Signature;
-use crate::translate::messages::signature;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -103,16 +104,11 @@ pub(super) enum Input<'w> {
 
 impl<'w> Input<'w> {
     /// What a model gave as arguments, checked. Nothing at all is a call without any.
-    pub(super) fn of(arguments: &'w str) -> Input<'w> {
-        match object(arguments) {
+    pub(super) fn of(text: &'w str) -> Input<'w> {
+        match arguments::object(text) {
             Some(object) => Input::Object(object),
-            None if arguments.trim().is_empty() => Input::Empty {},
-            None => Input::Invalid { text: arguments },
+            None if text.trim().is_empty() => Input::Empty {},
+            None => Input::Invalid { text },
         }
     }
-}
-
-/// A JSON object's text, if it is one.
-pub(super) fn object(text: &str) -> Option<&RawValue> {
-    serde_json::from_str(text).ok().filter(|it: &&RawValue| it.get().starts_with('{'))
 }

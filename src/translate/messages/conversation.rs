@@ -3,14 +3,15 @@
 //! Checks what every provider relies on: who may say what, and that each call of a tool has its result in the turn that
 //! follows. Must not know what a provider can take; what only the vendor itself understands is noted as a feature.
 
-use super::fault::Fault;
 use super::incoming::{Block, Content, Message, Place, Source as Origin};
-use super::read::filled;
-use super::signature;
 use crate::translate::canonical::{
     self, Call, CallResult, Media, MediaKind, Part, Source, Speaker, Text, Thought, Turn,
 };
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::Fault;
+use crate::translate::media;
+use crate::translate::pieces::filled;
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -46,22 +47,14 @@ impl<'a> Conversation<'a> {
 
     /// Reads a piece of the system prompt: words.
     pub(super) fn add_system(&mut self, content: Content<'a>) -> Result<(), Fault> {
-        let blocks = match content {
-            Content::Text(text) => {
-                self.system.push(Part::text(text));
-                return Ok(());
-            }
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
-        };
-        for (index, block) in blocks.into_iter().enumerate() {
-            let at = || format!("[{index}]");
+        let parts = self.parts(content, |this, block, parts| {
             if block.kind != "text" {
-                return Err(Fault::at("type", "must be text in a system prompt").within(at()));
+                return Err(Fault::at("type", "must be text in a system prompt"));
             }
-            let part = self.text(block).map_err(|it| it.within(at()))?;
-            self.system.push(part);
-        }
+            parts.push(this.text(block)?);
+            Ok(())
+        })?;
+        self.system.extend(parts);
         Ok(())
     }
 
@@ -86,7 +79,8 @@ impl<'a> Conversation<'a> {
                 Speaker::User => last_user = index,
                 Speaker::Model => self.check_answered(last_user)?,
             }
-            let parts = self.parts(content, speaker).map_err(|it| it.within("content").within(at()))?;
+            let parts = self.parts(content, |this, block, parts| this.block(block, speaker, parts));
+            let parts = parts.map_err(|it| it.within("content").within(at()))?;
             self.turns.push(Turn { speaker, parts });
         }
         // Calls that stand last wait for nobody yet; whether a provider takes that is its own to say.
@@ -108,15 +102,20 @@ impl<'a> Conversation<'a> {
         ))
     }
 
-    fn parts(&mut self, content: Content<'a>, speaker: Speaker) -> Result<Vec<Part<'a>>, Fault> {
+    /// A content's parts: its one text, or what `read` finds in its blocks.
+    fn parts(
+        &mut self,
+        content: Content<'a>,
+        read: impl Fn(&mut Self, Block<'a>, &mut Vec<Part<'a>>) -> Result<(), Fault>,
+    ) -> Result<Vec<Part<'a>>, Fault> {
         let blocks = match content {
             Content::Text(text) => return Ok(vec![Part::text(text)]),
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
+            Content::List(blocks) => blocks,
+            Content::Other => return Err(no_content()),
         };
         let mut parts = Vec::with_capacity(blocks.len());
         for (index, block) in blocks.into_iter().enumerate() {
-            self.block(block, speaker, &mut parts).map_err(|it| it.within(format!("[{index}]")))?;
+            read(self, block, &mut parts).map_err(|it| it.within(format!("[{index}]")))?;
         }
         Ok(parts)
     }
@@ -188,7 +187,7 @@ impl<'a> Conversation<'a> {
         signature: Option<Cow<'a, str>>,
         is_redacted: bool,
     ) -> Part<'a> {
-        let signature = signature.map(|text| signature::unwrap(text, Api::Messages));
+        let signature = signature.map(|text| signature::unwrap(text, Api::Messages).0);
         let is_own = signature.as_ref().is_some_and(|it| it.maker == Api::Messages);
         self.features.insert_if(is_own, Feature::ForeignThoughts);
         Part::Thought(Thought { text, signature, is_redacted })
@@ -227,22 +226,9 @@ impl<'a> Conversation<'a> {
         let ends_cache = self.ends_cache(block.cache_control.is_some());
         let content = match block.content {
             None => Vec::new(),
-            Some(content) => self.result_content(content).map_err(|it| it.within("content"))?,
+            Some(content) => self.parts(content, Self::plain).map_err(|it| it.within("content"))?,
         };
         Ok(CallResult { id, name, content, is_error: block.is_error.unwrap_or_default(), ends_cache })
-    }
-
-    fn result_content(&mut self, content: Content<'a>) -> Result<Vec<Part<'a>>, Fault> {
-        let blocks = match content {
-            Content::Text(text) => return Ok(vec![Part::text(text)]),
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
-        };
-        let mut parts = Vec::with_capacity(blocks.len());
-        for (index, block) in blocks.into_iter().enumerate() {
-            self.plain(block, &mut parts).map_err(|it| it.within(format!("[{index}]")))?;
-        }
-        Ok(parts)
     }
 
     fn media(&mut self, block: Block<'a>, kind: MediaKind, parts: &mut Vec<Part<'a>>) -> Result<(), Fault> {
@@ -255,7 +241,9 @@ impl<'a> Conversation<'a> {
         let name = block.title.map(|it| it.0);
         let source = self.source(*origin, kind).map_err(|it| it.within("source"))?;
         let Some(source) = source else { return Ok(()) };
-        parts.push(Part::Media(Media { kind, source, name, ends_cache }));
+        let media = Media { kind, source, name, ends_cache };
+        media::note(&media, &mut self.features);
+        parts.push(Part::Media(media));
         Ok(())
     }
 
@@ -265,13 +253,9 @@ impl<'a> Conversation<'a> {
             "base64" => {
                 let media_type = filled(origin.media_type).ok_or_else(|| Fault::missing("media_type"))?;
                 let data = filled(origin.data).ok_or_else(|| Fault::missing("data"))?;
-                if !is_base64(data.as_bytes()) {
-                    return Err(Fault::at("data", "is not base64"));
-                }
-                Source::Inline { media_type, data }
+                media::inline(media_type, data).map_err(|why| Fault::at("data", why))?
             }
             "url" => {
-                self.features.insert_if(kind == MediaKind::Document, Feature::DocumentUrl);
                 let url = filled(origin.url).ok_or_else(|| Fault::missing("url"))?;
                 Source::Url { url, media_type: None }
             }
@@ -301,8 +285,8 @@ impl<'a> Conversation<'a> {
     fn words_of(&mut self, content: Content<'a>) -> Result<Cow<'a, str>, Fault> {
         let blocks = match content {
             Content::Text(text) => return Ok(text),
-            Content::Blocks(blocks) => blocks,
-            Content::Object => return Err(Fault::at("", "must be a string or a list of blocks")),
+            Content::List(blocks) => blocks,
+            Content::Other => return Err(no_content()),
         };
         let mut texts = Vec::with_capacity(blocks.len());
         for (index, block) in blocks.into_iter().enumerate() {
@@ -332,6 +316,10 @@ impl<'a> Conversation<'a> {
             ends_cache: self.ends_cache(block.cache_control.is_some()),
         })
     }
+}
+
+fn no_content() -> Fault {
+    Fault::at("", "must be a string or a list of blocks")
 }
 
 /// What a call's maker wants back with it travels in front of it, in a thought without words: a `tool_use` has no place
@@ -365,20 +353,4 @@ fn quotes(citations: Option<&RawValue>) -> bool {
         [b'[', inner @ .., b']'] => !inner.trim_ascii().is_empty(),
         object => object.ends_with(b"}") && memchr::memmem::find(object, b"true").is_some(),
     })
-}
-
-/// Whether a text is base64 with padding (RFC 4648, section 4), but for the bits that padding leaves over.
-fn is_base64(text: &[u8]) -> bool {
-    const ALPHABET: [bool; 256] = {
-        let mut alphabet = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let it = byte as u8;
-            alphabet[byte] = it.is_ascii_alphanumeric() || it == b'+' || it == b'/';
-            byte += 1;
-        }
-        alphabet
-    };
-    let bare = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    text.len().is_multiple_of(4) && bare.iter().all(|byte| ALPHABET[usize::from(*byte)])
 }

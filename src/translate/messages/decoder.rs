@@ -5,11 +5,11 @@
 //! messages".
 
 use super::answer::own;
-use super::incoming::{Block, Words};
-use super::read::filled;
-use super::words::{self, StopDetails, Usage};
+use super::incoming::Block;
+use super::words::{self, StopDetails};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
+use crate::translate::pieces::{Str, filled};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -47,33 +47,35 @@ struct Frame<'a> {
     content_block: Option<Block<'a>>,
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    usage: Option<Usage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Opening<'a> {
     #[serde(borrow)]
-    id: Option<Words<'a>>,
+    id: Option<Str<'a>>,
     #[serde(borrow)]
-    model: Option<Words<'a>>,
-    usage: Option<Usage>,
+    model: Option<Str<'a>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// A piece of a block, or what a message ends with.
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(borrow)]
-    text: Option<Words<'a>>,
+    text: Option<Str<'a>>,
     #[serde(borrow)]
-    thinking: Option<Words<'a>>,
+    thinking: Option<Str<'a>>,
     #[serde(borrow)]
-    signature: Option<Words<'a>>,
+    signature: Option<Str<'a>>,
     #[serde(borrow)]
-    partial_json: Option<Words<'a>>,
+    partial_json: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Words<'a>>,
+    stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Words<'a>>,
+    stop_sequence: Option<Str<'a>>,
     #[serde(borrow)]
     stop_details: Option<StopDetails<'a>>,
 }
@@ -111,15 +113,15 @@ impl Decoder {
     }
 
     fn start(&mut self, message: Opening<'_>, out: &mut dyn FnMut(Event<'_>)) {
-        let text = |words: Option<Words<'_>>| words.map(|it| it.0.into_owned()).unwrap_or_default();
+        let text = |words: Option<Str<'_>>| words.map(|it| it.0.into_owned()).unwrap_or_default();
         out(Event::Start { id: text(message.id).into(), model: text(message.model).into() });
         self.count(message.usage, out);
     }
 
     /// Each report is of all so far, but not every one has all figures.
-    fn count(&mut self, usage: Option<Usage>, out: &mut dyn FnMut(Event<'_>)) {
-        if let Some(usage) = usage {
-            self.usage = words::larger(self.usage, usage.into());
+    fn count(&mut self, usage: Option<&RawValue>, out: &mut dyn FnMut(Event<'_>)) {
+        if let Some(usage) = words::tokens(usage) {
+            self.usage = self.usage.larger(usage);
             out(Event::Usage(self.usage));
         }
     }
@@ -193,7 +195,7 @@ impl Decoder {
 }
 
 fn say<'e>(
-    words: Option<Words<'e>>,
+    words: Option<Str<'e>>,
     event: impl FnOnce(Cow<'e, str>) -> Event<'e>,
     out: &mut dyn FnMut(Event<'_>),
 ) {

@@ -4,13 +4,14 @@
 //! opening waits for the event behind the start, because what tells the input often is that one. Budget: one write per
 //! event into the client's buffer; no text is kept. Source: Anthropic, "Streaming messages".
 
-use super::answer::{MessageOut, id};
+use super::answer::{ID_PREFIX, MessageOut};
 use super::blocks::{Block, Input};
-use super::signature;
 use super::words::{self, Usage};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish, Signature};
-use crate::translate::sides::Asked;
+use crate::translate::pieces::push;
+use crate::translate::sides::{Asked, answer_id};
+use crate::translate::signature;
 use crate::translate::signs::Api;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -100,7 +101,7 @@ impl Encoder {
                 self.opening = Some((id.clone().into_owned(), model.clone().into_owned()));
                 return;
             }
-            Event::Usage(usage) => self.usage = words::larger(self.usage, *usage),
+            Event::Usage(usage) => self.usage = self.usage.larger(*usage),
             _ => {}
         }
         self.write_opening(out);
@@ -136,7 +137,7 @@ impl Encoder {
     fn write_opening(&mut self, out: &mut Vec<u8>) {
         let Some((provider, model)) = self.opening.take() else { return };
         let message = MessageOut {
-            id: id(&provider, &self.request_id),
+            id: answer_id(ID_PREFIX, &provider, &self.request_id),
             role: "assistant",
             model: &model,
             content: Vec::new(),
@@ -235,13 +236,9 @@ fn owned(finish: &Finish<'_>) -> Finish<'static> {
 }
 
 fn write(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    let before = out.len();
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(frame.name().as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    // Texts and numbers into memory: nothing that could fail. Half a frame would be worse than none.
-    match serde_json::to_writer(&mut *out, frame) {
-        Ok(()) => out.extend_from_slice(b"\n\n"),
-        Err(_) => out.truncate(before),
-    }
+    push(out, frame);
+    out.extend_from_slice(b"\n\n");
 }

@@ -3,17 +3,16 @@
 //! Blocks are one flat shape for all their types, because a tagged enum would copy each of them first. Source:
 //! Anthropic's reference of the Messages API, and the types of its SDKs for Python from 0.x to 2.12.
 
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::translate::pieces::{Listed, Str};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A text, borrowed where it has no escapes, also within an `Option`.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Words<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+/// Words, or blocks. What only the vendor's own tools give may be something else.
+pub(super) type Content<'a> = Listed<'a, Block<'a>>;
 
 /// What is only asked whether it is there, and not `null`.
 type Mark = Option<IgnoredAny>;
@@ -29,7 +28,7 @@ pub(super) struct Body<'a> {
     pub(super) top_p: Option<f64>,
     pub(super) top_k: Option<u64>,
     #[serde(borrow)]
-    pub(super) stop_sequences: Option<Vec<Words<'a>>>,
+    pub(super) stop_sequences: Option<Vec<Str<'a>>>,
     #[serde(borrow)]
     pub(super) tools: Option<Vec<Tool<'a>>>,
     #[serde(borrow)]
@@ -44,7 +43,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) metadata: Option<Metadata<'a>>,
     #[serde(borrow)]
-    pub(super) service_tier: Option<Words<'a>>,
+    pub(super) service_tier: Option<Str<'a>>,
     pub(super) stream: Option<bool>,
     pub(super) container: Mark,
     pub(super) mcp_servers: Option<Vec<IgnoredAny>>,
@@ -62,43 +61,35 @@ pub(super) struct Message<'a> {
     pub(super) content: Content<'a>,
 }
 
-/// Words, or blocks. What only the vendor's own tools give may be an object, into which nobody looks.
-#[derive(Debug)]
-pub(super) enum Content<'a> {
-    Text(Cow<'a, str>),
-    Blocks(Vec<Block<'a>>),
-    Object,
-}
-
 #[derive(Debug, Deserialize)]
 pub(super) struct Block<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) text: Option<Words<'a>>,
+    pub(super) text: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) source: Option<Place<'a>>,
     #[serde(borrow)]
-    pub(super) title: Option<Words<'a>>,
+    pub(super) title: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) context: Option<Words<'a>>,
+    pub(super) context: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) id: Option<Words<'a>>,
+    pub(super) id: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) name: Option<Words<'a>>,
+    pub(super) name: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) input: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) tool_use_id: Option<Words<'a>>,
+    pub(super) tool_use_id: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) content: Option<Content<'a>>,
     pub(super) is_error: Option<bool>,
     #[serde(borrow)]
-    pub(super) thinking: Option<Words<'a>>,
+    pub(super) thinking: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) signature: Option<Words<'a>>,
+    pub(super) signature: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) data: Option<Words<'a>>,
+    pub(super) data: Option<Str<'a>>,
     /// A list of quotations, or whether the model is to make some.
     #[serde(borrow)]
     pub(super) citations: Option<&'a RawValue>,
@@ -118,11 +109,11 @@ pub(super) struct Source<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) media_type: Option<Words<'a>>,
+    pub(super) media_type: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) data: Option<Words<'a>>,
+    pub(super) data: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) url: Option<Words<'a>>,
+    pub(super) url: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) content: Option<Content<'a>>,
 }
@@ -130,11 +121,11 @@ pub(super) struct Source<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Tool<'a> {
     #[serde(borrow, rename = "type")]
-    pub(super) kind: Option<Words<'a>>,
+    pub(super) kind: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) name: Option<Words<'a>>,
+    pub(super) name: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) description: Option<Words<'a>>,
+    pub(super) description: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) input_schema: Option<&'a RawValue>,
     pub(super) strict: Option<bool>,
@@ -149,7 +140,7 @@ pub(super) struct ToolChoice<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) name: Option<Words<'a>>,
+    pub(super) name: Option<Str<'a>>,
     pub(super) disable_parallel_tool_use: Option<bool>,
 }
 
@@ -159,13 +150,13 @@ pub(super) struct Thinking<'a> {
     pub(super) kind: Cow<'a, str>,
     pub(super) budget_tokens: Option<u64>,
     #[serde(borrow)]
-    pub(super) display: Option<Words<'a>>,
+    pub(super) display: Option<Str<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct OutputConfig<'a> {
     #[serde(borrow)]
-    pub(super) effort: Option<Words<'a>>,
+    pub(super) effort: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) format: Option<Format<'a>>,
 }
@@ -181,39 +172,7 @@ pub(super) struct Format<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata<'a> {
     #[serde(borrow)]
-    pub(super) user_id: Option<Words<'a>>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Content<'a>, D::Error> {
-        struct Either;
-
-        impl<'de> Visitor<'de> for Either {
-            type Value = Content<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of blocks")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Content<'de>, E> {
-                Ok(Content::Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Content<'de>, E> {
-                Ok(Content::Text(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Content<'de>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Content::Blocks)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Content<'de>, A::Error> {
-                while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Content::Object)
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
+    pub(super) user_id: Option<Str<'a>>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Place<'a> {
@@ -232,7 +191,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Place<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Place<'de>, A::Error> {
-                let source = Source::deserialize(serde::de::value::MapAccessDeserializer::new(object))?;
+                let source = Source::deserialize(MapAccessDeserializer::new(object))?;
                 Ok(Place::Source(Box::new(source)))
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Decides what each word of this API means to others and how others' words are said in it. Must not know any other
 //! dialect, nor who asks or serves. Requests: [`read`] and [`write()`]; whole answers: [`read_answer`] and
-//! [`write_answer`]; streams: [`Decoder`] and [`Encoder`]; other makers' signatures: [`signature`].
+//! [`write_answer`]; streams: [`Decoder`] and [`Encoder`].
 //!
 //! Source of all outside rules: Anthropic's API reference of Messages, version 2023-06-01, and the types of its SDK 2.12.
 
@@ -11,21 +11,24 @@ mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
-mod fault;
+mod ids;
 mod incoming;
-mod names;
 mod outgoing;
 mod read;
 mod schema;
-pub mod signature;
 #[cfg(test)]
 mod tests;
 mod thinking;
 mod words;
 mod write;
 
+use super::names::Rule;
+
 pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;
 pub use write::write;
+
+/// What names of tools can be sent. Source: Anthropic's reference of `tools` (`^[a-zA-Z0-9_-]{1,64}$`).
+const NAMES: Rule = Rule { marks: b"", begins_with_letter: false };

@@ -3,13 +3,12 @@
 //! Source: Anthropic's reference of `messages`, and what its API says of conversations that it refuses.
 
 use super::blocks::{Block, CacheControl, Input, Source};
-use super::names::{self, Names};
+use super::{NAMES, ids};
 use crate::translate::canonical::{self, CallResult, Media, MediaKind, Part, Request, Speaker, Thought};
+use crate::translate::media::{base64, types};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::Written;
 use crate::translate::signs::Api;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -44,17 +43,15 @@ pub(super) enum Role {
 }
 
 /// What is shared by all that is written of a request.
-pub(super) struct Outgoing<'w, 'o> {
-    pub(super) names: Names<'w>,
+pub(super) struct Outgoing<'o> {
     pub(super) written: &'o mut Written,
     /// So many marks are left out before the first is written.
     surplus_marks: usize,
 }
 
-impl<'w, 'o> Outgoing<'w, 'o> {
+impl<'o> Outgoing<'o> {
     /// For this request.
-    pub(super) fn new(request: &'w Request<'_>, written: &'o mut Written) -> Outgoing<'w, 'o> {
-        let names = Names::new(request.tools.iter().map(|tool| tool.name.as_ref()));
+    pub(super) fn new(request: &Request<'_>, written: &'o mut Written) -> Outgoing<'o> {
         let said = request.system.iter().chain(request.turns.iter().flat_map(|turn| &turn.parts));
         let marks =
             request.tools.iter().filter(|tool| tool.ends_cache).count() + said.map(marks).sum::<usize>();
@@ -62,7 +59,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
         if surplus_marks > 0 {
             written.lose("cache_control");
         }
-        Outgoing { names, written, surplus_marks }
+        Outgoing { written, surplus_marks }
     }
 
     /// A mark, if there is to be one. The last are kept: each is of all before it.
@@ -75,7 +72,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
     }
 
     /// Blocks of these parts.
-    pub(super) fn blocks(&mut self, parts: &'w [Part<'_>]) -> Result<Vec<Block<'w>>, BadBody> {
+    pub(super) fn blocks<'w>(&mut self, parts: &'w [Part<'_>]) -> Result<Vec<Block<'w>>, BadBody> {
         let mut blocks = Vec::with_capacity(parts.len());
         for part in parts {
             blocks.extend(self.block(part)?);
@@ -84,7 +81,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
     }
 
     /// The turns, merged so that they alternate, results first.
-    pub(super) fn messages(&mut self, request: &'w Request<'_>) -> Result<Vec<Message<'w>>, BadBody> {
+    pub(super) fn messages<'w>(&mut self, request: &'w Request<'_>) -> Result<Vec<Message<'w>>, BadBody> {
         let mut messages = Vec::with_capacity(request.turns.len());
         for turn in &request.turns {
             let role = match turn.speaker {
@@ -96,7 +93,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
         Ok(merged(messages))
     }
 
-    fn block(&mut self, part: &'w Part<'_>) -> Result<Option<Block<'w>>, BadBody> {
+    fn block<'w>(&mut self, part: &'w Part<'_>) -> Result<Option<Block<'w>>, BadBody> {
         Ok(match part {
             // What is nothing but white space is refused as if it were empty.
             Part::Text(text) if text.text.trim().is_empty() => None,
@@ -112,7 +109,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
         })
     }
 
-    fn call(&mut self, call: &'w canonical::Call<'_>) -> Result<Block<'w>, BadBody> {
+    fn call<'w>(&mut self, call: &'w canonical::Call<'_>) -> Result<Block<'w>, BadBody> {
         let input = match Input::of(&call.arguments) {
             Input::Invalid { .. } => {
                 return Err(BadBody(format!(
@@ -123,17 +120,12 @@ impl<'w, 'o> Outgoing<'w, 'o> {
             input => input,
         };
         let cache_control = self.mark(call.ends_cache);
-        Ok(Block::ToolUse {
-            id: names::id(&call.id),
-            name: self.names.sent(&call.name),
-            input,
-            cache_control,
-        })
+        Ok(Block::ToolUse { id: ids::sent(&call.id), name: NAMES.sent(&call.name), input, cache_control })
     }
 
-    fn result(&mut self, result: &'w CallResult<'_>) -> Result<Block<'w>, BadBody> {
+    fn result<'w>(&mut self, result: &'w CallResult<'_>) -> Result<Block<'w>, BadBody> {
         Ok(Block::ToolResult {
-            tool_use_id: names::id(&result.id),
+            tool_use_id: ids::sent(&result.id),
             content: self.blocks(&result.content)?,
             is_error: result.is_error,
             cache_control: self.mark(result.ends_cache),
@@ -141,7 +133,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
     }
 
     /// A thought goes back to its maker; nobody else's is taken.
-    fn thought(&mut self, thought: &'w Thought<'_>) -> Option<Block<'w>> {
+    fn thought<'w>(&mut self, thought: &'w Thought<'_>) -> Option<Block<'w>> {
         let signature = thought.signature.as_ref().filter(|it| it.maker == Api::Messages);
         let Some(signature) = signature else {
             self.written.lose("thinking");
@@ -154,7 +146,7 @@ impl<'w, 'o> Outgoing<'w, 'o> {
         })
     }
 
-    fn media(&mut self, media: &'w Media<'_>) -> Result<Block<'w>, BadBody> {
+    fn media<'w>(&mut self, media: &'w Media<'_>) -> Result<Block<'w>, BadBody> {
         let cache_control = self.mark(media.ends_cache);
         match media.kind {
             MediaKind::Image => Ok(Block::Image { source: image(&media.source)?, cache_control }),
@@ -193,8 +185,7 @@ fn document<'w>(source: &'w canonical::Source<'_>) -> Result<Source<'w>, BadBody
             return Ok(Source::Base64 { media_type, data });
         }
         canonical::Source::Inline { media_type, data } => {
-            let bytes = STANDARD.decode(data.as_bytes()).ok().filter(|_| media_type.starts_with("text/"));
-            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = if types::is_text(media_type) { base64::words(data) } else { None };
             text.map(Cow::Owned).ok_or_else(|| {
                 BadBody(format!("this provider takes documents as PDF or text, not as `{media_type}`"))
             })?

@@ -4,12 +4,13 @@
 //! `POST /v1/messages`. Every member that the SDKs have ever sent is taken, those that the newest no longer have too.
 
 use super::conversation::Conversation;
-use super::fault::{Fault, why_refused};
-use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice, Words};
+use super::incoming::{Body, Format, OutputConfig, Thinking, Tool, ToolChoice};
 use super::words;
 use crate::translate::canonical::{self, Output, Reasoning, Request};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{Fault, parse};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Str, filled};
 use std::borrow::Cow;
 
 /// Reads a client's request.
@@ -17,9 +18,7 @@ use std::borrow::Cow;
 /// # Errors
 /// When it isn't a request of this API; the fault names the field, such as `messages[2].content`.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let text = std::str::from_utf8(body).map_err(|why| BadBody(format!("the body isn't UTF-8: {why}")))?;
-    let body: Body<'_> = serde_json::from_str(text).map_err(|_| why_refused(text))?;
-    Ok(request(body)?)
+    Ok(request(parse(body)?)?)
 }
 
 fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
@@ -39,9 +38,7 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
         request.tools.extend(tool);
     }
     if let Some(choice) = body.tool_choice {
-        let is_serial = choice.disable_parallel_tool_use;
-        request.parallel_tool_calls = is_serial.map(|is_serial| !is_serial);
-        features.insert_if(is_serial == Some(true), Feature::SerialCalls);
+        request.parallel_tool_calls = choice.disable_parallel_tool_use.map(|is_serial| !is_serial);
         request.tool_choice = tool_choice(choice).map_err(|it| it.within("tool_choice"))?;
     }
     let (effort, format) = match body.output_config {
@@ -62,21 +59,17 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
     }
     conversation.add(body.messages)?;
     (request.system, request.turns, request.features) = conversation.finish();
+    request.note_settings();
     Ok(request)
 }
 
 /// What stands beside the conversation and isn't everybody's.
 fn features_of(body: &Body<'_>) -> Features {
-    let stops = body.stop_sequences.as_ref().map_or(0, Vec::len);
     let tier = body.service_tier.as_ref().map(|it| it.0.as_ref());
     let is_elsewhere =
         body.context_management.is_some() || body.inference_geo.is_some() || body.speed.is_some();
     let mut features = Features::NONE;
     for (is_asked, feature) in [
-        (body.top_k.is_some(), Feature::TopK),
-        (stops > 4, Feature::FiveStops),
-        (stops > 5, Feature::SixStops),
-        (body.metadata.as_ref().is_some_and(|it| it.user_id.is_some()), Feature::User),
         (tier.is_some_and(|tier| tier != "auto"), Feature::ServiceTier),
         (body.container.is_some(), Feature::ProviderState),
         (body.mcp_servers.as_ref().is_some_and(|it| !it.is_empty()), Feature::ServerTools),
@@ -112,11 +105,6 @@ fn read_tool<'a>(tool: Tool<'a>, features: &mut Features) -> Result<Option<canon
     }))
 }
 
-/// A text with something in it.
-pub(super) fn filled(words: Option<Words<'_>>) -> Option<Cow<'_, str>> {
-    words.map(|it| it.0).filter(|it| !it.is_empty())
-}
-
 fn tool_choice(choice: ToolChoice<'_>) -> Result<canonical::ToolChoice<'_>, Fault> {
     match choice.kind.as_ref() {
         "auto" => Ok(canonical::ToolChoice::Auto),
@@ -137,7 +125,7 @@ fn shows_thoughts(thinking: &Thinking<'_>) -> bool {
 /// A budget is the plainest word; an effort says how much where thinking is left to the model.
 fn reasoning(
     thinking: Option<Thinking<'_>>,
-    effort: Option<Words<'_>>,
+    effort: Option<Str<'_>>,
     features: &mut Features,
 ) -> Result<Option<Reasoning>, Fault> {
     let effort =

@@ -1,9 +1,11 @@
 //! The vocabularies of Messages as tables, read in both directions.
 
-use super::incoming::Words;
-use crate::domain::TokenUsage;
+use crate::domain::{Dialect, TokenUsage};
 use crate::translate::canonical::{Effort, Finish};
+use crate::translate::pieces::Str;
+use crate::translate::usage::reported;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Why a model stopped, by its name and by what it means.
@@ -24,7 +26,7 @@ const STOP_REASONS: [(&str, Finish<'static>); 7] = [
 #[derive(Deserialize)]
 pub(super) struct StopDetails<'a> {
     #[serde(borrow)]
-    explanation: Option<Words<'a>>,
+    explanation: Option<Str<'a>>,
 }
 
 /// Why the model refused, in the vendor's words.
@@ -76,62 +78,39 @@ pub(super) fn effort_name(effort: Effort) -> &'static str {
     EFFORTS.iter().find(|(_, it)| *it >= effort).map_or("max", |(name, _)| name)
 }
 
-/// Usage on the wire. Input excludes what was cached; in streams each report is of all so far.
-/// Source: Anthropic's reference of `usage`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+/// Usage as a client gets it. Input excludes what was cached; in streams each report is of all so far. Source:
+/// Anthropic's reference of `usage`.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Usage {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<OutputDetails>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 struct OutputDetails {
-    #[serde(default)]
-    thinking_tokens: Option<u64>,
-}
-
-impl From<Usage> for TokenUsage {
-    fn from(usage: Usage) -> TokenUsage {
-        TokenUsage {
-            input: usage.input_tokens.unwrap_or_default(),
-            cache_read: usage.cache_read_input_tokens.unwrap_or_default(),
-            cache_write: usage.cache_creation_input_tokens.unwrap_or_default(),
-            output: usage.output_tokens.unwrap_or_default(),
-            reasoning: usage.output_tokens_details.and_then(|it| it.thinking_tokens).unwrap_or_default(),
-        }
-    }
+    thinking_tokens: u64,
 }
 
 impl From<TokenUsage> for Usage {
     fn from(usage: TokenUsage) -> Usage {
-        let details = OutputDetails { thinking_tokens: Some(usage.reasoning) };
+        let details = OutputDetails { thinking_tokens: usage.reasoning };
         Usage {
-            input_tokens: Some(usage.input),
-            cache_creation_input_tokens: Some(usage.cache_write),
-            cache_read_input_tokens: Some(usage.cache_read),
-            output_tokens: Some(usage.output),
+            input_tokens: usage.input,
+            cache_creation_input_tokens: usage.cache_write,
+            cache_read_input_tokens: usage.cache_read,
+            output_tokens: usage.output,
             output_tokens_details: (usage.reasoning > 0).then_some(details),
         }
     }
 }
 
-/// Of two reports the larger of each figure.
-pub(super) fn larger(one: TokenUsage, other: TokenUsage) -> TokenUsage {
-    TokenUsage {
-        input: one.input.max(other.input),
-        cache_read: one.cache_read.max(other.cache_read),
-        cache_write: one.cache_write.max(other.cache_write),
-        output: one.output.max(other.output),
-        reasoning: one.reasoning.max(other.reasoning),
-    }
+/// The usage that a provider reported, if it can be believed.
+pub(super) fn tokens(usage: Option<&RawValue>) -> Option<TokenUsage> {
+    reported(Dialect::Anthropic, usage?.get().as_bytes())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Decides every setting; [`super::outgoing`] writes what is said, [`super::thinking`] how the model thinks. Writes only
 //! what the vendor takes, and notes what that costs. Source: Anthropic's reference of `POST /v1/messages`.
 
+use super::NAMES;
 use super::blocks::{Block, CacheControl};
 use super::outgoing::{Message, Outgoing, Role, check_results, merged, open_with_user, trim_last};
 use super::schema;
@@ -38,13 +39,12 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     let generation = Generation::of(target.model);
     let mut outgoing = Outgoing::new(request, &mut written);
     let tools = request.tools.iter().map(|tool| tool_of(tool, &mut outgoing)).collect::<Vec<_>>();
-    let tool_choice = tool_choice(request, &mut outgoing)?;
+    let tool_choice = tool_choice(request)?;
     let system = outgoing.blocks(&request.system)?;
     let messages = outgoing.messages(request)?;
     if system.is_empty() && messages.is_empty() {
         return Err(BadBody("nothing is said; send at least one message with words in it".to_owned()));
     }
-    let renamed = outgoing.names.renamed();
     let thinking = thinking::choose(request, generation, max_tokens, course(&messages), &mut written);
     let messages = settled(messages, thinking.map(|(thinking, _)| thinking), &mut written);
     check_results(&messages)?;
@@ -66,7 +66,6 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     };
     written.body.reserve(USUAL_SIZE);
     serde_json::to_writer(&mut written.body, &body).map_err(|why| BadBody(format!("the request: {why}")))?;
-    written.renamed = renamed;
     Ok(written)
 }
 
@@ -190,7 +189,7 @@ impl Sampling {
     }
 }
 
-fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'w, '_>) -> ToolParam<'w> {
+fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'_>) -> ToolParam<'w> {
     let is_strict = tool.strict == Some(true);
     let input_schema = match tool.parameters.as_deref() {
         None => Schema::Nothing { kind: "object", properties: Properties {} },
@@ -198,7 +197,7 @@ fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'w, '_>) -> ToolParam
         Some(schema) => Schema::Own(Cow::Borrowed(schema)),
     };
     ToolParam {
-        name: outgoing.names.sent(&tool.name),
+        name: NAMES.declared(&tool.name, outgoing.written),
         description: tool.description.as_deref().filter(|it| !it.is_empty()),
         input_schema,
         strict: is_strict.then_some(true),
@@ -206,17 +205,14 @@ fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'w, '_>) -> ToolParam
     }
 }
 
-fn tool_choice<'w>(
-    request: &'w Request<'_>,
-    outgoing: &mut Outgoing<'w, '_>,
-) -> Result<Option<Choice<'w>>, BadBody> {
+fn tool_choice<'w>(request: &'w Request<'_>) -> Result<Option<Choice<'w>>, BadBody> {
     let is_serial = request.parallel_tool_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
         ToolChoice::Auto if !is_serial => return Ok(None),
         ToolChoice::Auto => ("auto", None),
         ToolChoice::Any => ("any", None),
         ToolChoice::None => ("none", None),
-        ToolChoice::One(name) => ("tool", Some(outgoing.names.sent(name))),
+        ToolChoice::One(name) => ("tool", Some(NAMES.sent(name))),
     };
     if request.tools.is_empty() {
         return match kind {

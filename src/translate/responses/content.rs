@@ -1,12 +1,12 @@
 //! Parts of a message, or of what a tool gave: words, pictures, documents, sounds.
 
-use super::bad::bad;
-use super::data_url;
-use super::wire::{Audio, Listed, Piece, Str};
+use super::wire::{Audio, Piece};
 use crate::translate::canonical::{Media, MediaKind, Part, Source, Text};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{Fault, bad};
 use crate::translate::peek::BadBody;
-use std::borrow::Cow;
+use crate::translate::pieces::{Listed, Str};
+use crate::translate::{media, openai};
 use std::fmt;
 
 /// Whose content it is, which says what may be in it.
@@ -37,26 +37,6 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
-    fn bad(self, piece: usize, member: &str, why: &str) -> BadBody {
-        bad(format_args!("{self}[{piece}].{member}"), why)
-    }
-}
-
-/// Media types of files whose data doesn't say: the ends of their names.
-const FILE_TYPES: [(&str, &str); 7] = [
-    (".pdf", "application/pdf"),
-    (".txt", "text/plain"),
-    (".md", "text/markdown"),
-    (".csv", "text/csv"),
-    (".html", "text/html"),
-    (".xml", "text/xml"),
-    (".json", "application/json"),
-];
-
-/// Media types of sounds by the names of their formats.
-const SOUNDS: [(&str, &str); 2] = [("wav", "audio/wav"), ("mp3", "audio/mpeg")];
-
 /// Reads a content, and notes what of it not everybody has.
 pub(super) fn parts<'a>(
     content: Option<Listed<'a, Piece<'a>>>,
@@ -71,34 +51,29 @@ pub(super) fn parts<'a>(
     };
     let mut parts = Vec::with_capacity(pieces.len());
     for (index, piece) in pieces.into_iter().enumerate() {
-        parts.extend(part(piece, voice, (place, index), features)?);
+        let part = part(piece, voice, features);
+        parts.extend(part.map_err(|fault| fault.within(format!("{place}[{index}]")))?);
     }
     Ok(parts)
 }
 
 /// One part; `None` for one that is a feature which no translation can serve.
-fn part<'a>(
-    piece: Piece<'a>,
-    voice: Voice,
-    (place, index): (Place, usize),
-    features: &mut Features,
-) -> Result<Option<Part<'a>>, BadBody> {
-    let no = |member: &str, why: &str| Err(place.bad(index, member, why));
+fn part<'a>(piece: Piece<'a>, voice: Voice, features: &mut Features) -> Result<Option<Part<'a>>, Fault> {
     let ends_cache = piece.prompt_cache_breakpoint.is_some();
     features.insert_if(ends_cache, Feature::CacheMarks);
     features.insert_if(piece.detail.is_some_and(|detail| detail.0 != "auto"), Feature::Other);
     let kind = piece.kind.as_ref().map_or("", |kind| &kind.0);
     let medium = match kind {
         "input_text" | "output_text" | "text" => {
-            let Some(Str(text)) = piece.text else { return no("text", "is missing") };
+            let Str(text) = piece.text.ok_or_else(|| Fault::missing("text"))?;
             return Ok(Some(Part::Text(Text { text, ends_cache })));
         }
         "refusal" if voice == Voice::Model => {
-            let Some(Str(refusal)) = piece.refusal else { return no("refusal", "is missing") };
+            let Str(refusal) = piece.refusal.ok_or_else(|| Fault::missing("refusal"))?;
             return Ok(Some(Part::Refusal(refusal)));
         }
         "input_image" | "input_file" | "input_audio" if matches!(voice, Voice::System | Voice::Model) => {
-            return no("type", "must be one of text: only users and tools have media");
+            return Err(Fault::at("type", "must be one of text: only users and tools have media"));
         }
         "input_image" | "input_file" if piece.file_id.is_some() => {
             features.insert(Feature::ProviderState);
@@ -109,89 +84,38 @@ fn part<'a>(
             return Ok(None);
         }
         "input_image" => image(piece.image_url),
-        "input_file" => {
-            features.insert_if(piece.file_url.is_some(), Feature::DocumentUrl);
-            file(piece.file_data, piece.file_url, piece.filename)
-        }
-        "input_audio" => {
-            features.insert(Feature::AudioInput);
-            sound(piece.input_audio)
-        }
-        _ => return no("type", "is no type of a part that can stand here"),
+        "input_file" => file(piece.file_data, piece.file_url, piece.filename),
+        "input_audio" => sound(piece.input_audio),
+        _ => return Err(Fault::at("type", "is no type of a part that can stand here")),
     };
-    match medium {
-        Ok(medium) => Ok(Some(Part::Media(Media { ends_cache, ..medium }))),
-        Err((member, why)) => no(member, why),
-    }
+    let medium = Media { ends_cache, ..medium? };
+    media::note(&medium, features);
+    Ok(Some(Part::Media(medium)))
 }
 
-/// A medium, or which member of it is wrong, and why.
-type Found<'a> = Result<Media<'a>, (&'static str, &'static str)>;
-
-const NO_DATA_URL: &str = "is no data URL of a media type and base64";
-
-fn medium<'a>(kind: MediaKind, source: Source<'a>) -> Media<'a> {
-    Media { kind, source, name: None, ends_cache: false }
+fn image(url: Option<Str<'_>>) -> Result<Media<'_>, Fault> {
+    let Str(url) = url.ok_or_else(|| Fault::missing("image_url"))?;
+    let source = media::at(url).map_err(|why| Fault::at("image_url", why))?;
+    Ok(Media::new(MediaKind::Image, source))
 }
 
-fn image(url: Option<Str<'_>>) -> Found<'_> {
-    let Str(url) = url.ok_or(("image_url", "is missing"))?;
-    let source = if data_url::is_inline(&url) {
-        let (media_type, data) = data_url::split(url).ok_or(("image_url", NO_DATA_URL))?;
-        Source::Inline { media_type, data }
-    } else if url.is_empty() {
-        return Err(("image_url", "is empty"));
-    } else {
-        Source::Url { url, media_type: None }
-    };
-    Ok(medium(MediaKind::Image, source))
-}
-
-fn file<'a>(data: Option<Str<'a>>, url: Option<Str<'a>>, name: Option<Str<'a>>) -> Found<'a> {
+fn file<'a>(data: Option<Str<'a>>, url: Option<Str<'a>>, name: Option<Str<'a>>) -> Result<Media<'a>, Fault> {
     let name = name.map(|name| name.0);
-    let source = match (data, url) {
-        (Some(Str(data)), _) => inline_file(data, name.as_deref())?,
-        (None, Some(Str(url))) => Source::Url { url, media_type: None },
-        (None, None) => return Err(("file_data", "is missing, and so are `file_url` and `file_id`")),
+    let media = match (data, url) {
+        (Some(Str(data)), _) => openai::file(data, name)?,
+        (None, Some(Str(url))) => {
+            Media { name, ..Media::new(MediaKind::Document, Source::Url { url, media_type: None }) }
+        }
+        (None, None) => {
+            return Err(Fault::at("file_data", "is missing, and so are `file_url` and `file_id`"));
+        }
     };
-    Ok(Media { name, ..medium(MediaKind::Document, source) })
+    Ok(Media { source: media::read(media.source), ..media })
 }
 
-/// A file's own bytes. Those of a text are given as words: not everybody reads it in base64.
-fn inline_file<'a>(
-    data: Cow<'a, str>,
-    name: Option<&str>,
-) -> Result<Source<'a>, (&'static str, &'static str)> {
-    let (media_type, data) = if data_url::is_inline(&data) {
-        data_url::split(data).ok_or(("file_data", NO_DATA_URL))?
-    } else if data_url::is_base64(&data) {
-        (by_name(name.unwrap_or_default()).ok_or(NO_FILE_TYPE)?.into(), data)
-    } else {
-        return Err(("file_data", "is neither a data URL nor base64"));
-    };
-    let is_text = media_type.starts_with("text/") || media_type == "application/json";
-    match is_text.then(|| data_url::words(&data)).flatten() {
-        Some(words) => Ok(Source::Text(words.into())),
-        None => Ok(Source::Inline { media_type, data }),
-    }
-}
-
-const NO_FILE_TYPE: (&str, &str) =
-    ("filename", "doesn't say what the file is; name it with its usual ending, or send a data URL");
-
-fn by_name(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
-    FILE_TYPES.iter().find(|(end, _)| name.ends_with(end)).map(|(_, media_type)| *media_type)
-}
-
-fn sound(audio: Option<Audio<'_>>) -> Found<'_> {
-    let Audio { data, format } = audio.ok_or(("input_audio", "is missing"))?;
-    let known = SOUNDS.iter().find(|(name, _)| *name == format);
-    let (_, media_type) = known.ok_or(("input_audio.format", "must be wav or mp3"))?;
-    if !data_url::is_base64(&data) {
-        return Err(("input_audio.data", "is no base64"));
-    }
-    Ok(medium(MediaKind::Audio, Source::Inline { media_type: (*media_type).into(), data }))
+fn sound(audio: Option<Audio<'_>>) -> Result<Media<'_>, Fault> {
+    let Audio { data, format } = audio.ok_or_else(|| Fault::missing("input_audio"))?;
+    openai::sound(data, &format).map_err(|fault| fault.within("input_audio"))
 }
 
 #[cfg(test)]
@@ -323,11 +247,15 @@ mod tests {
                 ".type` must be one of text: only users and tools have media",
             ),
             ("user", r#"{"type":"input_image"}"#, ".image_url` is missing"),
-            ("user", r#"{"type":"input_image","image_url":""}"#, ".image_url` is empty"),
+            (
+                "user",
+                r#"{"type":"input_image","image_url":""}"#,
+                ".image_url` must be a data URL with base64, or an http or https URL",
+            ),
             (
                 "user",
                 r#"{"type":"input_image","image_url":"data:image/png;base64,AA"}"#,
-                ".image_url` is no data URL of a media type and base64",
+                ".image_url` is not valid base64",
             ),
             (
                 "user",
@@ -337,7 +265,7 @@ mod tests {
             (
                 "user",
                 r#"{"type":"input_file","filename":"a.pdf","file_data":"A"}"#,
-                ".file_data` is neither a data URL nor base64",
+                ".file_data` must be a data URL with base64, or an http or https URL",
             ),
             (
                 "user",
@@ -353,7 +281,7 @@ mod tests {
             (
                 "user",
                 r#"{"type":"input_audio","input_audio":{"data":"?","format":"wav"}}"#,
-                ".input_audio.data` is no base64",
+                ".input_audio.data` is not valid base64",
             ),
             (
                 "user",

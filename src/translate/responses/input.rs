@@ -4,14 +4,16 @@
 //! They become one turn again. A result stands directly behind the turn that called for it, wherever in the input it
 //! was, for nobody but OpenAI takes it from elsewhere; each call has one, or the body is bad.
 
-use super::bad::bad;
 use super::content::{self, Place, Voice};
-use super::seal::{self, Bearer};
-use super::wire::{Item, Listed, Piece, Str, Tool};
+use super::wire::{Item, Piece, Tool};
+use crate::translate::arguments;
 use crate::translate::canonical::{Call, CallResult, Part, Signature, Speaker, Thought, Turn};
 use crate::translate::features::{Feature, Features};
-use crate::translate::json;
+use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Listed, Str, filled};
+use crate::translate::signature::{self, Bearer};
+use crate::translate::signs::Api;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -158,16 +160,10 @@ impl<'a> Input<'a> {
         let id = needed(item.call_id, at, "call_id")?;
         let name = needed(item.name, at, "name")?;
         let arguments = match item.arguments {
-            Some(Listed::Text(text)) if text.trim_ascii().is_empty() => Cow::Borrowed("{}"),
-            Some(Listed::Text(text)) => text,
-            _ => return Err(bad(format_args!("input[{at}].arguments"), "must be the text of a JSON object")),
+            Some(Listed::Text(text)) => arguments::read(text),
+            _ => Err("must be the text of a JSON object".to_owned()),
         };
-        json::members(arguments.as_bytes(), []).map_err(|fault| {
-            bad(
-                format_args!("input[{at}].arguments"),
-                &format!("must be the text of a JSON object: it {fault}"),
-            )
-        })?;
+        let arguments = arguments.map_err(|why| bad(format_args!("input[{at}].arguments"), why))?;
         let signature = self.call_signature.take();
         let call = Call { id: id.clone(), name: name.clone(), arguments, signature, ends_cache: false };
         self.models_parts().push(Part::Call(call));
@@ -197,11 +193,13 @@ impl<'a> Input<'a> {
         // Models whose reasoning is open have it in `content`; a summary of that is less.
         let raw = words(item.content, at, "content")?;
         let text = if raw.is_empty() { words(item.summary, at, "summary")? } else { raw };
-        let sealed = item.encrypted_content.map(|text| text.0).filter(|text| !text.is_empty());
-        let is_signed = sealed.is_some();
-        let opened = sealed.and_then(seal::opened);
-        self.features.insert_if(is_signed && opened.is_none(), Feature::ForeignThoughts);
-        let (signature, is_redacted) = match opened {
+        let given = filled(item.encrypted_content).map(|text| signature::unwrap(text, Api::Responses));
+        let (signature, is_redacted) = match given {
+            // Its own vendor alone can read it, who isn't asked in translation.
+            Some((Signature { maker: Api::Responses, .. }, _)) => {
+                self.features.insert(Feature::ForeignThoughts);
+                (None, false)
+            }
             Some((signature, Bearer::Call)) => {
                 self.call_signature = Some(signature);
                 (None, false)
@@ -242,8 +240,7 @@ fn kind(item: &Item<'_>) -> Option<Kind> {
 }
 
 fn needed<'a>(text: Option<Str<'a>>, at: usize, member: &str) -> Result<Cow<'a, str>, BadBody> {
-    let given = text.map(|text| text.0).filter(|text| !text.is_empty());
-    given.ok_or_else(|| bad(format_args!("input[{at}].{member}"), "is missing"))
+    filled(text).ok_or_else(|| bad(format_args!("input[{at}].{member}"), "is missing"))
 }
 
 /// The words of reasoning, paragraph by paragraph; a single one, as ours are, is kept to the byte.

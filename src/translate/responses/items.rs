@@ -198,12 +198,6 @@ impl Item {
     }
 }
 
-/// Appends a text as a JSON string.
-pub(super) fn string(out: &mut Vec<u8>, text: &str) {
-    // A `Vec` takes all that is written, and a string is always JSON: this can't fail.
-    let _ = serde_json::to_writer(out, text);
-}
-
 /// Appends a number.
 pub(super) fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());

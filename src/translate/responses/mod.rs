@@ -9,17 +9,15 @@
 //! Source of every shape: OpenAI's API reference, "Responses", and the types of its Python SDK 3.54.
 
 mod answer;
-mod bad;
 mod content;
-mod data_url;
 mod echo;
 mod fault;
+mod frames;
 mod input;
 mod items;
 mod read;
 mod response;
 mod returning;
-mod seal;
 mod stream;
 #[cfg(test)]
 mod tests;

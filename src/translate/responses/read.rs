@@ -1,25 +1,16 @@
 //! A client's request, to the hub's.
 
-use super::bad::{bad, parse};
 use super::input::Input;
-use super::wire::{Body, Choice, Format, Item, Listed, Reasoning as Thinking, Str, Tool as AnyTool};
-use crate::translate::canonical::{Effort, Output, Part, Reasoning, Request, Tool, ToolChoice};
+use super::wire::{Body, Choice, Format, Item, Reasoning as Thinking, Tool as AnyTool};
+use crate::translate::canonical::{Output, Part, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
+use crate::translate::field::{bad, parse, parse_at};
+use crate::translate::openai;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces::{Listed, Str};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;
-
-/// Efforts by name. Source: OpenAI's `reasoning.effort`.
-const EFFORTS: [(&str, Reasoning); 7] = [
-    ("none", Reasoning::Off),
-    ("minimal", Reasoning::Effort(Effort::Minimal)),
-    ("low", Reasoning::Effort(Effort::Low)),
-    ("medium", Reasoning::Effort(Effort::Medium)),
-    ("high", Reasoning::Effort(Effort::High)),
-    ("xhigh", Reasoning::Effort(Effort::Max)),
-    ("max", Reasoning::Effort(Effort::Max)),
-];
 
 /// What asks for the probabilities of tokens, in `include`.
 const LOGPROBS: &str = "message.output_text.logprobs";
@@ -37,9 +28,7 @@ const USUAL_TIERS: [&str; 2] = ["auto", "default"];
 /// When it isn't JSON of that shape, calls are without result or results without call, arguments are no JSON object,
 /// or base64 is none. The message names the field.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| BadBody(format!("the body is not valid UTF-8 (byte {})", error.valid_up_to())))?;
-    let mut body: Body<'_> = parse("", text)?;
+    let mut body: Body<'_> = parse(body)?;
     let mut input = Input::new(features(&body));
     input.system.extend(body.instructions.take().map(|text| Part::text(text.0)));
     take(&mut input, body.input.take())?;
@@ -58,10 +47,12 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let format = body.text.and_then(|text| text.format);
     let output = output(format, &mut input.features)?;
     let thinking = body.reasoning.as_ref();
-    let reasoning = thinking.and_then(|thinking| thinking.effort.as_ref()).map(effort).transpose()?;
+    let effort = thinking.and_then(|thinking| thinking.effort.as_ref());
+    let reasoning = effort.map(|Str(effort)| openai::reasoning(effort)).transpose();
+    let reasoning = reasoning.map_err(|why| bad("reasoning.effort", why))?;
     let shows_thoughts = thinking.is_some_and(|it| it.summary.is_some() || it.generate_summary.is_some());
     let features = input.features;
-    Ok(Request {
+    let mut request = Request {
         system: std::mem::take(&mut input.system),
         turns: input.finish()?,
         tools,
@@ -77,7 +68,9 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         streams: body.stream.unwrap_or_default(),
         features,
         ..Request::default()
-    })
+    };
+    request.note_settings();
+    Ok(request)
 }
 
 /// Takes the input, without which only a stored conversation can go on.
@@ -121,8 +114,6 @@ fn features(body: &Body<'_>) -> Features {
         // The provider's own filter, whose verdict would be part of the answer.
         (body.moderation.is_some(), Feature::ServerTools),
         (includes_logprobs || body.top_logprobs.is_some_and(|count| count > 0), Feature::Logprobs),
-        (body.parallel_tool_calls == Some(false), Feature::SerialCalls),
-        (body.safety_identifier.is_some() || body.user.is_some(), Feature::User),
         (body.metadata.is_some_and(|labels| !is_empty(labels)), Feature::Labels),
         (body.store == Some(true), Feature::Labels),
         (tier.is_some_and(|tier| !USUAL_TIERS.contains(&tier)), Feature::ServiceTier),
@@ -178,10 +169,10 @@ fn choose<'a>(
     features: &mut Features,
 ) -> Result<ToolChoice<'a>, BadBody> {
     if choice.get().starts_with('"') {
-        let Str(word) = parse("tool_choice", choice.get())?;
+        let Str(word) = parse_at("tool_choice", choice.get())?;
         return choice_of(&word, "tool_choice");
     }
-    let choice: Choice<'a> = parse("tool_choice", choice.get())?;
+    let choice: Choice<'a> = parse_at("tool_choice", choice.get())?;
     match choice.kind.as_ref() {
         "function" => {
             let name = choice.name.ok_or_else(|| bad("tool_choice.name", "is missing"))?;
@@ -205,12 +196,7 @@ fn choose<'a>(
 }
 
 fn choice_of<'a>(word: &str, field: &str) -> Result<ToolChoice<'a>, BadBody> {
-    match word {
-        "auto" => Ok(ToolChoice::Auto),
-        "required" => Ok(ToolChoice::Any),
-        "none" => Ok(ToolChoice::None),
-        _ => Err(bad(field, "must be auto, required or none, or name a tool")),
-    }
+    openai::choice(word).ok_or_else(|| bad(field, "must be auto, required or none, or name a tool"))
 }
 
 fn output<'a>(format: Option<Format<'a>>, features: &mut Features) -> Result<Output<'a>, BadBody> {
@@ -232,18 +218,11 @@ fn output<'a>(format: Option<Format<'a>>, features: &mut Features) -> Result<Out
     }
 }
 
-fn effort(name: &Str<'_>) -> Result<Reasoning, BadBody> {
-    let known = EFFORTS.iter().find(|(effort, _)| *effort == name.0);
-    let known = known.ok_or_else(|| {
-        let names: Vec<_> = EFFORTS.iter().map(|(name, _)| *name).collect();
-        bad("reasoning.effort", &format!("must be one of {}", names.join(", ")))
-    })?;
-    Ok(known.1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::translate::canonical::{Effort, Reasoning};
+    use crate::translate::openai::EFFORTS;
     use crate::translate::signs::Api;
 
     fn of(members: &str) -> Request<'static> {
@@ -324,7 +303,10 @@ mod tests {
             (r#""input":"x","moderation":{"model":"m"}"#, Feature::ServerTools),
             (r#""input":"x","include":["message.output_text.logprobs"]"#, Feature::Logprobs),
             (r#""input":"x","top_logprobs":1"#, Feature::Logprobs),
-            (r#""input":"x","parallel_tool_calls":false"#, Feature::SerialCalls),
+            (
+                r#""input":"x","tools":[{"type":"function","name":"f"}],"parallel_tool_calls":false"#,
+                Feature::SerialCalls,
+            ),
             (r#""input":"x","user":"u""#, Feature::User),
             (r#""input":"x","safety_identifier":"u""#, Feature::User),
             (r#""input":"x","metadata":{"a":"b"}"#, Feature::Labels),
@@ -340,9 +322,13 @@ mod tests {
             expected.insert(feature);
             assert_eq!(of(members).features, expected, "{members}");
         }
-        for harmless in
-            [r#""metadata":{ }"#, r#""store":false"#, r#""max_tool_calls":3"#, r#""include":["x"]"#]
-        {
+        for harmless in [
+            r#""metadata":{ }"#,
+            r#""store":false"#,
+            r#""max_tool_calls":3"#,
+            r#""include":["x"]"#,
+            r#""parallel_tool_calls":false"#,
+        ] {
             assert_eq!(of(&format!(r#""input":"x",{harmless}"#)).features, Features::NONE, "{harmless}");
         }
     }

@@ -2,9 +2,10 @@
 
 use super::echo::Echo;
 use super::fault::Fault;
-use super::items::{Form, SUMMARY, THOUGHT, extend, number, string};
+use super::items::{Form, SUMMARY, THOUGHT, extend, number};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Finish;
+use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
 use serde_json::json;
 
@@ -98,7 +99,7 @@ impl Head {
         }
         if !model.is_empty() {
             self.model.clear();
-            string(&mut self.model, model);
+            push(&mut self.model, model);
         }
     }
 
@@ -134,7 +135,7 @@ impl Head {
 fn key(id: &str) -> Vec<u8> {
     let id = PREFIXES.iter().find_map(|prefix| id.strip_prefix(prefix)).unwrap_or(id);
     let mut quoted = Vec::with_capacity(id.len() + 2);
-    string(&mut quoted, id);
+    push(&mut quoted, id);
     quoted.pop();
     quoted.remove(0);
     quoted

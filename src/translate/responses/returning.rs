@@ -5,9 +5,9 @@
 //! has to stay behind.
 
 use super::items::OURS;
-use super::seal;
 use crate::translate::edit::Edit;
 use crate::translate::json;
+use crate::translate::signature::WRAPPED;
 use memchr::memmem;
 use serde_json::value::RawValue;
 
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 /// Costs two searches where there is none.
 pub fn without_foreign(body: &[u8]) -> Option<Edit> {
     let is_in_it = |text: &str| memmem::find(body, text.as_bytes()).is_some();
-    if !is_in_it(OURS) && !is_in_it(seal::OURS) {
+    if !is_in_it(OURS) && !is_in_it(WRAPPED) {
         return None;
     }
     let [at] = json::members(body, ["input"]).ok()?;
@@ -33,7 +33,7 @@ fn is_foreign(item: &str) -> bool {
     };
     let text = |at: Option<std::ops::Range<usize>>| json::text(item.as_bytes().get(at?)?);
     let begins = |at, prefix| text(at).is_some_and(|text| text.starts_with(prefix));
-    text(kind).is_some_and(|kind| kind == "reasoning") && (begins(id, OURS) || begins(sealed, seal::OURS))
+    text(kind).is_some_and(|kind| kind == "reasoning") && (begins(id, OURS) || begins(sealed, WRAPPED))
 }
 
 #[cfg(test)]

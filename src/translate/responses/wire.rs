@@ -4,17 +4,11 @@
 //! cost a copy of every item. A member that some type has in another form is [`Listed::Other`].
 //! Members that aren't here are of no consequence.
 
+use crate::translate::pieces::{Listed, Str};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
-
-/// A text that is borrowed where it can be, inside an `Option` too.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Str<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// The request.
 #[derive(Debug, Deserialize)]
@@ -186,69 +180,4 @@ pub(super) struct Reasoning<'a> {
     pub(super) context: Option<Str<'a>>,
     #[serde(borrow)]
     pub(super) mode: Option<Str<'a>>,
-}
-
-/// What may be a text or a list, and in items that aren't translated anything.
-#[derive(Debug)]
-pub(super) enum Listed<'a, T> {
-    Text(Cow<'a, str>),
-    List(Vec<T>),
-    Other,
-}
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Listed<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TextOrList(PhantomData))
-    }
-}
-
-struct TextOrList<'a, T>(PhantomData<Listed<'a, T>>);
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for TextOrList<'a, T> {
-    type Value = Listed<'a, T>;
-
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("a string or a list")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Listed::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Listed::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = from.next_element()? {
-            list.push(element);
-        }
-        Ok(Listed::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-        while from.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Listed::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Listed::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Listed::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Listed::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Listed::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Listed::Other)
-    }
 }

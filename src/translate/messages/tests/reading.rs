@@ -236,7 +236,7 @@ fn a_choice_of_tool_says_whether_several_calls_may_come() {
             Some(true),
         ),
     ] {
-        let body = with(&format!(r#""tool_choice":{choice}"#));
+        let body = with(&format!(r#""tools":[{{"name":"t","input_schema":{{}}}}],"tool_choice":{choice}"#));
         let request = read(&body);
         assert_eq!((request.tool_choice, request.parallel_tool_calls), (expected, parallel), "{choice}");
         assert_eq!(request.features.contains(Feature::SerialCalls), parallel == Some(false));
@@ -298,28 +298,31 @@ fn a_fault_in_a_message_names_its_field() {
     let call = r#"{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"n","input":{}}]}"#;
     let result = r#"{"type":"tool_result","tool_use_id":"t"}"#;
     assert_refused(&[
-        ("[]".to_owned(), "the body: "),
-        ("{".to_owned(), "the body: "),
-        (r#"{"model":"m"}"#.to_owned(), "the body: missing field `messages`"),
+        ("[]".to_owned(), "the body "),
+        ("{".to_owned(), "the body "),
+        (r#"{"model":"m"}"#.to_owned(), "`messages` is missing"),
         (conversation("[]"), "`messages` must"),
         (conversation(r#"[{"role":"tool","content":""}]"#), "`messages[0].role` must"),
-        (conversation(r#"[{"role":"user","content":7}]"#), "`messages[0].content`: "),
-        (conversation(r#"[{"role":"user"}]"#), "`messages[0]`: missing field `content`"),
+        (conversation(r#"[{"role":"user","content":7}]"#), "`messages[0].content` must"),
+        (conversation(r#"[{"role":"user"}]"#), "`messages[0].content` is missing"),
         (conversation(r#"[{"role":"user","content":{}}]"#), "`messages[0].content` must"),
-        (conversation(r#"[{"role":"user","content":[{"text":"x"}]}]"#), "`messages[0].content[0]`: missing"),
+        (
+            conversation(r#"[{"role":"user","content":[{"text":"x"}]}]"#),
+            "`messages[0].content[0].type` is missing",
+        ),
         (
             conversation(r#"[{"role":"user","content":[{"type":"text"}]}]"#),
             "`messages[0].content[0].text` is",
         ),
         (
             conversation(r#"[{"role":"user","content":[{"type":"text","text":5}]}]"#),
-            "`messages[0].content[0].text`: ",
+            "`messages[0].content[0].text` must",
         ),
         (
             conversation(
                 r#"[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"a-b="}}]}]"#,
             ),
-            "`messages[0].content[0].source.data` is not base64",
+            "`messages[0].content[0].source.data` is not valid base64",
         ),
         (
             conversation(
@@ -362,7 +365,7 @@ fn a_fault_in_a_message_names_its_field() {
 fn a_fault_in_a_setting_names_its_field() {
     assert_refused(&[
         (with(r#""system":[{"type":"image"}]"#), "`system[0].type` must be text"),
-        (with(r#""max_tokens":-1"#), "`max_tokens`: "),
+        (with(r#""max_tokens":-1"#), "`max_tokens` must"),
         (with(r#""tools":[{"name":"t"}]"#), "`tools[0].input_schema` is missing"),
         (with(r#""tools":[{"name":"t","input_schema":true}]"#), "`tools[0].input_schema` must"),
         (with(r#""tool_choice":{"type":"some"}"#), "`tool_choice.type` must"),

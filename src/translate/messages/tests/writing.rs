@@ -181,14 +181,12 @@ fn names_and_ids_are_made_to_fit_and_names_are_told() {
     };
     let written = write(&request);
     let body = json(&written.body);
-    assert_eq!(
-        body["tools"][0],
-        json!({"name": "a_b", "input_schema": {"type": "object", "properties": {}}})
-    );
-    assert_eq!(body["tool_choice"], json!({"type": "tool", "name": "a_b"}));
-    assert_eq!(body["messages"][1]["content"][0]["name"], "a_b");
+    let sent = messages::NAMES.sent("a.b").into_owned();
+    assert_eq!(body["tools"][0], json!({"name": sent, "input_schema": {"type": "object", "properties": {}}}));
+    assert_eq!(body["tool_choice"], json!({"type": "tool", "name": sent}));
+    assert_eq!(body["messages"][1]["content"][0]["name"], sent);
     assert_eq!(body["messages"][1]["content"][0]["id"], body["messages"][2]["content"][0]["tool_use_id"]);
-    assert_eq!(written.renamed, [("a_b".to_owned(), "a.b".to_owned())]);
+    assert_eq!(written.renamed, [(sent, "a.b".to_owned())]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! What a medium is, by its type or by its address.
+//! What a medium is, by its type, by its address, or by the name of its file.
 
 use crate::translate::canonical::MediaKind;
 
-/// Endings of addresses, what they stand for, and its type. Source: IANA's registry of media types.
-const ENDINGS: [(&str, MediaKind, &str); 22] = [
+/// Endings of names, what they stand for, and its type. Source: IANA's registry of media types.
+const ENDINGS: [(&str, MediaKind, &str); 24] = [
     ("jpg", MediaKind::Image, "image/jpeg"),
     ("jpeg", MediaKind::Image, "image/jpeg"),
     ("png", MediaKind::Image, "image/png"),
@@ -17,6 +17,8 @@ const ENDINGS: [(&str, MediaKind, &str); 22] = [
     ("md", MediaKind::Document, "text/markdown"),
     ("csv", MediaKind::Document, "text/csv"),
     ("html", MediaKind::Document, "text/html"),
+    ("xml", MediaKind::Document, "text/xml"),
+    ("json", MediaKind::Document, "application/json"),
     ("mp3", MediaKind::Audio, "audio/mpeg"),
     ("wav", MediaKind::Audio, "audio/wav"),
     ("flac", MediaKind::Audio, "audio/flac"),
@@ -32,7 +34,7 @@ const ENDINGS: [(&str, MediaKind, &str); 22] = [
 const VIDEO_SITES: [&str; 3] = ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"];
 
 /// What a type is. What is no picture, sound or film is read.
-pub(super) fn kind_of_type(media_type: &str) -> MediaKind {
+pub(in crate::translate) fn kind_of(media_type: &str) -> MediaKind {
     let main = media_type.split('/').next().unwrap_or_default();
     match main.to_ascii_lowercase().as_str() {
         "image" => MediaKind::Image,
@@ -43,16 +45,16 @@ pub(super) fn kind_of_type(media_type: &str) -> MediaKind {
 }
 
 /// What an address without a type leads to, as far as it says; a picture if it doesn't, which is what nearly all are.
-pub(super) fn kind_of_url(url: &str) -> MediaKind {
+pub(in crate::translate) fn kind_of_url(url: &str) -> MediaKind {
     if VIDEO_SITES.iter().any(|site| url.starts_with(site)) {
         return MediaKind::Video;
     }
-    by_ending(url).map_or(MediaKind::Image, |(kind, _)| kind)
+    by_path(url).map_or(MediaKind::Image, |(kind, _)| kind)
 }
 
 /// The type of what an address leads to: by its ending, else the usual one of its kind.
-pub(super) fn type_of_url(url: &str, kind: MediaKind) -> &'static str {
-    match by_ending(url).filter(|(found, _)| *found == kind) {
+pub(in crate::translate) fn of_url(url: &str, kind: MediaKind) -> &'static str {
+    match by_path(url).filter(|(found, _)| *found == kind) {
         Some((_, media_type)) => media_type,
         None => match kind {
             MediaKind::Image => "image/jpeg",
@@ -63,9 +65,22 @@ pub(super) fn type_of_url(url: &str, kind: MediaKind) -> &'static str {
     }
 }
 
-fn by_ending(url: &str) -> Option<(MediaKind, &'static str)> {
-    let path = url.split(['?', '#']).next()?;
-    let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
+/// The type of a document by the name of its file.
+pub(in crate::translate) fn of_document(name: &str) -> Option<&'static str> {
+    by_ending(name).filter(|(kind, _)| *kind == MediaKind::Document).map(|(_, media_type)| media_type)
+}
+
+/// Whether it is words, which need no base64.
+pub(in crate::translate) fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || media_type == "application/json"
+}
+
+fn by_path(url: &str) -> Option<(MediaKind, &'static str)> {
+    by_ending(url.split(['?', '#']).next()?.rsplit('/').next()?)
+}
+
+fn by_ending(name: &str) -> Option<(MediaKind, &'static str)> {
+    let (_, ending) = name.rsplit_once('.')?;
     let row = ENDINGS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ending))?;
     Some((row.1, row.2))
 }
@@ -85,12 +100,27 @@ mod tests {
             ("https://a.b/c.png", MediaKind::Document, "application/pdf"),
             ("", MediaKind::Audio, "audio/mpeg"),
         ] {
-            assert_eq!(type_of_url(url, kind), media_type, "{url}");
+            assert_eq!(of_url(url, kind), media_type, "{url}");
         }
         assert_eq!(kind_of_url("https://youtu.be/x"), MediaKind::Video);
         assert_eq!(kind_of_url("https://a.b/c.pdf"), MediaKind::Document);
         assert_eq!(kind_of_url("https://a.b/c"), MediaKind::Image);
-        assert_eq!(kind_of_type("Audio/wav"), MediaKind::Audio);
-        assert_eq!(kind_of_type("application/pdf"), MediaKind::Document);
+        assert_eq!(kind_of("Audio/wav"), MediaKind::Audio);
+        assert_eq!(kind_of("application/pdf"), MediaKind::Document);
+    }
+
+    #[test]
+    fn a_document_tells_its_type_by_its_name() {
+        for (name, media_type) in [
+            ("a.pdf", Some("application/pdf")),
+            ("C#.notes.TXT", Some("text/plain")),
+            ("a.json", Some("application/json")),
+            ("a.png", None),
+            ("pdf", None),
+            ("", None),
+        ] {
+            assert_eq!(of_document(name), media_type, "{name}");
+        }
+        assert!(is_text("text/csv") && is_text("application/json") && !is_text("application/pdf"));
     }
 }

@@ -1,0 +1,58 @@
+//! What it costs to put a request, its answer and each of its events into another dialect's words, beside one that is
+//! passed on: all of it through the gateway, before one mock upstream.
+
+use crate::figures::{OURS, Rounds, Target};
+use crate::message::{Client, Model, request_of};
+use crate::sections::{Done, Effort, Outcome, SMALL, STREAMS, micros, visit};
+use crate::servers::{Kind, Site};
+use cliproxy::domain::Dialect;
+use tokio::runtime::Runtime;
+
+/// A client before a provider.
+#[derive(Clone, Copy)]
+pub struct Pair {
+    /// As tables have it.
+    pub name: &'static str,
+    /// How the client asks.
+    pub client: Client,
+    /// What the provider speaks.
+    pub provider: Dialect,
+}
+
+/// The pair in which nothing is to be translated.
+pub const PASSED: &str = "chat to openai";
+
+/// That pair, and others: each client and each provider at least twice.
+pub const PAIRS: [Pair; 9] = [
+    Pair { name: PASSED, client: Client::Chat, provider: Dialect::OpenAi },
+    Pair { name: "messages to openai", client: Client::Messages, provider: Dialect::OpenAi },
+    Pair { name: "generate to openai", client: Client::Generate, provider: Dialect::OpenAi },
+    Pair { name: "chat to anthropic", client: Client::Chat, provider: Dialect::Anthropic },
+    Pair { name: "responses to anthropic", client: Client::Responses, provider: Dialect::Anthropic },
+    Pair { name: "generate to anthropic", client: Client::Generate, provider: Dialect::Anthropic },
+    Pair { name: "chat to gemini", client: Client::Chat, provider: Dialect::Gemini },
+    Pair { name: "responses to gemini", client: Client::Responses, provider: Dialect::Gemini },
+    Pair { name: "messages to gemini", client: Client::Messages, provider: Dialect::Gemini },
+];
+
+/// CPU per request of 2 KB, and per event.
+///
+/// # Errors
+/// When the gateway can't be started, or fails.
+pub fn translated(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
+    let server = site.start(Kind::Gateway)?;
+    let mut requests = Rounds::beside(PASSED, format!("CPU of the {OURS} per 2 KB request, µs"));
+    let mut events = Rounds::beside(PASSED, format!("CPU of the {OURS} per event, µs"));
+    for _ in 0..effort.rounds {
+        for Pair { name, client, provider } in &PAIRS {
+            let request = |model| request_of(*client, *provider, server.address, model, SMALL);
+            let plain = request(Model::Plain);
+            let (cpu, came) = visit(runtime, &server, plain, effort.connections, effort.duration)?;
+            requests.add(name, micros(cpu) / came.answers as f64);
+            let (cpu, came) = visit(runtime, &server, request(Model::Stream), STREAMS, effort.duration)?;
+            events.add(name, micros(cpu) / came.events as f64);
+        }
+    }
+    let measured = vec![(Target::Translated, requests.worst_ratio())];
+    Ok(Outcome { tables: vec![requests.table(), events.table()], measured })
+}

@@ -1,0 +1,204 @@
+//! What one schema says, whichever of its parts says so: references and alternatives of one are followed.
+
+use super::{MAX_DEPTH, MAX_NODES, TYPES};
+use crate::translate::members::{Members, elements, text};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// What both have, by the same name and with the same meaning.
+const KEPT: [&str; 13] = [
+    "title",
+    "description",
+    "default",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "maxLength",
+    "minProperties",
+    "maxProperties",
+    "minimum",
+    "maximum",
+    "pattern",
+    "propertyOrdering",
+];
+
+/// What binds no model, or is put in where it is meant.
+const SILENT: [&str; 14] = [
+    "$schema",
+    "$id",
+    "$anchor",
+    "$comment",
+    "$defs",
+    "definitions",
+    "examples",
+    "example",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "strict",
+    "discriminator",
+    "nullable",
+];
+
+/// What one schema says, whichever of its parts says so.
+#[derive(Default)]
+pub(super) struct Node<'s> {
+    pub(super) types: Vec<Cow<'s, str>>,
+    pub(super) is_nullable: bool,
+    pub(super) kept: Vec<(Cow<'s, str>, &'s RawValue)>,
+    pub(super) format: Option<Cow<'s, str>>,
+    pub(super) values: Option<Vec<&'s RawValue>>,
+    pub(super) properties: Vec<(Cow<'s, str>, &'s RawValue)>,
+    pub(super) required: Vec<Cow<'s, str>>,
+    pub(super) items: Option<&'s RawValue>,
+    pub(super) alternatives: Vec<&'s RawValue>,
+    /// How many references it stands behind.
+    pub(super) references: usize,
+}
+
+/// A schema being read, a node at a time.
+pub(super) struct Reading<'s> {
+    root: &'s RawValue,
+    /// The references that are being put in, one in another.
+    pub(super) inside: Vec<Cow<'s, str>>,
+    pub(super) nodes: usize,
+    pub(super) depth: usize,
+    pub(super) has_lost: bool,
+}
+
+impl<'s> Reading<'s> {
+    /// Of which nothing was read.
+    pub(super) fn of(root: &'s RawValue) -> Reading<'s> {
+        Reading { root, inside: Vec::new(), nodes: 0, depth: 0, has_lost: false }
+    }
+
+    /// Everything that a schema says, references followed.
+    pub(super) fn node(&mut self, schema: &'s RawValue) -> Node<'s> {
+        let mut node = Node::default();
+        self.gather(schema, &mut node);
+        self.choose_alternative(&mut node);
+        node
+    }
+
+    fn gather(&mut self, schema: &'s RawValue, node: &mut Node<'s>) {
+        self.nodes += 1;
+        let members = Members::of(schema).filter(|_| self.depth < MAX_DEPTH);
+        // `true` lets everything pass, as `{}` does.
+        self.has_lost |= members.is_none() && schema.get() != "true";
+        self.depth += 1;
+        for (name, value) in members.map_or_else(Vec::new, |members| members.0) {
+            self.member(name, value, node);
+        }
+        self.depth -= 1;
+    }
+
+    fn member(&mut self, name: Cow<'s, str>, value: &'s RawValue, node: &mut Node<'s>) {
+        match name.as_ref() {
+            "type" if node.types.is_empty() => self.types(value, node),
+            "$ref" => self.reference(value, node),
+            "allOf" => {
+                for part in elements(value).unwrap_or_default() {
+                    self.gather(part, node);
+                }
+            }
+            "anyOf" | "oneOf" => node.alternatives.extend(elements(value).unwrap_or_default()),
+            "properties" => node.properties.extend(Members::of(value).map_or_else(Vec::new, |found| found.0)),
+            "required" => {
+                node.required.extend(elements(value).unwrap_or_default().into_iter().filter_map(text));
+            }
+            "items" if node.items.is_none() => self.items(value, node),
+            "enum" if node.values.is_none() => node.values = elements(value),
+            "const" if node.values.is_none() => node.values = Some(vec![value]),
+            "format" if node.format.is_none() => node.format = text(value),
+            "additionalProperties" => self.has_lost |= value.get() != "false",
+            kept if KEPT.contains(&kept) => {
+                if !node.kept.iter().any(|(known, _)| *known == name) {
+                    node.kept.push((name, value));
+                }
+            }
+            silent => {
+                node.is_nullable |= silent == "nullable" && value.get() == "true";
+                self.has_lost |= !SILENT.contains(&silent) && silent != "type";
+            }
+        }
+    }
+
+    fn types(&mut self, value: &'s RawValue, node: &mut Node<'s>) {
+        let names = match text(value) {
+            Some(name) => vec![name],
+            None => elements(value).unwrap_or_default().into_iter().filter_map(text).collect(),
+        };
+        for name in names {
+            let lower = name.to_ascii_lowercase();
+            match TYPES.iter().find(|(standard, _)| *standard == lower) {
+                Some((standard, _)) => node.types.push(Cow::Borrowed(standard)),
+                None if lower == "null" => node.is_nullable = true,
+                None => self.has_lost = true,
+            }
+        }
+    }
+
+    /// Tuples have no place: their elements are taken to be like the first.
+    fn items(&mut self, value: &'s RawValue, node: &mut Node<'s>) {
+        match elements(value) {
+            None => node.items = Some(value),
+            Some(tuple) => {
+                self.has_lost = true;
+                node.items = tuple.first().copied();
+            }
+        }
+    }
+
+    fn reference(&mut self, value: &'s RawValue, node: &mut Node<'s>) {
+        let target = text(value);
+        let found = target.as_ref().and_then(|target| find(self.root, target));
+        match (target, found) {
+            (Some(target), Some(found)) if !self.inside.contains(&target) && self.nodes < MAX_NODES => {
+                self.inside.push(target);
+                node.references += 1;
+                self.gather(found, node);
+            }
+            // It goes round, or nowhere.
+            _ => {
+                self.has_lost = true;
+                if node.types.is_empty() {
+                    node.types.push(Cow::Borrowed("object"));
+                }
+            }
+        }
+    }
+
+    /// Of alternatives, nothing is none; and a single one is what the schema says itself.
+    fn choose_alternative(&mut self, node: &mut Node<'s>) {
+        let is_null = |schema: &&RawValue| {
+            let name = Members::of(schema).and_then(|members| members.get("type").or(members.get("const")));
+            name.is_some_and(|name| matches!(name.get(), "\"null\"" | "null"))
+        };
+        let before = node.alternatives.len();
+        node.alternatives.retain(|schema| !is_null(schema));
+        node.is_nullable |= node.alternatives.len() < before;
+        // What has members of its own keeps these: alternatives beside them are mostly about which must be there.
+        if !node.alternatives.is_empty() && (!node.properties.is_empty() || node.items.is_some()) {
+            self.has_lost = true;
+            node.alternatives.clear();
+        }
+        while let [only] = node.alternatives[..] {
+            node.alternatives.clear();
+            self.gather(only, node);
+        }
+    }
+}
+
+/// What a reference within the same document leads to. Source: RFC 6901.
+fn find<'s>(root: &'s RawValue, reference: &str) -> Option<&'s RawValue> {
+    let path = reference.strip_prefix('#')?;
+    let steps = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let mut at = root;
+    for step in steps {
+        at = match Members::of(at) {
+            Some(members) => members.get(&step)?,
+            None => elements(at)?.get(step.parse::<usize>().ok()?).copied()?,
+        };
+    }
+    Some(at)
+}
