@@ -23,6 +23,9 @@ use std::borrow::Cow;
 /// What the model thinks, where it does.
 pub(super) const THOUGHT: &str = "The words are in order.";
 
+/// In what the user says, asks for a refusal.
+const REFUSE: &str = "refuse";
+
 /// What the model says when it refuses, or its vendor says of it.
 pub(super) const REFUSAL: &str = "I can't help with that.";
 
@@ -69,7 +72,7 @@ impl Turn {
     /// The answer to a prompt.
     pub(super) fn of(prompt: &Prompt<'_>) -> Turn {
         let thought = prompt.thinks.then_some(THOUGHT);
-        if words_of(&prompt.said).any(|word| word == "refuse") {
+        if is_to_refuse(&prompt.said) {
             let speech = Speech::limited("".into(), 0);
             return Turn { thought, speech, calls: Vec::new(), stop: Stop::Refusal };
         }
@@ -118,6 +121,11 @@ impl Turn {
     pub(super) fn tokens(&self) -> usize {
         self.thought_tokens() + self.said_tokens()
     }
+}
+
+/// Whether the user wants a refusal. Long prompts, of which there are many in tests of load, are searched once.
+fn is_to_refuse(said: &str) -> bool {
+    said.contains(REFUSE) && words_of(said).any(|word| word == REFUSE)
 }
 
 fn words(text: &str) -> usize {
@@ -273,6 +281,14 @@ mod tests {
             (Some(THOUGHT), "acorn", Stop::Limit)
         );
         assert_eq!((turn.thought_tokens(), turn.tokens()), (5, 6));
+    }
+
+    #[test]
+    fn a_refusal_is_all_that_is_said() {
+        let turn = Turn::of(&asked("Please refuse."));
+        assert_eq!((turn.has_text(), &*turn.speech.text, turn.stop.clone()), (false, "", Stop::Refusal));
+        assert_eq!(turn.tokens(), words(REFUSAL));
+        assert_eq!(Turn::of(&asked("I refused")).stop, Stop::End);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Stream<'_, '_> {
         let event = match translate::error::between(clients, 200, None, &frame).filter(|_| is_foreign) {
             Some(body) => answer
                 .fail(&body)
-                .unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, 0)),
+                .unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, self.next_number)),
             None => frame,
         };
         let event = mask::secrets(self.way.context, event);
