@@ -108,6 +108,9 @@ impl Translation {
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
         let request = question.borrow_dependent();
+        if request.is_silent() {
+            return Err(BadBody("nothing is said; send at least one message with words in it".to_owned()));
+        }
         let written = match provider {
             Api::Messages => messages::write(request, target)?,
             Api::Generate => generate::write(request, target)?,
