@@ -23,11 +23,11 @@ impl std::ops::Add for TokenUsage {
 
     fn add(self, other: TokenUsage) -> TokenUsage {
         TokenUsage {
-            input: self.input + other.input,
-            cache_read: self.cache_read + other.cache_read,
-            cache_write: self.cache_write + other.cache_write,
-            output: self.output + other.output,
-            reasoning: self.reasoning + other.reasoning,
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
         }
     }
 }
@@ -47,11 +47,28 @@ impl TokenUsage {
 
     /// All tokens that went in, cached or not.
     pub const fn input_total(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write)
     }
 
     /// All tokens, in and out.
     pub const fn total(&self) -> u64 {
-        self.input_total() + self.output
+        self.input_total().saturating_add(self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_what_no_answer_can_take_stay_at_the_largest_there_is() {
+        let most = u64::MAX;
+        let usage =
+            TokenUsage { input: most, cache_read: most, cache_write: 1, output: most, reasoning: most };
+        assert_eq!((usage.input_total(), usage.total()), (most, most));
+        assert_eq!(
+            usage + TokenUsage { input: 1, cache_write: 1, ..usage },
+            TokenUsage { cache_write: 2, ..usage }
+        );
     }
 }

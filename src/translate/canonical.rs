@@ -73,6 +73,12 @@ impl Request<'_> {
             self.features.insert_if(is_asked, feature);
         }
     }
+
+    /// Whether there is nothing in it that any model could answer: no dialect takes an empty conversation.
+    pub fn is_silent(&self) -> bool {
+        let said = self.system.iter().chain(self.turns.iter().flat_map(|turn| &turn.parts));
+        said.into_iter().all(|part| matches!(part, Part::Thought(_)))
+    }
 }
 
 /// Who speaks.
@@ -432,6 +438,21 @@ pub enum Event<'e> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_silent_until_somebody_says_something() {
+        let turn = |part| Turn { speaker: Speaker::Model, parts: vec![part] };
+        let thought = Part::Thought(Thought::default());
+        for (system, turns, is_silent) in [
+            (vec![], vec![], true),
+            (vec![], vec![turn(thought)], true),
+            (vec![], vec![turn(Part::text(""))], false),
+            (vec![Part::text("Be brief.")], vec![], false),
+        ] {
+            let request = Request { system, turns, ..Request::default() };
+            assert_eq!(request.is_silent(), is_silent, "{request:?}");
+        }
+    }
 
     #[test]
     fn budgets_and_efforts_are_two_names_of_one_thing() {

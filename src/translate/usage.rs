@@ -54,6 +54,8 @@ pub(super) fn reported(dialect: Dialect, usage: &[u8]) -> Option<TokenUsage> {
         Dialect::Gemini => gemini(usage),
     }
     .ok()
+    // Some count thoughts beside the output: it is at least these.
+    .map(|usage| TokenUsage { output: usage.output.max(usage.reasoning), ..usage })
 }
 
 fn is_empty_list(json: &[u8]) -> bool {
@@ -234,6 +236,18 @@ mod tests {
 
     fn usage(input: u64, cache_read: u64, cache_write: u64, output: u64, reasoning: u64) -> TokenUsage {
         TokenUsage { input, cache_read, cache_write, output, reasoning }
+    }
+
+    #[test]
+    fn thoughts_are_a_share_of_the_output_whoever_counts() {
+        for (output, expected) in [(2, 3), (3, 3), (4, 4)] {
+            let told = format!(
+                r#"{{"usage":{{"completion_tokens":{output},"completion_tokens_details":{{"reasoning_tokens":3}}}}}}"#
+            );
+            let mut meter = Meter::plain(Dialect::OpenAi);
+            meter.see(told.as_bytes());
+            assert_eq!(meter.reported(), Some(usage(0, 0, 0, expected, 3)));
+        }
     }
 
     #[test]

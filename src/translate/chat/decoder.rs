@@ -46,6 +46,8 @@ struct Open {
     id: String,
     /// Empty until it was said: the call hasn't begun then.
     name: String,
+    /// Whether something else was said since it began, which ends it.
+    has_ended: bool,
 }
 
 /// Reads the chunks of one stream.
@@ -110,15 +112,14 @@ impl Decoder {
             return;
         }
         let mut delta = choice.delta.unwrap_or_default();
-        if let Some(thought) = delta.take_thought() {
-            out(Event::Thought(thought));
-        }
-        if let Some(text) = delta.take_text() {
-            out(Event::Text(text));
-        }
-        if let Some(refusal) = delta.refusal.0 {
-            self.refuses = true;
-            out(Event::Refusal(refusal));
+        let words = [delta.take_thought().map(Event::Thought), delta.take_text().map(Event::Text)];
+        let refusal = delta.refusal.0.map(Event::Refusal);
+        self.refuses |= refusal.is_some();
+        for words in words.into_iter().chain([refusal]).flatten() {
+            if let Some(open) = &mut self.open {
+                open.has_ended = true;
+            }
+            out(words);
         }
         for (nth, call) in delta.tool_calls.into_iter().flatten().enumerate() {
             self.take_call(call, nth, out);
@@ -150,17 +151,18 @@ impl Decoder {
         };
         let (id, name) = (id.0.as_deref().unwrap_or(""), name.as_deref().unwrap_or(""));
         let is_told_by_name = id.is_empty() && !name.is_empty() && (index.is_none() || nth > 0);
+        let has_ended = self.open.as_ref().is_some_and(|open| open.has_ended && !open.name.is_empty());
         match self.open.as_ref().map(|open| open.next(index, id, name)) {
             // Without ids, or indexes that differ, a name is all that tells a call from a piece of the one before.
             Some(Next::Piece) if is_told_by_name => {
-                self.open = Some(Open { index, id: String::new(), name: String::new() });
+                self.open = Some(Open { index, ..Open::default() });
             }
-            Some(Next::Piece) => {}
+            Some(Next::Piece) if !has_ended => {}
             Some(Next::Call) | None => {
-                self.open = Some(Open { index, id: id.to_owned(), name: String::new() });
+                self.open = Some(Open { index, id: id.to_owned(), ..Open::default() });
             }
             // Some close each call with an empty piece.
-            Some(Next::Earlier) => {
+            Some(Next::Piece | Next::Earlier) => {
                 self.is_broken |= !arguments.is_empty();
                 return;
             }
@@ -424,6 +426,25 @@ mod tests {
         {
             let (heard, _) = heard(&[chunk(&json!({"content": "a"}), None), last]);
             assert!(heard.iter().all(|event| !event.starts_with("finish") && event != "end"), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_goes_on_behind_words_is_broken() {
+        let (begun, rest) =
+            (json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}]), "}");
+        let goes_on = |arguments: &str| calls(&json!([{"index": 0, "function": {"arguments": arguments}}]));
+        for (words, arguments, is_whole) in [
+            (json!({"content": "x"}), rest, false),
+            (json!({"reasoning": "x"}), rest, false),
+            (json!({"content": "x"}), "", true),
+            (json!({"content": "", "reasoning_content": null}), rest, true),
+        ] {
+            let pieces =
+                [calls(&begun), chunk(&words, None), goes_on(arguments), chunk(&json!({}), Some("stop"))];
+            let (heard, _) = heard(&pieces);
+            assert_eq!(heard.contains(&"end".to_owned()), is_whole, "{heard:?}");
+            assert_eq!(heard.contains(&"arguments }".to_owned()), is_whole && !arguments.is_empty());
         }
     }
 

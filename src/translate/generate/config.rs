@@ -65,11 +65,10 @@ pub(super) fn read<'a>(request: &mut Request<'a>, config: GenerationConfig<'a>) 
     request.features.insert_if(kind == ENUM, Feature::EnumOutput);
     let has_schema = config.response_schema.is_some() || config.response_json_schema.is_some();
     if kind == JSON {
+        let field = |name| format!("generationConfig.{name}");
         request.output = match (config.response_json_schema, config.response_schema) {
-            (Some(schema), _) => output(Cow::Borrowed(schema)),
-            (None, Some(schema)) => {
-                output(openapi::standard(schema, || "generationConfig.responseSchema".to_owned())?)
-            }
+            (Some(schema), _) => output(openapi::as_it_is(schema, || field("responseJsonSchema"))?),
+            (None, Some(schema)) => output(openapi::standard(schema, || field("responseSchema"))?),
             (None, None) => Output::Json,
         };
     } else if kind != ENUM && (has_schema || !PLAIN.contains(&kind.as_ref())) {

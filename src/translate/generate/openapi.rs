@@ -48,6 +48,18 @@ pub(super) fn standard<'a>(
     Ok(Cow::Owned(owned))
 }
 
+/// A schema that is in the standard's words already. `field` is where it stands.
+///
+/// # Errors
+/// When it is no object.
+pub(super) fn as_it_is<'a>(
+    schema: &'a RawValue,
+    field: impl Fn() -> String,
+) -> Result<Cow<'a, RawValue>, BadBody> {
+    let is_object = schema.get().starts_with('{');
+    is_object.then_some(Cow::Borrowed(schema)).ok_or_else(|| bad(field(), "must be a JSON schema, an object"))
+}
+
 fn write(schema: &RawValue, out: &mut String, depth: usize) -> Option<()> {
     if depth > MAX_DEPTH {
         return None;

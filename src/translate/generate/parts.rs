@@ -57,7 +57,8 @@ const UNTYPED: &str = "application/octet-stream";
 
 /// Bytes that are in the body; `None` if they are no base64.
 pub(super) fn inline(blob: Blob<'_>) -> Option<Media<'_>> {
-    let media_type = blob.mime_type.map_or(Cow::Borrowed(UNTYPED), |Str(text)| text);
+    let media_type = blob.mime_type.map(|Str(text)| text).filter(|text| types::is_well_formed(text));
+    let media_type = media_type.unwrap_or(Cow::Borrowed(UNTYPED));
     let data = base64::standard(blob.data.0)?;
     let kind = types::kind_of(&media_type);
     let source = media::read(Source::Inline { media_type, data });

@@ -527,6 +527,14 @@ mod tests {
                 r#"{"tools":[{"functionDeclarations":[{"name":"f","parameters":[]}]}]}"#.to_owned(),
                 "tools[0].functionDeclarations[0].parameters",
             ),
+            (
+                r#"{"tools":[{"functionDeclarations":[{"name":"f","parametersJsonSchema":[]}]}]}"#.to_owned(),
+                "tools[0].functionDeclarations[0].parametersJsonSchema",
+            ),
+            (
+                config(r#""responseMimeType":"application/json","responseJsonSchema":true"#),
+                "generationConfig.responseJsonSchema",
+            ),
         ] {
             let why = refusal(&body);
             assert!(why.contains(field), "{body}: {why}");

@@ -5,10 +5,11 @@
 //! members that nobody declared) goes without a word. Arguments are sent by this form, not as `parametersJsonSchema`,
 //! because models before 2.5 and Vertex know only this one.
 //!
-//! Bounded: [`MAX_DEPTH`] levels and [`MAX_NODES`] schemas, for references multiply. Source: Gemini API reference,
-//! `Schema`.
+//! Bounded: [`MAX_DEPTH`] levels, [`MAX_NODES`] schemas, and [`MAX_REFERRED`] bytes of them put in for references, which
+//! multiply. Source: Gemini API reference, `Schema`.
 
 mod node;
+mod references;
 
 use self::node::{Node, Reading};
 use crate::translate::members::{push_comma, push_name, push_text, text};
@@ -21,6 +22,8 @@ use std::collections::HashSet;
 const MAX_DEPTH: usize = 32;
 /// The most schemas that one may hold, references put in.
 const MAX_NODES: usize = 2_000;
+/// The most that is put in for references, in bytes: far beyond any schema that a model could follow.
+const MAX_REFERRED: usize = 256 << 10;
 
 /// The types, and Gemini's names of them.
 const TYPES: [(&str, &str); 6] = [

@@ -34,12 +34,10 @@ pub(super) fn read<'a>(
 }
 
 fn read_function(function: wire::Function<'_>, (at, index): (usize, usize)) -> Result<Tool<'_>, BadBody> {
+    let field = |name| format!("tools[{at}].functionDeclarations[{index}].{name}");
     let parameters = match (function.parameters_json_schema, function.parameters) {
-        (Some(schema), _) => Some(Cow::Borrowed(schema)),
-        (None, Some(schema)) => {
-            let field = || format!("tools[{at}].functionDeclarations[{index}].parameters");
-            Some(openapi::standard(schema, field)?)
-        }
+        (Some(schema), _) => Some(openapi::as_it_is(schema, || field("parametersJsonSchema"))?),
+        (None, Some(schema)) => Some(openapi::standard(schema, || field("parameters"))?),
         (None, None) => None,
     };
     let description = function.description.map(|Str(text)| text);

@@ -22,11 +22,17 @@ pub(super) const NO_IMAGE: &str = "must have the media type of an image, such as
 /// What is wrong with what is neither.
 const NO_ADDRESS: &str = "must be a data URL with base64, or an http or https URL";
 
+/// What is wrong with bytes of which nobody says what they are.
+const UNTYPED: &str = "needs a media type such as `image/png` beside it";
+
 /// Bytes that are in the body, in base64 with padding.
 ///
 /// # Errors
-/// When they are not.
+/// When they are not, or have no media type.
 pub(super) fn inline<'a>(media_type: Cow<'a, str>, data: Cow<'a, str>) -> Result<Source<'a>, &'static str> {
+    if !types::is_well_formed(&media_type) {
+        return Err(UNTYPED);
+    }
     if base64::is_standard(&data) { Ok(Source::Inline { media_type, data }) } else { Err(NO_BASE64) }
 }
 
@@ -83,6 +89,16 @@ mod tests {
                 let expected = Source::Inline { media_type: "image/png".into(), data: "QUJD".into() };
                 assert_eq!(at(url), Ok(expected));
             }
+        }
+    }
+
+    #[test]
+    fn bytes_have_a_media_type_that_can_stand_in_a_url() {
+        for media_type in ["image/png", "application/vnd.x+xml", "audio/L16;rate=24000"] {
+            assert!(inline(media_type.into(), "QUJD".into()).is_ok(), "{media_type}");
+        }
+        for media_type in ["", "png", "/", "image/", "image/a/b", "image/png,x", "image/png; a=\"", "é/x"] {
+            assert_eq!(inline(media_type.into(), "QUJD".into()), Err(UNTYPED), "{media_type}");
         }
     }
 

@@ -33,6 +33,18 @@ const ENDINGS: [(&str, MediaKind, &str); 24] = [
 /// Where moving pictures are that Gemini fetches by the address of their page.
 const VIDEO_SITES: [&str; 3] = ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"];
 
+/// Whether it is a type and a subtype, with nothing about them that would end them in a URL. Source: RFC 6838, section 4.2.
+pub(in crate::translate) fn is_well_formed(media_type: &str) -> bool {
+    let (essence, parameters) = media_type.split_once(';').unwrap_or((media_type, ""));
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    let is_parameter = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !b",\"".contains(&byte);
+    essence.split_once('/').is_some_and(|(main, sub)| is_name(main) && is_name(sub.trim_end()))
+        && parameters.bytes().all(is_parameter)
+}
+
 /// What a type is. What is no picture, sound or film is read.
 pub(in crate::translate) fn kind_of(media_type: &str) -> MediaKind {
     let main = media_type.split('/').next().unwrap_or_default();

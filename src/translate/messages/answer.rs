@@ -73,8 +73,8 @@ fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
             Part::Thought(Thought { text: "".into(), signature, is_redacted: true })
         }
         "tool_use" => Part::Call(Call {
-            id: block.id?.0,
-            name: block.name?.0,
+            id: filled(block.id)?,
+            name: filled(block.name)?,
             arguments: block.input?.get().into(),
             signature: None,
             ends_cache: false,

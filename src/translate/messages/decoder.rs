@@ -19,6 +19,7 @@ use std::borrow::Cow;
 pub struct Decoder {
     block: Open,
     usage: TokenUsage,
+    has_started: bool,
     has_finished: bool,
     has_ended: bool,
 }
@@ -26,7 +27,7 @@ pub struct Decoder {
 /// The block that is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Open {
-    /// None, or one whose pieces speak for themselves.
+    /// None, or one of words, whose pieces speak for themselves.
     #[default]
     Plain,
     /// A call, of whose arguments nothing has come yet.
@@ -51,7 +52,7 @@ struct Frame<'a> {
     usage: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Opening<'a> {
     #[serde(borrow)]
     id: Option<Str<'a>>,
@@ -88,8 +89,20 @@ impl Decoder {
     pub fn see(&mut self, data: &[u8], out: &mut dyn FnMut(Event<'_>)) -> bool {
         let frame = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str(text).ok());
         let Some(Frame { kind, message, content_block, delta, usage }) = frame else { return false };
+        if self.has_ended {
+            return true;
+        }
+        if !self.has_started
+            && matches!(kind.as_ref(), "content_block_start" | "content_block_delta" | "message_delta")
+        {
+            // Some who speak the dialect don't say their beginning.
+            self.start(Opening::default(), out);
+        }
         match (kind.as_ref(), message, content_block, delta) {
             ("message_start", Some(message), ..) => self.start(message, out),
+            // What comes behind the end has no place any more.
+            ("content_block_start" | "content_block_delta" | "content_block_stop", ..)
+                if self.has_finished => {}
             ("content_block_start", _, Some(block), _) => return self.open(block, out),
             ("content_block_delta", .., Some(delta)) => self.piece(delta, out),
             ("content_block_stop", ..) => self.close(out),
@@ -97,24 +110,25 @@ impl Decoder {
                 self.count(usage, out);
                 self.finish_by(delta, out);
             }
-            ("message_stop", ..) => self.end(out),
+            ("message_stop", ..) => self.finish(out),
             ("message_start" | "content_block_start" | "content_block_delta", ..) => return false,
             _ => {}
         }
         true
     }
 
-    /// The provider's stream is over. One that had a reason to stop lacks its marker at most; of any other nothing more
-    /// is said.
+    /// The provider's stream is over, with its marker or without. One that had no reason to stop has no end.
     pub fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
-        if self.has_finished {
-            self.end(out);
+        if self.has_finished && !std::mem::replace(&mut self.has_ended, true) {
+            out(Event::End);
         }
     }
 
     fn start(&mut self, message: Opening<'_>, out: &mut dyn FnMut(Event<'_>)) {
         let text = |words: Option<Str<'_>>| words.map(|it| it.0.into_owned()).unwrap_or_default();
-        out(Event::Start { id: text(message.id).into(), model: text(message.model).into() });
+        if !std::mem::replace(&mut self.has_started, true) {
+            out(Event::Start { id: text(message.id).into(), model: text(message.model).into() });
+        }
         self.count(message.usage, out);
     }
 
@@ -136,11 +150,11 @@ impl Decoder {
             }
             "redacted_thinking" => say(block.data, |text| Event::Redacted(own(text)), out),
             "tool_use" => {
-                let (Some(id), Some(name)) = (block.id, block.name) else {
+                let (Some(id), Some(name)) = (filled(block.id), filled(block.name)) else {
                     self.block = Open::Skipped;
                     return false;
                 };
-                out(Event::Call { id: id.0, name: name.0, signature: None });
+                out(Event::Call { id, name, signature: None });
                 self.block = Open::Call;
                 // The vendor begins with none; some who speak its dialect have them all at once.
                 let input = block.input.map(RawValue::get).filter(|it| !is_empty_object(it));
@@ -155,15 +169,19 @@ impl Decoder {
     }
 
     fn piece(&mut self, delta: Delta<'_>, out: &mut dyn FnMut(Event<'_>)) {
-        if self.block == Open::Skipped {
-            return;
-        }
-        say(delta.text, Event::Text, out);
-        say(delta.thinking, Event::Thought, out);
-        say(delta.signature, |text| Event::ThoughtSignature(own(text)), out);
-        if let Some(arguments) = filled(delta.partial_json) {
-            self.block = Open::CallWithArguments;
-            out(Event::Arguments(arguments));
+        match self.block {
+            Open::Skipped => {}
+            Open::Plain => {
+                say(delta.text, Event::Text, out);
+                say(delta.thinking, Event::Thought, out);
+                say(delta.signature, |text| Event::ThoughtSignature(own(text)), out);
+            }
+            Open::Call | Open::CallWithArguments => {
+                if let Some(arguments) = filled(delta.partial_json) {
+                    self.block = Open::CallWithArguments;
+                    out(Event::Arguments(arguments));
+                }
+            }
         }
     }
 
@@ -179,18 +197,14 @@ impl Decoder {
             return;
         };
         self.close(out);
-        self.has_finished = true;
+        if std::mem::replace(&mut self.has_finished, true) {
+            return;
+        }
         let finish = words::finish(&reason.0, stop_sequence.map(|it| it.0));
         if let Some(why) = words::explanation(&finish, stop_details) {
             out(Event::Refusal(why));
         }
         out(Event::Finish(finish));
-    }
-
-    fn end(&mut self, out: &mut dyn FnMut(Event<'_>)) {
-        if !std::mem::replace(&mut self.has_ended, true) {
-            out(Event::End);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one schema says, whichever of its parts says so: references and alternatives of one are followed.
 
-use super::{MAX_DEPTH, MAX_NODES, TYPES};
+use super::references::References;
+use super::{MAX_DEPTH, MAX_NODES, MAX_REFERRED, TYPES};
 use crate::translate::members::{Members, elements, text};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -58,7 +59,9 @@ pub(super) struct Node<'s> {
 
 /// A schema being read, a node at a time.
 pub(super) struct Reading<'s> {
-    root: &'s RawValue,
+    targets: References<'s>,
+    /// What was put in for references so far, in bytes.
+    referred: usize,
     /// The references that are being put in, one in another.
     pub(super) inside: Vec<Cow<'s, str>>,
     pub(super) nodes: usize,
@@ -69,7 +72,8 @@ pub(super) struct Reading<'s> {
 impl<'s> Reading<'s> {
     /// Of which nothing was read.
     pub(super) fn of(root: &'s RawValue) -> Reading<'s> {
-        Reading { root, inside: Vec::new(), nodes: 0, depth: 0, has_lost: false }
+        let targets = References::of(root);
+        Reading { targets, referred: 0, inside: Vec::new(), nodes: 0, depth: 0, has_lost: false }
     }
 
     /// Everything that a schema says, references followed.
@@ -151,14 +155,18 @@ impl<'s> Reading<'s> {
 
     fn reference(&mut self, value: &'s RawValue, node: &mut Node<'s>) {
         let target = text(value);
-        let found = target.as_ref().and_then(|target| find(self.root, target));
-        match (target, found) {
-            (Some(target), Some(found)) if !self.inside.contains(&target) && self.nodes < MAX_NODES => {
+        let is_followed = |target: &Cow<'_, str>| !self.inside.contains(target) && self.nodes < MAX_NODES;
+        let target = target.filter(is_followed);
+        let found = target.as_ref().and_then(|target| self.targets.find(target));
+        let room = MAX_REFERRED - self.referred;
+        match (target, found.filter(|found| found.get().len() <= room)) {
+            (Some(target), Some(found)) => {
+                self.referred += found.get().len();
                 self.inside.push(target);
                 node.references += 1;
                 self.gather(found, node);
             }
-            // It goes round, or nowhere.
+            // It goes round, or nowhere, or leads to too much.
             _ => {
                 self.has_lost = true;
                 if node.types.is_empty() {
@@ -187,18 +195,4 @@ impl<'s> Reading<'s> {
             self.gather(only, node);
         }
     }
-}
-
-/// What a reference within the same document leads to. Source: RFC 6901.
-fn find<'s>(root: &'s RawValue, reference: &str) -> Option<&'s RawValue> {
-    let path = reference.strip_prefix('#')?;
-    let steps = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
-    let mut at = root;
-    for step in steps {
-        at = match Members::of(at) {
-            Some(members) => members.get(&step)?,
-            None => elements(at)?.get(step.parse::<usize>().ok()?).copied()?,
-        };
-    }
-    Some(at)
 }

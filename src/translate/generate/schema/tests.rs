@@ -117,6 +117,22 @@ fn references_that_multiply_are_put_in_up_to_the_bound() {
 }
 
 #[test]
+fn as_much_as_the_bound_is_put_in_for_references_and_one_byte_more_is_not() {
+    let text = |length: usize| format!(r#"{{"type":"string","description":"{}"}}"#, "x".repeat(length - 34));
+    assert_eq!(text(100).len(), 100);
+    let twice = |length| {
+        let (one, two) = (text(MAX_REFERRED / 2), text(length));
+        cleaned(&format!(
+            r##"{{"$defs":{{"one":{one},"two":{two}}},"properties":{{"a":{{"$ref":"#/$defs/one"}},"b":{{"$ref":"#/$defs/two"}}}}}}"##
+        ))
+    };
+    let (whole, has_lost) = twice(MAX_REFERRED / 2);
+    assert!(!has_lost && whole.len() > MAX_REFERRED);
+    let (cut, has_lost) = twice(MAX_REFERRED / 2 + 1);
+    assert!(has_lost && cut.ends_with(r#""b":{"type":"OBJECT"}}}"#), "{}", &cut[cut.len() - 40..]);
+}
+
+#[test]
 fn the_deepest_schema_is_written_and_one_deeper_is_cut() {
     // The innermost is one level further in than it is nested.
     for (levels, has_lost) in [(MAX_DEPTH - 1, false), (MAX_DEPTH, true)] {

@@ -21,7 +21,9 @@ fn block(start: &str, deltas: &[&str]) -> Vec<String> {
 
 fn events_of(start: &str, deltas: &[&str]) -> Vec<String> {
     let block = block(start, deltas);
-    decoded(&block.iter().map(String::as_str).collect::<Vec<_>>())
+    let begun = decoded(&[START]).len();
+    let frames: Vec<_> = std::iter::once(START).chain(block.iter().map(String::as_str)).collect();
+    decoded(&frames).split_off(begun)
 }
 
 fn shown(events: &[Event<'_>]) -> Vec<String> {
@@ -122,8 +124,42 @@ fn a_stream_that_had_its_reason_ends_and_a_torn_one_does_not() {
 }
 
 #[test]
+fn a_stream_begins_once_and_ends_once_with_nothing_behind_it() {
+    let text = block(r#"{"type":"text","text":"a"}"#, &[]);
+    let heard = |frames: &[&str]| {
+        let events = decoded(frames).into_iter();
+        events.filter(|event| !event.starts_with("Usage")).collect::<Vec<_>>()
+    };
+    let own = heard(&[START, &text[0], STOP, END]);
+    assert_eq!(heard(&[START, START, &text[0], STOP, &text[0], STOP, START, END, END]), own);
+    assert_eq!(heard(&[START, END]), heard(&[START]), "an end without a reason is none");
+    let start = Event::Start { id: "".into(), model: "".into() };
+    assert_eq!(heard(&[&text[0], START])[..2], shown(&[start, Event::Text("a".into())]));
+}
+
+#[test]
+fn pieces_of_another_kind_than_their_block_are_nobodys() {
+    let call = r#"{"type":"tool_use","id":"t","name":"n","input":{}}"#;
+    let text = r#"{"type":"text_delta","text":"a"}"#;
+    let arguments = r#"{"type":"input_json_delta","partial_json":"{}"}"#;
+    assert_eq!(events_of(call, &[text, arguments, text]), events_of(call, &[arguments]));
+    let words = r#"{"type":"text","text":""}"#;
+    assert_eq!(events_of(words, &[arguments, text]), events_of(words, &[text]));
+    for nobodys in [r#"{"type":"tool_use","id":"","name":"n"}"#, r#"{"type":"tool_use","id":"t","name":""}"#]
+    {
+        let mut decoder = Decoder::default();
+        let mut none = |event: Event<'_>| panic!("{event:?}");
+        assert!(decoder.see(START.as_bytes(), &mut |_| {}));
+        let frames = block(nobodys, &[arguments]).into_iter();
+        let understood: Vec<_> = frames.map(|frame| decoder.see(frame.as_bytes(), &mut none)).collect();
+        assert_eq!(understood, [false, true, true], "{nobodys}");
+    }
+}
+
+#[test]
 fn bad_events_are_skipped_and_new_ones_say_nothing() {
     let mut decoder = Decoder::default();
+    assert!(decoder.see(START.as_bytes(), &mut |_| {}));
     let mut none = |event: Event<'_>| panic!("{event:?}");
     for (data, is_understood) in [
         ("{", false),
