@@ -1,3 +1,5 @@
+//! What becomes of schemas, one by one, and of any schema at all.
+
 use super::*;
 use proptest::prelude::*;
 

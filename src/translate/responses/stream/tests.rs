@@ -1,5 +1,6 @@
+//! What a client is told of a stream: the order of the events, their places, and what they add up to.
+
 use super::*;
-use crate::translate::canonical::Finish;
 use crate::translate::frames::{self, Framing};
 use serde_json::{Value, json};
 
