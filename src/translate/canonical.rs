@@ -9,6 +9,7 @@
 
 use super::features::{Feature, Features};
 use super::signs::Api;
+use super::verbatim::Verbatim;
 use crate::domain::TokenUsage;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -118,7 +119,7 @@ pub enum Part<'a> {
 
 impl<'a> Part<'a> {
     /// Words and nothing else about them.
-    pub fn text(text: impl Into<Cow<'a, str>>) -> Part<'a> {
+    pub fn text(text: impl Into<Verbatim<'a>>) -> Part<'a> {
         Part::Text(Text { text: text.into(), ends_cache: false })
     }
 }
@@ -127,7 +128,7 @@ impl<'a> Part<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a> {
     /// The words.
-    pub text: Cow<'a, str>,
+    pub text: Verbatim<'a>,
     /// Whether everything up to here is to be cached by the provider.
     pub ends_cache: bool,
 }

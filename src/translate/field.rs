@@ -7,6 +7,7 @@
 
 use super::peek::BadBody;
 use super::places;
+use super::verbatim::slowly;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt::Display;
@@ -84,7 +85,8 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody
 /// # Errors
 /// When it isn't JSON, or not as it should be.
 pub(super) fn parse_at<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, BadBody> {
-    serde_json::from_str(json).map_err(|error| explain::<T>(root, json).unwrap_or_else(|| not_json(&error)))
+    serde_json::from_str(json)
+        .map_err(|error| slowly(|| explain::<T>(root, json)).unwrap_or_else(|| not_json(&error)))
 }
 
 /// What is wrong with a value that is JSON by its grammar and yet can't be read. Sources: the errors of `serde_json`.

@@ -43,3 +43,4 @@ pub mod signs;
 pub mod text;
 pub mod translation;
 pub mod usage;
+pub mod verbatim;

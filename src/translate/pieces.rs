@@ -1,9 +1,11 @@
 //! Pieces of JSON that more than one dialect takes: borrowed texts, and values that have two forms. Knows no field by
 //! name.
 
+use super::verbatim::{Verbatim, is_slow};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -22,14 +24,24 @@ pub(super) fn filled(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
 #[derive(Debug)]
 pub(super) enum TextOr<'a, T> {
     /// The short form.
-    Text(Cow<'a, str>),
+    Text(Verbatim<'a>),
     /// The long one.
     Other(T),
 }
 
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOr<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Forms(PhantomData))
+        if is_slow() {
+            return deserializer.deserialize_any(Forms(PhantomData));
+        }
+        let json = <&RawValue>::deserialize(deserializer)?;
+        match json.get().as_bytes().first() {
+            Some(b'"') => Verbatim::of(json).map(TextOr::Text),
+            Some(b'[' | b'{') => {
+                serde_json::from_str(json.get()).map(TextOr::Other).map_err(D::Error::custom)
+            }
+            _ => Err(D::Error::custom("neither form")),
+        }
     }
 }
 
@@ -43,11 +55,11 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for Forms<'a, T> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(TextOr::Text(Cow::Borrowed(text)))
+        Ok(TextOr::Text(Verbatim::from(text)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(TextOr::Text(Cow::Owned(text.to_owned())))
+        Ok(TextOr::Text(Verbatim::from(text.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -62,14 +74,22 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for Forms<'a, T> {
 /// A text or a list; where only the vendor's own tools may say something else, that too, and nobody looks into it.
 #[derive(Debug)]
 pub(super) enum Listed<'a, T> {
-    Text(Cow<'a, str>),
+    Text(Verbatim<'a>),
     List(Vec<T>),
     Other,
 }
 
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Listed<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrList(PhantomData))
+        if is_slow() {
+            return deserializer.deserialize_any(TextOrList(PhantomData));
+        }
+        let json = <&RawValue>::deserialize(deserializer)?;
+        match json.get().as_bytes().first() {
+            Some(b'"') => Verbatim::of(json).map(Listed::Text),
+            Some(b'[') => serde_json::from_str(json.get()).map(Listed::List).map_err(D::Error::custom),
+            _ => Ok(Listed::Other),
+        }
     }
 }
 
@@ -83,11 +103,11 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for TextOrList<'a, T> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Listed::Text(Cow::Borrowed(text)))
+        Ok(Listed::Text(Verbatim::from(text)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Listed::Text(Cow::Owned(text.to_owned())))
+        Ok(Listed::Text(Verbatim::from(text.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {

@@ -11,6 +11,7 @@ use crate::translate::canonical::{Answer, Call, Finish, Part, Thought};
 use crate::translate::pieces::push;
 use crate::translate::sides::{Asked, answer_id};
 use crate::translate::usage::reported;
+use crate::translate::verbatim::Verbatim;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -93,10 +94,10 @@ struct Finished<'r> {
 #[derive(Serialize)]
 struct Assistant<'r> {
     role: &'static str,
-    content: Option<Cow<'r, str>>,
-    refusal: Option<Cow<'r, str>>,
+    content: Option<Verbatim<'r>>,
+    refusal: Option<Verbatim<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<Cow<'r, str>>,
+    reasoning_content: Option<Verbatim<'r>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireCall<'r>>,
 }
@@ -107,7 +108,7 @@ struct Assistant<'r> {
 /// the clients of all imitators.
 pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     let parts = &answer.parts;
-    let refusal = joined(parts.iter().filter_map(refusal), "");
+    let refusal = joined(parts.iter().filter_map(refusal).map(Verbatim::from), "");
     let finish_reason = finish::name(&answer.finish, refusal.is_some());
     let calls = parts.iter().filter_map(|part| match part {
         Part::Call(call) => Some(WireCall::new(call, Cow::Borrowed(&call.name))),
@@ -117,7 +118,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         role: "assistant",
         content: joined(texts(parts), ""),
         refusal,
-        reasoning_content: joined(parts.iter().filter_map(shown), ""),
+        reasoning_content: joined(parts.iter().filter_map(shown).map(Verbatim::from), ""),
         tool_calls: calls.collect(),
     };
     let completion = Completion {

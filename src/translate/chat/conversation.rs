@@ -8,6 +8,7 @@ use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
+use crate::translate::verbatim::Verbatim;
 use crate::translate::{arguments, media, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -52,7 +53,7 @@ struct ContentPart<'a> {
     #[serde(borrow, rename = "type")]
     kind: Str<'a>,
     #[serde(borrow)]
-    text: Option<Str<'a>>,
+    text: Option<Verbatim<'a>>,
     #[serde(borrow)]
     refusal: Option<Str<'a>>,
     #[serde(borrow)]
@@ -290,13 +291,13 @@ impl<'a> Conversation<'_, 'a> {
         let may_hold_media = matches!(role, Role::User | Role::Tool);
         let mut media =
             match (&*part.kind.0, part.text, part.refusal, part.image_url, part.input_audio, part.file) {
-                ("text", Some(Str(text)), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
+                ("text", Some(text), ..) => return Ok(Some(Part::Text(Text { text, ends_cache }))),
                 ("refusal", _, Some(Str(refusal)), ..) if role == Role::Assistant => {
                     return Ok(Some(Part::Refusal(refusal)));
                 }
                 ("image_url", _, _, Some(image), ..) if may_hold_media => {
                     let url = match image {
-                        TextOr::Text(url) => url,
+                        TextOr::Text(url) => url.into_plain(),
                         TextOr::Other(ImageUrl { url, detail }) => {
                             let is_particular = detail.is_some_and(|Str(detail)| detail != "auto");
                             self.request.features.insert_if(is_particular, Feature::Other);

@@ -57,7 +57,7 @@ impl<'a> Message<'a> {
     /// The words of the answer.
     pub(super) fn take_text(&mut self) -> Option<Cow<'a, str>> {
         match self.content.take()? {
-            TextOr::Text(text) => Some(text),
+            TextOr::Text(text) => Some(text.into_plain()),
             TextOr::Other(parts) => {
                 parts.into_iter().filter_map(|part| part.text.0).reduce(|all, text| all + text)
             }

@@ -165,7 +165,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     request.frequency_penalty = body.frequency_penalty;
     request.stop = match body.stop {
         None => Vec::new(),
-        Some(TextOr::Text(text)) => vec![text],
+        Some(TextOr::Text(text)) => vec![text.into_plain()],
         Some(TextOr::Other(list)) => list.into_iter().map(|Str(text)| text).collect(),
     };
     request.output = body.response_format.map_or(Ok(Output::Text), output)?;
@@ -244,9 +244,8 @@ fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result
 fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {
     const FIELD: &str = "tool_choice";
     let choice = match choice {
-        TextOr::Text(word) => {
-            openai::choice(&word).ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?
-        }
+        TextOr::Text(word) => openai::choice(&word.plain())
+            .ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?,
         TextOr::Other(WireChoice { kind, function, allowed_tools }) => {
             match (&*kind.0, function, allowed_tools) {
                 ("function", Some(function), _) => ToolChoice::One(function.name.0),

@@ -8,6 +8,7 @@ use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Requ
 use crate::translate::openai::sound_format;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::Written;
+use crate::translate::verbatim::Verbatim;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
@@ -21,37 +22,37 @@ const UNNAMED_FILE: &str = "document";
 #[serde(tag = "role", rename_all = "lowercase")]
 pub(super) enum Message<'r> {
     System {
-        content: Cow<'r, str>,
+        content: Verbatim<'r>,
     },
     User {
         content: Content<'r>,
     },
     Assistant {
-        content: Option<Cow<'r, str>>,
+        content: Option<Verbatim<'r>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        reasoning_content: Option<Cow<'r, str>>,
+        reasoning_content: Option<Verbatim<'r>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        refusal: Option<Cow<'r, str>>,
+        refusal: Option<Verbatim<'r>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<WireCall<'r>>,
     },
     Tool {
         tool_call_id: &'r str,
-        content: Cow<'r, str>,
+        content: Verbatim<'r>,
     },
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Content<'r> {
-    Text(Cow<'r, str>),
+    Text(Verbatim<'r>),
     Parts(Vec<ContentPart<'r>>),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ContentPart<'r> {
-    Text { text: &'r str },
+    Text { text: Verbatim<'r> },
     ImageUrl { image_url: ImageUrl<'r> },
     InputAudio { input_audio: InputAudio<'r> },
     File { file: File<'r> },
@@ -176,7 +177,7 @@ fn content<'r, 'a: 'r>(
     let mut list = Vec::new();
     for part in parts {
         match part {
-            Part::Text(text) => list.push(ContentPart::Text { text: &text.text }),
+            Part::Text(text) => list.push(ContentPart::Text { text: text.text.borrowed() }),
             Part::Media(media) => list.push(medium(media)?),
             Part::Call(_) | Part::Result(_) | Part::Thought(_) | Part::Refusal(_) => {}
         }
@@ -187,7 +188,7 @@ fn content<'r, 'a: 'r>(
 fn medium<'r>(media: &'r Media<'_>) -> Result<ContentPart<'r>, BadBody> {
     let cannot = |what: &str| Err(BadBody(format!("a chat completion can't be given {what}")));
     match (media.kind, &media.source) {
-        (_, Source::Text(text)) => Ok(ContentPart::Text { text }),
+        (_, Source::Text(text)) => Ok(ContentPart::Text { text: Verbatim::from(text.as_ref()) }),
         (MediaKind::Image, Source::Url { url, .. }) => {
             Ok(ContentPart::ImageUrl { image_url: ImageUrl { url: Address::Url(url) } })
         }
@@ -227,8 +228,8 @@ fn assistant<'r>(turns: &'r [Turn<'_>], written: &mut Written) -> Option<Message
         written.lose("media of the model");
     }
     let content = joined(texts(parts()), "");
-    let reasoning_content = joined(parts().filter_map(thought), "");
-    let refusal = joined(parts().filter_map(refusal), "");
+    let reasoning_content = joined(parts().filter_map(thought).map(Verbatim::from), "");
+    let refusal = joined(parts().filter_map(refusal).map(Verbatim::from), "");
     let tool_calls: Vec<WireCall<'r>> = parts().filter_map(call).collect();
     if content.is_none() && refusal.is_none() && tool_calls.is_empty() {
         return None;
@@ -257,19 +258,19 @@ pub(super) fn refusal<'r>(part: &'r Part<'_>) -> Option<&'r str> {
 /// The words of the texts among parts.
 pub(super) fn texts<'r, 'a: 'r>(
     parts: impl IntoIterator<Item = &'r Part<'a>>,
-) -> impl Iterator<Item = &'r str> {
+) -> impl Iterator<Item = Verbatim<'r>> {
     parts
         .into_iter()
-        .filter_map(|part| if let Part::Text(text) = part { Some(text.text.as_ref()) } else { None })
+        .filter_map(|part| if let Part::Text(text) = part { Some(text.text.borrowed()) } else { None })
 }
 
 /// Texts as one, copied only where there are several; `None` where there are none.
-pub(super) fn joined<'r>(texts: impl Iterator<Item = &'r str>, parting: &str) -> Option<Cow<'r, str>> {
-    texts.map(Cow::Borrowed).reduce(|mut all, text| {
-        let joined = all.to_mut();
+pub(super) fn joined<'r>(texts: impl Iterator<Item = Verbatim<'r>>, parting: &str) -> Option<Verbatim<'r>> {
+    texts.reduce(|all, text| {
+        let mut joined = all.into_plain().into_owned();
         joined.push_str(parting);
-        joined.push_str(&text);
-        all
+        joined.push_str(&text.plain());
+        joined.into()
     })
 }
 

@@ -76,9 +76,9 @@ fn read_part<'a>(part: wire::Part<'a>, ids: &mut Ids, said: &mut Vec<Part<'a>>) 
         said.extend(read_call(call, part.thought_signature, ids).map(Part::Call));
         return;
     }
-    let text = |text: Option<Str<'a>>| text.map(|Str(text)| text);
     let is_thought = part.thought == Some(true);
-    parts::push_words(said, text(part.text), is_thought, text(part.thought_signature));
+    let signature = part.thought_signature.map(|Str(text)| text);
+    parts::push_words(said, part.text, is_thought, signature);
     said.extend(part.inline_data.and_then(parts::inline).map(Part::Media));
 }
 
@@ -136,13 +136,13 @@ pub(super) fn wrapped<'w>(signature: &'w Signature<'_>) -> Cow<'w, str> {
 
 fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
     match part {
-        Part::Text(text) => Some(said::Part::text(&text.text)),
-        Part::Refusal(text) => Some(said::Part::text(text)),
+        Part::Text(text) => Some(said::Part::text(text.text.borrowed())),
+        Part::Refusal(text) => Some(said::Part::text(text.as_ref())),
         Part::Media(media) => Some(said::medium(media)),
         Part::Thought(thought) => Some(said::Part {
             thought: !thought.is_redacted,
             thought_signature: thought.signature.as_ref().map(wrapped),
-            ..said::Part::text(&thought.text)
+            ..said::Part::text(thought.text.as_ref())
         }),
         Part::Call(call) => {
             let args = arguments::raw(&call.arguments)?;

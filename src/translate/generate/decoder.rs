@@ -6,6 +6,7 @@ use super::{answer, finish, parts};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::Str;
+use crate::translate::verbatim::Verbatim;
 
 /// Reads the events of one stream, in their order. Budget: 2 µs an event; nothing of what was said is kept.
 #[derive(Debug, Default)]
@@ -84,7 +85,7 @@ impl Decoder {
             return;
         }
         let is_thought = part.thought == Some(true);
-        if let Some(Str(text)) = part.text.filter(|text| !text.0.is_empty()) {
+        if let Some(text) = part.text.map(Verbatim::into_plain).filter(|text| !text.is_empty()) {
             self.last_is_thought = is_thought;
             out(if is_thought { Event::Thought(text) } else { Event::Text(text) });
         }

@@ -66,8 +66,8 @@ impl Encoder {
             Event::Start { id, model } => {
                 self.tail = tail(model, if id.is_empty() { &self.request_id } else { id });
             }
-            Event::Text(text) | Event::Refusal(text) => self.put_part(&Part::text(text), out),
-            Event::Thought(text) => self.put_part(&Part { thought: true, ..Part::text(text) }, out),
+            Event::Text(text) | Event::Refusal(text) => self.put_part(&Part::text(text.as_ref()), out),
+            Event::Thought(text) => self.put_part(&Part { thought: true, ..Part::text(text.as_ref()) }, out),
             Event::ThoughtSignature(signature) => self.put_signature(signature, true, out),
             Event::Redacted(signature) => self.put_signature(signature, false, out),
             Event::Call { id, name, signature } => {

@@ -6,6 +6,7 @@ use crate::translate::media::{self, base64, types};
 use crate::translate::pieces::Str;
 use crate::translate::signature;
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use std::borrow::Cow;
 
 /// Words, or thoughts, and the signature beside them.
@@ -14,7 +15,7 @@ use std::borrow::Cow;
 /// signature that stands beside words, or beside nothing, is a thought of which nothing else is known.
 pub(super) fn push_words<'a>(
     parts: &mut Vec<Part<'a>>,
-    text: Option<Cow<'a, str>>,
+    text: Option<Verbatim<'a>>,
     is_thought: bool,
     signature: Option<Cow<'a, str>>,
 ) {
@@ -23,12 +24,14 @@ pub(super) fn push_words<'a>(
     if is_thought {
         match parts.last_mut() {
             Some(Part::Thought(open)) if open.signature.is_none() => {
-                join(&mut open.text, text);
+                let mut words = Verbatim::Plain(std::mem::take(&mut open.text));
+                join(&mut words, text);
+                open.text = words.into_plain();
                 open.signature = signature;
             }
             _ if text.is_none() && signature.is_none() => {}
             _ => {
-                let text = text.unwrap_or_default();
+                let text = text.map(Verbatim::into_plain).unwrap_or_default();
                 parts.push(Part::Thought(Thought { text, signature, is_redacted: false }));
             }
         }
@@ -44,10 +47,14 @@ pub(super) fn push_words<'a>(
     }
 }
 
-fn join<'a>(before: &mut Cow<'a, str>, more: Option<Cow<'a, str>>) {
+fn join<'a>(before: &mut Verbatim<'a>, more: Option<Verbatim<'a>>) {
     match more {
         Some(more) if before.is_empty() => *before = more,
-        Some(more) => before.to_mut().push_str(&more),
+        Some(more) => {
+            let mut all = std::mem::take(before).into_plain().into_owned();
+            all.push_str(&more.plain());
+            *before = all.into();
+        }
         None => {}
     }
 }

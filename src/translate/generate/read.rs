@@ -12,6 +12,7 @@ use crate::translate::media::{self, types};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -59,7 +60,7 @@ fn system<'a>(said: TextOr<'a, Content<'a>>) -> Result<Vec<Part<'a>>, BadBody> {
     let mut texts = Vec::with_capacity(content.parts.0.len());
     for (index, part) in content.parts.0.into_iter().enumerate() {
         let field = || format!("systemInstruction.parts[{index}]");
-        let Str(text) =
+        let text =
             part.text.ok_or_else(|| bad(field(), "must be text: nothing else can be an instruction"))?;
         texts.push(Part::text(text));
     }
@@ -122,7 +123,7 @@ impl<'a> Reading<'a> {
             if part.function_response.is_some() {
                 return Err(bad(Place(at, ".functionResponse"), "is the user's side to say"));
             }
-            let text = part.text.as_ref().map(|Str(text)| text.clone());
+            let text = part.text.clone();
             let medium = self.media(at, part)?;
             parts::push_words(said, text, is_thought, signature);
             said.extend(medium);
@@ -167,7 +168,7 @@ impl<'a> Reading<'a> {
             said.push(Part::Result(self.result(at, result)?));
             return Ok(());
         }
-        said.extend(part.text.as_ref().map(|Str(text)| Part::text(text.clone())));
+        said.extend(part.text.clone().map(Part::text));
         said.extend(self.media(at, part)?);
         Ok(())
     }
@@ -308,7 +309,7 @@ mod tests {
     fn texts_are_not_copied() {
         let request = read_str(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
         let Part::Text(text) = &request.turns[0].parts[0] else { panic!("a text") };
-        assert!(matches!(text.text, Cow::Borrowed("Hi")));
+        assert!(matches!(text.text, Verbatim::Json(_)));
     }
 
     #[test]

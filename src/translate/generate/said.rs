@@ -2,6 +2,7 @@
 
 use crate::translate::canonical::{Media, Source};
 use crate::translate::media::{base64, types};
+use crate::translate::verbatim::Verbatim;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -19,7 +20,7 @@ pub(super) struct Content<'w> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part<'w> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) text: Option<&'w str>,
+    pub(super) text: Option<Verbatim<'w>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) thought: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,8 +37,8 @@ pub(super) struct Part<'w> {
 
 impl<'w> Part<'w> {
     /// Words.
-    pub(super) fn text(text: &'w str) -> Part<'w> {
-        Part { text: Some(text), ..Part::default() }
+    pub(super) fn text(text: impl Into<Verbatim<'w>>) -> Part<'w> {
+        Part { text: Some(text.into()), ..Part::default() }
     }
 }
 
@@ -61,9 +62,9 @@ pub(super) struct FunctionResponse<'w> {
 /// What a tool gave: always an object.
 pub(super) enum Given<'w> {
     /// It was one.
-    Object(&'w RawValue),
+    Object(Cow<'w, RawValue>),
     /// It was words, which go under this name.
-    Words(&'static str, Cow<'w, str>),
+    Words(&'static str, Verbatim<'w>),
 }
 
 impl Serialize for Given<'_> {

@@ -6,6 +6,7 @@
 
 use super::lenient::{Many, Number};
 use crate::translate::pieces::{Str, TextOr};
+use crate::translate::verbatim::Verbatim;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -52,7 +53,7 @@ pub(super) struct Content<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part<'a> {
     #[serde(borrow)]
-    pub(super) text: Option<Str<'a>>,
+    pub(super) text: Option<Verbatim<'a>>,
     pub(super) thought: Option<bool>,
     #[serde(borrow, alias = "thought_signature")]
     pub(super) thought_signature: Option<Str<'a>>,

@@ -15,7 +15,9 @@ use crate::translate::members::Members;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// What a user says who says nothing: Gemini refuses a request without contents, and one that the model begins.
@@ -86,10 +88,10 @@ fn system<'w>(request: &'w Request<'_>) -> Option<Content<'w>> {
 }
 
 /// The words that a part has; Gemini refuses empty ones.
-fn words<'w>(part: &'w canonical::Part<'_>) -> Option<&'w str> {
+fn words<'w>(part: &'w canonical::Part<'_>) -> Option<Verbatim<'w>> {
     match part {
-        canonical::Part::Text(text) => Some(text.text.as_ref()),
-        canonical::Part::Refusal(text) => Some(text.as_ref()),
+        canonical::Part::Text(text) => Some(text.text.borrowed()),
+        canonical::Part::Refusal(text) => Some(Verbatim::from(text.as_ref())),
         _ => None,
     }
     .filter(|text| !text.is_empty())
@@ -199,7 +201,7 @@ impl<'w> Writing<'w, '_> {
         let own = self.own(signature)?;
         let thought_signature = Some(Cow::Borrowed(own));
         let is_thought = !thought.is_redacted;
-        Some(Part { thought: is_thought, thought_signature, ..Part::text(&thought.text) })
+        Some(Part { thought: is_thought, thought_signature, ..Part::text(thought.text.as_ref()) })
     }
 
     fn own(&mut self, signature: &'w Signature<'_>) -> Option<&'w str> {
@@ -213,15 +215,17 @@ impl<'w> Writing<'w, '_> {
     fn result(&mut self, result: &'w CallResult<'_>) -> Part<'w> {
         let mut texts = result.content.iter().filter_map(words);
         let first = texts.next().unwrap_or_default();
-        let text = texts.fold(Cow::Borrowed(first), |all, text| Cow::Owned(format!("{all}\n{text}")));
-        let response = match (&text, result.is_error) {
-            (Cow::Borrowed(text), false) => arguments::object(text).map(Given::Object),
-            // An error is told by its name, which a client of Gemini's has given already.
-            (Cow::Borrowed(text), true) if says_error(text) => arguments::object(text).map(Given::Object),
-            _ => None,
-        };
         let name = if result.is_error { "error" } else { "result" };
-        let response = response.unwrap_or(Given::Words(name, text));
+        let response = match texts.next() {
+            // An error is told by its name, which a client of Gemini's has given already.
+            None => object(&first).filter(|it| !result.is_error || says_error(it.get())).map(Given::Object),
+            Some(second) => {
+                let both = format!("{}\n{}", first.plain(), second.plain());
+                let all = texts.fold(both, |all, text| format!("{all}\n{}", text.plain()));
+                Some(Given::Words(name, all.into()))
+            }
+        };
+        let response = response.unwrap_or(Given::Words(name, first));
         let (id, name) = (result.id.as_ref(), NAMES.sent(&result.name));
         Part { function_response: Some(FunctionResponse { id, name, response }), ..Part::default() }
     }
@@ -229,6 +233,17 @@ impl<'w> Writing<'w, '_> {
 
 fn holds_results(content: &Content<'_>) -> bool {
     content.parts.first().is_some_and(|part| part.function_response.is_some())
+}
+
+/// The JSON object that words are, if they are one.
+fn object<'w>(words: &Verbatim<'w>) -> Option<Cow<'w, RawValue>> {
+    if !words.may_begin_with('{') {
+        return None;
+    }
+    match words.clone().into_plain() {
+        Cow::Borrowed(text) => arguments::object(text).map(Cow::Borrowed),
+        Cow::Owned(text) => arguments::object(&text).map(|object| Cow::Owned(object.to_owned())),
+    }
 }
 
 fn says_error(text: &str) -> bool {

@@ -63,7 +63,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
 /// lacks what it is about.
 fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
     Some(Some(match block.kind.as_ref() {
-        "text" => Part::text(block.text?.0),
+        "text" => Part::text(block.text?),
         "thinking" => {
             let signature = filled(block.signature).map(own);
             Part::Thought(Thought { text: block.thinking?.0, signature, is_redacted: false })
@@ -122,7 +122,9 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
 /// Blocks of a part. Media and results are nothing that a model says.
 fn write_part<'w>(part: &'w Part<'_>, content: &mut Vec<Block<'w>>) {
     match part {
-        Part::Text(text) => content.extend((!text.text.is_empty()).then(|| Block::text(text.text.as_ref()))),
+        Part::Text(text) => {
+            content.extend((!text.text.is_empty()).then(|| Block::text(text.text.borrowed())))
+        }
         Part::Refusal(text) => content.push(Block::text(text.as_ref())),
         Part::Call(call) => {
             // See the request's reader, which takes it from there.

@@ -6,6 +6,7 @@ use crate::translate::arguments;
 use crate::translate::canonical::Signature;
 use crate::translate::signature;
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use std::borrow::Cow;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Block<'w> {
     Text {
-        text: Cow<'w, str>,
+        text: Verbatim<'w>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<CacheControl>,
     },
@@ -58,7 +59,7 @@ pub(super) enum Block<'w> {
 
 impl<'w> Block<'w> {
     /// Words and nothing else about them.
-    pub(super) fn text(text: impl Into<Cow<'w, str>>) -> Block<'w> {
+    pub(super) fn text(text: impl Into<Verbatim<'w>>) -> Block<'w> {
         Block::Text { text: text.into(), cache_control: None }
     }
 

@@ -13,6 +13,7 @@ use crate::translate::media::{self, types};
 use crate::translate::pieces::filled;
 use crate::translate::signature;
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -168,7 +169,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn text(&mut self, block: Block<'a>) -> Result<Part<'a>, Fault> {
-        let text = block.text.ok_or_else(|| Fault::missing("text"))?.0;
+        let text = block.text.ok_or_else(|| Fault::missing("text"))?;
         let ends_cache = self.ends_cache(block.cache_control.is_some());
         self.features.insert_if(quotes(block.citations), Feature::Citations);
         Ok(Part::Text(Text { text, ends_cache }))
@@ -290,16 +291,15 @@ impl<'a> Conversation<'a> {
     /// they be pictures.
     fn words_of(&mut self, content: Content<'a>) -> Result<Cow<'a, str>, Fault> {
         let blocks = match content {
-            Content::Text(text) => return Ok(text),
+            Content::Text(text) => return Ok(text.into_plain()),
             Content::List(blocks) => blocks,
             Content::Other => return Err(no_content()),
         };
         let mut texts = Vec::with_capacity(blocks.len());
         for (index, block) in blocks.into_iter().enumerate() {
             if block.kind == "text" {
-                texts.push(
-                    filled(block.text).ok_or_else(|| Fault::missing("text").within(format!("[{index}]")))?,
-                );
+                let text = block.text.map(Verbatim::into_plain).filter(|text| !text.is_empty());
+                texts.push(text.ok_or_else(|| Fault::missing("text").within(format!("[{index}]")))?);
             } else {
                 self.features.insert(Feature::ForeignContent);
             }

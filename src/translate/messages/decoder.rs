@@ -10,6 +10,7 @@ use super::words::{self, StopDetails};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
 use crate::translate::pieces::{Str, filled};
+use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -143,7 +144,7 @@ impl Decoder {
     fn open(&mut self, block: Block<'_>, out: &mut dyn FnMut(Event<'_>)) -> bool {
         self.close(out);
         match block.kind.as_ref() {
-            "text" => say(block.text, Event::Text, out),
+            "text" => say(block.text.map(Verbatim::into_plain).map(Str), Event::Text, out),
             "thinking" => {
                 say(block.thinking, Event::Thought, out);
                 say(block.signature, |text| Event::ThoughtSignature(own(text)), out);

@@ -4,6 +4,7 @@
 //! Anthropic's reference of the Messages API, and the types of its SDKs for Python from 0.x to 2.12.
 
 use crate::translate::pieces::{Listed, Str};
+use crate::translate::verbatim::Verbatim;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -66,7 +67,7 @@ pub(super) struct Block<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) text: Option<Str<'a>>,
+    pub(super) text: Option<Verbatim<'a>>,
     #[serde(borrow)]
     pub(super) source: Option<Place<'a>>,
     #[serde(borrow)]

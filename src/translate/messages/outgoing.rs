@@ -96,11 +96,10 @@ impl<'o> Outgoing<'o> {
     fn block<'w>(&mut self, part: &'w Part<'_>) -> Result<Option<Block<'w>>, BadBody> {
         Ok(match part {
             // What is nothing but white space is refused as if it were empty.
-            Part::Text(text) if text.text.trim().is_empty() => None,
-            Part::Text(text) => Some(Block::Text {
-                text: text.text.as_ref().into(),
-                cache_control: self.mark(text.ends_cache),
-            }),
+            Part::Text(text) if text.text.is_blank() => None,
+            Part::Text(text) => {
+                Some(Block::Text { text: text.text.borrowed(), cache_control: self.mark(text.ends_cache) })
+            }
             Part::Refusal(text) => (!text.trim().is_empty()).then(|| Block::text(text.as_ref())),
             Part::Media(media) => Some(self.media(media)?),
             Part::Call(call) => Some(self.call(call)?),
@@ -234,11 +233,11 @@ pub(super) fn open_with_user(messages: &mut Vec<Message<'_>>) {
 pub(super) fn trim_last(messages: &mut [Message<'_>]) -> bool {
     let last = messages.last_mut().filter(|last| last.role == Role::Assistant);
     let Some(Block::Text { text, .. }) = last.and_then(|last| last.content.last_mut()) else { return false };
-    let length = text.trim_end().len();
-    let is_trimmed = length < text.len();
-    match text {
-        Cow::Borrowed(text) => *text = &text[..length],
-        Cow::Owned(text) => text.truncate(length),
+    let plain = text.plain();
+    let trimmed = plain.trim_end();
+    let is_trimmed = trimmed.len() < plain.len();
+    if is_trimmed {
+        *text = trimmed.to_owned().into();
     }
     is_trimmed
 }

@@ -12,7 +12,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
     put(Event::Start { id: borrowed(&answer.id), model: borrowed(&answer.model) });
     for part in &answer.parts {
         match part {
-            Part::Text(text) => put(Event::Text(borrowed(&text.text))),
+            Part::Text(text) => put(Event::Text(text.text.plain())),
             Part::Refusal(text) => put(Event::Refusal(borrowed(text))),
             Part::Thought(thought) => {
                 let signature = thought.signature.clone();

@@ -65,7 +65,7 @@ fn part<'a>(piece: Piece<'a>, voice: Voice, features: &mut Features) -> Result<O
     let kind = piece.kind.as_ref().map_or("", |kind| &kind.0);
     let medium = match kind {
         "input_text" | "output_text" | "text" => {
-            let Str(text) = piece.text.ok_or_else(|| Fault::missing("text"))?;
+            let text = piece.text.ok_or_else(|| Fault::missing("text"))?;
             return Ok(Some(Part::Text(Text { text, ends_cache })));
         }
         "refusal" if voice == Voice::Model => {

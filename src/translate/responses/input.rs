@@ -14,6 +14,7 @@ use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str, filled};
 use crate::translate::signature::{self, Bearer};
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -85,7 +86,7 @@ impl<'a> Input<'a> {
     }
 
     /// Takes an input that is all one text.
-    pub(super) fn say(&mut self, text: Cow<'a, str>) {
+    pub(super) fn say(&mut self, text: Verbatim<'a>) {
         self.turns.push(Turn { speaker: Speaker::User, parts: vec![Part::text(text)] });
     }
 
@@ -160,7 +161,7 @@ impl<'a> Input<'a> {
         let id = needed(item.call_id, at, "call_id")?;
         let name = needed(item.name, at, "name")?;
         let arguments = match item.arguments {
-            Some(Listed::Text(text)) => arguments::read(text),
+            Some(Listed::Text(text)) => arguments::read(text.into_plain()),
             _ => Err("must be the text of a JSON object".to_owned()),
         };
         let arguments = arguments.map_err(|why| bad(format_args!("input[{at}].arguments"), why))?;
@@ -253,7 +254,7 @@ fn words<'a>(list: Option<Listed<'a, Piece<'a>>>, at: usize, member: &str) -> Re
         }
     };
     let mut all = Cow::Borrowed("");
-    for Str(text) in pieces.into_iter().filter_map(|piece| piece.text) {
+    for text in pieces.into_iter().filter_map(|piece| piece.text).map(Verbatim::into_plain) {
         if all.is_empty() {
             all = text;
         } else {
@@ -294,7 +295,7 @@ mod tests {
     fn told(items: &[String]) -> Vec<String> {
         let request = of(&items.join(",")).expect("good");
         let part = |part: &Part<'_>| match part {
-            Part::Text(text) => text.text.to_string(),
+            Part::Text(text) => text.text.plain().into_owned(),
             Part::Call(call) => format!("call {}", call.id),
             Part::Result(result) => format!("result {} {}", result.id, result.name),
             Part::Thought(thought) => format!("thought {}", thought.text),

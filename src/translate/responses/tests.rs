@@ -6,6 +6,7 @@ use crate::translate::canonical::{Answer, Call, Event, Finish, Part, Signature, 
 use crate::translate::frames::{self, Framing};
 use crate::translate::sides::Asked;
 use crate::translate::signs::Api;
+use crate::translate::verbatim::Verbatim;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -93,7 +94,10 @@ fn events<'p>(parts: &'p [Part<'p>], piece: usize) -> Vec<Event<'p>> {
     };
     for part in parts {
         match part {
-            Part::Text(text) => cut(&text.text, Event::Text, &mut events),
+            Part::Text(text) => {
+                let Verbatim::Plain(text) = &text.text else { panic!("{text:?} was read") };
+                cut(text, Event::Text, &mut events);
+            }
             Part::Refusal(text) => cut(text, Event::Refusal, &mut events),
             Part::Thought(thought) => {
                 cut(&thought.text, Event::Thought, &mut events);

@@ -5,6 +5,7 @@
 //! Members that aren't here are of no consequence.
 
 use crate::translate::pieces::{Listed, Str};
+use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -91,7 +92,7 @@ pub(super) struct Piece<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(super) text: Option<Str<'a>>,
+    pub(super) text: Option<Verbatim<'a>>,
     #[serde(borrow)]
     pub(super) refusal: Option<Str<'a>>,
     #[serde(borrow)]
