@@ -111,6 +111,9 @@ const MAX_MAIN_LINES: usize = 40;
 /// Names that say nothing about what a type is.
 const EMPTY_NAMES: &[&str] = &["Manager", "Handler", "Processor", "Helper", "Utils", "Data", "Info"];
 
+/// Where source of ours is.
+const OURS: &[&str] = &["src", "tests", "benches", "fuzz"];
+
 /// What a visitor sees first: all of it, and nothing else.
 const TOP_LEVEL: &[&str] = &[
     "CHANGELOG.md",
@@ -122,6 +125,7 @@ const TOP_LEVEL: &[&str] = &[
     "benches",
     "conf",
     "docker-compose.yml",
+    "fuzz",
     "grafana",
     "src",
     "tests",
@@ -319,7 +323,7 @@ fn every_ban_names_places_that_exist() {
 #[test]
 fn every_file_begins_by_saying_what_it_is() {
     let is_told = |text: &str| text.starts_with("//! ") || text.starts_with("#![doc = include_str!");
-    let silent = sources(&["src", "tests", "benches"]).into_iter().filter(|source| !is_told(&source.text));
+    let silent = sources(OURS).into_iter().filter(|source| !is_told(&source.text));
     none(
         &silent
             .map(|source| format!("{}: begin with `//! What this decides`", source.path))
@@ -330,7 +334,7 @@ fn every_file_begins_by_saying_what_it_is() {
 #[test]
 fn files_are_short_enough_to_be_read() {
     let mut problems = Vec::new();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(OURS) {
         let lines =
             if source.path.starts_with("src/") { source.code().count() } else { source.lines().count() };
         let limit = if source.path == "src/main.rs" { MAX_MAIN_LINES - 1 } else { MAX_LINES };
@@ -347,7 +351,7 @@ fn files_are_short_enough_to_be_read() {
 #[test]
 fn names_say_what_a_thing_is() {
     let mut problems = Vec::new();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(OURS) {
         for (number, line) in source.lines() {
             let mut words = line.split(|character| !is_in_name(character)).filter(|word| !word.is_empty());
             let declares = words.any(|word| ["struct", "enum", "trait", "type"].contains(&word));
@@ -368,7 +372,7 @@ fn nothing_is_left_for_later() {
     let marks =
         [["TO", "DO"], ["FIX", "ME"], ["#[ign", "ore]"], ["unimple", "mented!"]].map(|half| half.concat());
     let mut problems = Vec::new();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(OURS) {
         for (number, line) in source.lines() {
             for mark in marks.iter().filter(|mark| line.contains(mark.as_str())) {
                 problems.push(format!("{}:{number}: {mark}: do it, or open an issue", source.path));
@@ -387,4 +391,34 @@ fn the_top_level_is_the_agreed_one() {
     let mut seen: Vec<_> = seen.collect();
     seen.sort();
     assert_eq!(seen, TOP_LEVEL, "settings of tools go into dotfiles, everything else into one of these");
+}
+
+#[test]
+fn what_is_fuzzed_is_built_with_the_products_own_dependencies() {
+    let lines = |manifest: &str| {
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        let (_, rest) = text.split_once("\n[dependencies]\n").unwrap();
+        let end = rest.find("\n[").unwrap_or(rest.len());
+        let is_asked = |line: &&str| line.contains(" = ");
+        rest[..end].lines().filter(is_asked).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (ours, theirs) = (lines("Cargo.toml"), lines("fuzz/Cargo.toml"));
+    assert!(theirs.len() > 5);
+    let others: Vec<_> = theirs.difference(&ours).collect();
+    assert!(others.is_empty(), "not as in Cargo.toml: {others:?}");
+}
+
+#[test]
+fn every_fuzz_target_is_built_and_has_a_corpus() {
+    let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    for target in fs::read_dir(root().join("fuzz/targets")).unwrap() {
+        let path = target.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            manifest.contains(&format!("path = \"targets/{name}.rs\"")),
+            "{name} is not in fuzz/Cargo.toml"
+        );
+        let corpus = root().join("fuzz/corpus").join(name);
+        assert!(corpus.read_dir().is_ok_and(|mut inputs| inputs.next().is_some()), "{name} has no corpus");
+    }
 }

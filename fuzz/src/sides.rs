@@ -1,0 +1,118 @@
+//! Who may be on either side of a translation, and what each of them says.
+
+use crate::domain::Dialect;
+use crate::translate::canonical::{Answer, Request};
+use crate::translate::frames::Framing;
+use crate::translate::peek::BadBody;
+use crate::translate::sides::{Target, Written};
+use crate::translate::signs::Api;
+use crate::translate::translation::{Client, Question, Translation, provider_api};
+use crate::translate::{chat, generate, messages, responses};
+use bytes::Bytes;
+
+/// Who may ask.
+pub const CLIENTS: [Api; 4] = [Api::Completions, Api::Responses, Api::Messages, Api::Generate];
+
+/// Who may be asked.
+pub const PROVIDERS: [Dialect; 3] = Dialect::ALL;
+
+/// Models on which it depends what is written.
+pub const MODELS: [&str; 8] = [
+    "m",
+    "gpt-4o",
+    "o3-mini",
+    "claude-sonnet-4-5",
+    "claude-opus-4-7",
+    "gemini-2.0-flash",
+    "gemini-2.5-pro",
+    "gemini-3-pro-preview",
+];
+
+/// Every client before every provider that it is translated for; Anthropic's own, where others' signatures have to be
+/// left out.
+pub const PAIRS: [(Api, Dialect); 10] = [
+    (Api::Completions, Dialect::Anthropic),
+    (Api::Completions, Dialect::Gemini),
+    (Api::Responses, Dialect::OpenAi),
+    (Api::Responses, Dialect::Anthropic),
+    (Api::Responses, Dialect::Gemini),
+    (Api::Messages, Dialect::OpenAi),
+    (Api::Messages, Dialect::Gemini),
+    (Api::Generate, Dialect::OpenAi),
+    (Api::Generate, Dialect::Anthropic),
+    (Api::Messages, Dialect::Anthropic),
+];
+
+/// The name of the tool that those clients have who wait for an answer; some providers have to be given another.
+pub const TOOL: &str = "get.weather";
+
+/// Writes a request for a provider of that dialect.
+///
+/// # Errors
+/// As the dialect's own.
+pub fn write(dialect: Dialect, request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
+    match dialect {
+        Dialect::OpenAi => chat::write(request, target),
+        Dialect::Anthropic => messages::write(request, target),
+        Dialect::Gemini => generate::write(request, target),
+    }
+}
+
+/// Reads a whole answer in that API; nobody reads one of the Responses API.
+pub fn read_answer(api: Api, body: &[u8]) -> Option<Answer<'_>> {
+    match api {
+        Api::Completions => chat::read_answer(body),
+        Api::Messages => messages::read_answer(body),
+        Api::Generate => generate::read_answer(body),
+        Api::Responses | Api::Other => None,
+    }
+}
+
+/// Reads a client's request.
+///
+/// # Errors
+/// As the dialect's own.
+pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+    match client {
+        Api::Completions | Api::Other => chat::read(body),
+        Api::Responses => responses::read(body),
+        Api::Messages => messages::read(body),
+        Api::Generate => generate::read(body),
+    }
+}
+
+/// The request of a client that waits for an answer, with one tool and all that makes answers longer.
+fn asked(api: Api) -> &'static str {
+    match api {
+        Api::Responses => {
+            r#"{"model":"m","input":"Hi","include":["reasoning.encrypted_content"],"tools":[{"type":"function","name":"get.weather","parameters":{}}]}"#
+        }
+        Api::Messages => {
+            r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"get.weather","input_schema":{}}]}"#
+        }
+        Api::Generate => {
+            r#"{"contents":[{"parts":[{"text":"Hi"}]}],"tools":[{"functionDeclarations":[{"name":"get.weather"}]}]}"#
+        }
+        Api::Completions | Api::Other => {
+            r#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"get.weather"}}]}"#
+        }
+    }
+}
+
+/// The way back of an answer to that client.
+pub fn way_back(api: Api, dialect: Dialect, framing: Framing) -> Translation {
+    let body = Bytes::from_static(asked(api).as_bytes());
+    let request_id = "req-1".to_owned();
+    let client = Client { api, request_id, created: 1_700_000_000, body: body.clone(), framing };
+    let target = Target { model: "m", max_output_tokens: None };
+    let question = Question::read(api, body, true);
+    match question.and_then(|question| Translation::of_request(&question, client, dialect, &target)) {
+        Ok((_, translation)) => translation,
+        Err(why) => unreachable!("a good request: {why:?}"),
+    }
+}
+
+/// The API that a provider of that dialect is asked through.
+pub fn api(dialect: Dialect) -> Api {
+    provider_api(dialect)
+}

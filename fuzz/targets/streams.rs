@@ -1,0 +1,94 @@
+//! Any bytes as a provider's stream, in each dialect, for every client of another.
+//!
+//! However it is cut, the client gets the same bytes. They are a stream as its dialect has it, which ends once if the
+//! provider's did and not at all if it broke off, and say what the provider said.
+
+#![no_main]
+
+use bytes::Bytes;
+use cliproxy_fuzz::gist::{Called, Said};
+use cliproxy_fuzz::input::Input;
+use cliproxy_fuzz::sides::{PAIRS, TOOL, api, way_back};
+use cliproxy_fuzz::translate::frames::Framing;
+use cliproxy_fuzz::translate::signs::{self, Api};
+use cliproxy_fuzz::translate::translation::Stream;
+use cliproxy_fuzz::{mutation, pace, told};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use serde_json::value::RawValue;
+
+/// Longer than any input.
+const MAX_EVENT: usize = 1 << 20;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some(input) = Input::of(bytes) {
+        pace::within(bytes.len(), || check(&input));
+    }
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutation::mutate(data, size, max_size, seed)
+});
+
+fn check(input: &Input<'_>) {
+    let (client, provider) = input.chosen(&PAIRS);
+    let is_array = client == Api::Generate && input.option % 2 == 1;
+    let framing = if is_array { Framing::Elements } else { Framing::Events };
+    let stream = || way_back(client, provider, framing).stream(MAX_EVENT);
+    let (whole, by_one) = relayed(stream(), &[input.text]);
+    let (cut, by_pieces) = relayed(stream(), &input.pieces());
+    assert_eq!(cut, whole, "{} cut", String::from_utf8_lossy(input.text));
+    let seen = |stream: &Stream| {
+        let error = stream.error().cloned();
+        (stream.is_finished(), stream.is_blocked(), error, stream.usage(), stream.skipped())
+    };
+    assert_eq!(seen(&by_one), seen(&by_pieces));
+    let said = told::by_provider(api(provider), input.text, signs::is_error);
+    let again = told::to_client(client, framing, &whole);
+    compare(client, &said, &again, &String::from_utf8_lossy(&whole));
+    assert!(!again.is_ended || by_one.error().is_none(), "no end behind an error");
+}
+
+fn relayed(mut stream: Stream, pieces: &[&[u8]]) -> (Vec<u8>, Stream) {
+    let mut out = Vec::new();
+    for piece in pieces {
+        match stream.push(&Bytes::copy_from_slice(piece)) {
+            Ok(told) => out.extend_from_slice(&told),
+            Err(why) => unreachable!("{why}"),
+        }
+    }
+    out.extend_from_slice(&stream.finish());
+    assert!(stream.finish().is_empty(), "nothing more than once");
+    (out, stream)
+}
+
+fn compare(client: Api, said: &Said, again: &Said, text: &str) {
+    assert_eq!(again.words, said.words, "{client:?} {text}");
+    assert_eq!(again.is_ended, said.is_ended, "{client:?} {text}");
+    if said.is_ended {
+        assert_eq!(again.tokens(), said.tokens(), "{client:?} {text}");
+        let is_lost = client == Api::Generate && said.calls.iter().any(|call| !is_object(&call.arguments));
+        if client != Api::Responses && !is_lost {
+            assert_eq!(again.finish(), said.finish(), "{client:?} {text}");
+        }
+    }
+    // Gemini's calls come whole, or not at all.
+    let is_told = |call: &&Called| client != Api::Generate || is_object(&call.arguments);
+    let own: Vec<_> = said.calls.iter().filter(is_told).collect();
+    if said.is_ended {
+        assert_eq!(again.calls.len(), own.len(), "{client:?} {text}");
+    }
+    for (call, own) in again.calls.iter().zip(own) {
+        assert_eq!(call.id, own.id, "{client:?} {text}");
+        assert_eq!(spelt_out(&call.arguments), spelt_out(&own.arguments), "{client:?} {text}");
+        assert!(call.name == own.name || call.name == TOOL, "{client:?} {text}");
+    }
+}
+
+/// No arguments are an empty object, whether it is said or not.
+fn spelt_out(arguments: &str) -> &str {
+    if arguments.is_empty() { "{}" } else { arguments }
+}
+
+fn is_object(text: &str) -> bool {
+    text.is_empty() || serde_json::from_str::<&RawValue>(text).is_ok_and(|raw| raw.get().starts_with('{'))
+}
