@@ -129,7 +129,7 @@ impl Said {
         let mut said = Said { is_ended: true, ..Said::default() };
         for part in &answer.parts {
             match part {
-                Part::Text(text) => said.words.push_str(&text.text),
+                Part::Text(text) => said.words.push_str(&text.text.plain()),
                 Part::Refusal(text) => said.words.push_str(text),
                 Part::Call(call) => said.calls.push(called(call)),
                 Part::Media(_) | Part::Result(_) | Part::Thought(_) => {}
@@ -204,7 +204,7 @@ fn words(parts: &[Part<'_>]) -> String {
     let mut words = String::new();
     for part in parts {
         match part {
-            Part::Text(text) => words.extend(text.text.chars().filter(|it| !it.is_whitespace())),
+            Part::Text(text) => words.extend(text.text.plain().chars().filter(|it| !it.is_whitespace())),
             Part::Refusal(text) => words.extend(text.chars().filter(|it| !it.is_whitespace())),
             _ => {}
         }

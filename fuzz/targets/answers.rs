@@ -34,7 +34,7 @@ fn check(input: &Input<'_>) {
     signs::is_error(input.text);
     for dialect in Dialect::ALL {
         let status = 100 + input.option as u16 * 2;
-        if let Some(body) = error::between(dialect, status, input.text) {
+        if let Some(body) = error::between(dialect, status, None, input.text) {
             assert!(json::members(&body, []).is_ok(), "{}", String::from_utf8_lossy(&body));
         }
     }

@@ -12,7 +12,6 @@ use crate::translate::media::{self, types};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
 use crate::translate::signs::Api;
-use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -250,6 +249,7 @@ fn has_error(response: &str) -> bool {
 mod tests {
     use super::*;
     use crate::translate::canonical::{Effort, Output, Reasoning, Signature, ToolChoice};
+    use crate::translate::verbatim::Verbatim;
     use proptest::prelude::*;
 
     fn read_str(body: &str) -> Request<'_> {

@@ -123,7 +123,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
 fn write_part<'w>(part: &'w Part<'_>, content: &mut Vec<Block<'w>>) {
     match part {
         Part::Text(text) => {
-            content.extend((!text.text.is_empty()).then(|| Block::text(text.text.borrowed())))
+            content.extend((!text.text.is_empty()).then(|| Block::text(text.text.borrowed())));
         }
         Part::Refusal(text) => content.push(Block::text(text.as_ref())),
         Part::Call(call) => {
