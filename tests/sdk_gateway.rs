@@ -79,7 +79,7 @@ fn openais_sdk_works_before_anthropic() {
 
 #[test]
 fn openais_sdk_works_before_gemini() {
-    works_before("openai_sdk.py", Dialect::Gemini, "", "embeddings choices single_call refusals");
+    works_before("openai_sdk.py", Dialect::Gemini, "", "choices single_call refusals");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn anthropics_sdk_works_before_gemini() {
 
 #[test]
 fn googles_sdk_works_before_openai() {
-    works_before("gemini_sdk.py", Dialect::OpenAi, "", "embeddings thoughts");
+    works_before("gemini_sdk.py", Dialect::OpenAi, "", "thoughts");
 }
 
 #[test]

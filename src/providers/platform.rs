@@ -1,7 +1,7 @@
 //! Who runs a vendor's models: the vendor itself, or a cloud that hosts them under addresses and proofs of its own.
 //!
-//! One row of facts per platform, in the methods of [`Platform`]. What it changes of a body is [`hosted`]'s; this module
-//! must not know credentials.
+//! One row of facts per platform, in the methods of [`Platform`]. What it changes of a body is
+//! [`crate::translate::hosted`]'s; this module must not know credentials.
 
 use crate::translate::hosted::Changes;
 

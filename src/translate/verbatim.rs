@@ -3,7 +3,7 @@
 //! A string is the same JSON in every dialect. To decode it and to encode it again is most of what a long prompt would
 //! cost; nearly nobody needs to know what it says.
 //!
-//! What can't be read is read a second time to say where it went wrong, [`slowly`]: then nothing is skipped, so that the
+//! What can't be read is read a second time to say where it went wrong (`slowly`): then nothing is skipped, so that the
 //! reader knows at each byte where it stands.
 
 use super::pieces::Str;

@@ -41,7 +41,7 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
 /// `POST /v1/messages/count_tokens`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_count(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
     write_with(request, target, false)
 }

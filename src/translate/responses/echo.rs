@@ -24,6 +24,9 @@ const REPEATED: [(&str, &str); 13] = [
     ("top_p", "null"),
 ];
 
+/// Room for names and usual values of all that is repeated.
+const ROOM: usize = 512;
+
 /// What asks for signatures, in `include`.
 const SIGNATURES: &str = "reasoning.encrypted_content";
 
@@ -44,7 +47,8 @@ impl Echo {
     /// Of a request that was read, and so is well-formed.
     pub(super) fn of(body: &[u8]) -> Echo {
         let [include, model, repeated @ ..] = found(body);
-        let mut members = Vec::new();
+        let length = |at: &Option<&[u8]>| at.map_or(0, <[u8]>::len);
+        let mut members = Vec::with_capacity(ROOM + repeated.iter().map(length).sum::<usize>());
         for ((name, default), at) in REPEATED.iter().zip(repeated) {
             let value = at.filter(|value| *value != b"null").unwrap_or(default.as_bytes());
             members.push(b'"');
