@@ -18,6 +18,9 @@ struct Range {
 
 const NONE: Option<(&str, f64, f64)> = None;
 
+/// More tokens no vendor's field can hold: Gemini's is an `int32`.
+const MOST_TOKENS: f64 = i32::MAX as f64;
+
 static RANGES: [Range; 5] = [
     Range {
         of: |request| request.temperature,
@@ -58,10 +61,10 @@ static RANGES: [Range; 5] = [
     Range {
         of: |request| request.max_output_tokens.map(|tokens| tokens as f64),
         bounds: [
-            Some(("max_tokens` or `max_completion_tokens", 1.0, f64::MAX)),
-            Some(("max_output_tokens", 1.0, f64::MAX)),
-            Some(("max_tokens", 1.0, f64::MAX)),
-            Some(("generationConfig.maxOutputTokens", 1.0, f64::MAX)),
+            Some(("max_tokens` or `max_completion_tokens", 1.0, MOST_TOKENS)),
+            Some(("max_output_tokens", 1.0, MOST_TOKENS)),
+            Some(("max_tokens", 1.0, MOST_TOKENS)),
+            Some(("generationConfig.maxOutputTokens", 1.0, MOST_TOKENS)),
         ],
     },
 ];
@@ -85,12 +88,7 @@ pub(super) fn check(client: Api, request: &Request<'_>) -> Result<(), BadBody> {
         if let (Some(number), Some((field, least, most))) = (of(request), bounds[column])
             && !(least..=most).contains(&number)
         {
-            let range = if most == f64::MAX {
-                format!("at least {least}")
-            } else {
-                format!("from {least} to {most}")
-            };
-            return Err(BadBody(format!("`{field}` must be {range}")));
+            return Err(BadBody(format!("`{field}` must be from {least} to {most}")));
         }
     }
     // Where something is asked for that isn't everybody's, it may be what is said, kept by its provider.
@@ -136,9 +134,14 @@ mod tests {
                 }
             }
         }
-        assert_eq!(told(Api::Messages, |request| request.max_output_tokens = Some(1)), None);
-        let none = told(Api::Messages, |request| request.max_output_tokens = Some(0));
-        assert_eq!(none.as_deref(), Some("`max_tokens` must be at least 1"));
+        let most = 2_147_483_647;
+        for tokens in [1, most] {
+            assert_eq!(told(Api::Messages, |request| request.max_output_tokens = Some(tokens)), None);
+        }
+        for tokens in [0, most + 1, u64::MAX] {
+            let why = told(Api::Messages, |request| request.max_output_tokens = Some(tokens));
+            assert_eq!(why.as_deref(), Some("`max_tokens` must be from 1 to 2147483647"));
+        }
         assert_eq!(told(Api::Other, |request| request.temperature = Some(9.0)), None);
     }
 
