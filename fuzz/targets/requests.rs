@@ -35,8 +35,9 @@ fn check(input: &Input<'_>) {
         Ok(request) => request,
         Err(why) => return complaint(&why),
     };
-    // The one is refused before anything is written, the other before anything is read.
-    if request.is_silent() || spans::depth(input.text) > MAX_DEPTH {
+    // Some are refused before anything is written, others before anything is read.
+    let has_room = request.max_output_tokens.is_none_or(|tokens| i32::try_from(tokens).is_ok());
+    if !has_room || request.is_silent() || spans::depth(input.text) > MAX_DEPTH {
         return;
     }
     request.streams = input.choice >= 128;
