@@ -36,6 +36,7 @@ mod places;
 pub mod prefill;
 mod question;
 mod ranges;
+mod reader;
 pub mod responses;
 pub mod sides;
 mod signature;
