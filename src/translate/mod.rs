@@ -34,7 +34,7 @@ pub mod peek;
 mod pieces;
 mod places;
 pub mod prefill;
-mod question;
+pub mod question;
 mod ranges;
 pub mod responses;
 pub mod sides;

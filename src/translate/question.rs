@@ -54,11 +54,11 @@ impl Question {
     }
 }
 
-/// Reads a client's request.
+/// Reads a client's request, and checks what holds in every API: [`Question::read`] without keeping the body.
 ///
 /// # Errors
 /// When it can't be understood; names the field.
-pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let request = match client {
         Api::Completions => chat::read(body),
         Api::Responses => responses::read(body),
