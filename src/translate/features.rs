@@ -160,6 +160,15 @@ static ROWS: [Row; 35] = [
     dropped(Feature::Title, "title", &[Api::Completions]),
 ];
 
+/// What may hold words, or tools, that are not in the request, or not in words that are read.
+const ELSEWHERE: [Feature; 5] = [
+    Feature::ProviderState,
+    Feature::StoredConversation,
+    Feature::ServerTools,
+    Feature::CustomTools,
+    Feature::ForeignContent,
+];
+
 /// A set of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features(u64);
@@ -188,6 +197,12 @@ impl Features {
     /// Whether it is among them.
     pub fn contains(self, feature: Feature) -> bool {
         self.0 & 1 << feature as u8 != 0
+    }
+
+    /// Whether there may be more to the request than it says, in words, tools or pieces that its own provider keeps or
+    /// alone understands: then nobody else can tell what is missing.
+    pub(super) fn has_more_elsewhere(self) -> bool {
+        ELSEWHERE.iter().any(|feature| self.contains(*feature))
     }
 
     /// The name of one for which a provider of that API can't serve the request.
@@ -221,6 +236,17 @@ mod tests {
             assert_eq!(others, 1, "{}", row.name);
             assert!(!row.lacking.is_empty());
         }
+    }
+
+    #[test]
+    fn what_has_more_elsewhere_is_served_there_alone() {
+        for feature in ELSEWHERE {
+            let mut features = Features::NONE;
+            features.insert(feature);
+            assert!(features.has_more_elsewhere());
+            assert!(ALL.iter().all(|api| features.refused_by(*api).is_some()), "{feature:?}");
+        }
+        assert!(!Features::NONE.has_more_elsewhere());
     }
 
     #[test]

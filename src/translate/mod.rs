@@ -11,6 +11,7 @@ mod answers;
 mod arguments;
 pub mod canonical;
 pub mod chat;
+mod choice;
 pub mod count;
 pub mod decoding;
 pub mod edit;
