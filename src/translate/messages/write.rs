@@ -48,7 +48,8 @@ pub fn write_count(request: &Request<'_>, target: &Target<'_>) -> Result<Written
 
 fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Result<Written, BadBody> {
     let mut written = Written::default();
-    let max_tokens = request.max_output_tokens.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
+    let limit = target.limit(request.max_output_tokens, &mut written);
+    let max_tokens = limit.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
     let generation = Generation::of(target.model);
     let mut outgoing = Outgoing::new(request, &mut written);
     let tools = request.tools.iter().map(|tool| tool_of(tool, &mut outgoing)).collect::<Vec<_>>();
