@@ -208,6 +208,19 @@ fn reasoning_of_others_stays_behind_where_a_conversation_goes_on_at_openai() {
 }
 
 #[test]
+fn a_model_newer_than_all_we_know_is_asked_as_the_newest_of_these() {
+    let provider = Provider::openai();
+    let gateway = Gateway::before(&provider, "models: [gpt-6]");
+    let body = json!({"model": "gpt-6", "max_tokens": 3000, "messages": [{"role": "user", "content": "a"}],
+        "thinking": {"type": "enabled", "budget_tokens": 2048}});
+    let client = gateway.client();
+    let request = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body);
+    assert_eq!(request.send().expect(200).header("x-cliproxy-dropped"), None);
+    let asked: Value = serde_json::from_slice(&provider.asked().pop().expect("asked").body).expect("JSON");
+    assert_eq!((&asked["max_completion_tokens"], &asked["reasoning_effort"]), (&json!(3000), &json!("low")));
+}
+
+#[test]
 fn a_failure_keeps_its_class_and_its_words_across_dialects() {
     for (clients, providers) in pairs() {
         let provider = Provider::of(providers);
