@@ -15,6 +15,7 @@ use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
 use crate::translate::features::Features;
 use crate::translate::frames::Framing;
+use crate::translate::messages;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
@@ -30,7 +31,6 @@ use http::header::{
 };
 use http::request::{Parts, Request};
 use http::uri::PathAndQuery;
-use memchr::memmem;
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::RequestHeader;
 use pingora::{Error, OrErr};
@@ -45,8 +45,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version that has everything which other dialects know: later ones refuse sampling parameters.
 const OLDEST_ANTHROPIC: HeaderValue = HeaderValue::from_static("2023-06-01");
-/// How the signatures of others begin that we gave to clients of Anthropic's API, or that there were none of.
-const FOREIGN_SIGNATURES: [&str; 3] = [r#""cliproxy:"#, r#""signature":"""#, r#""signature": """#];
 /// Room for the headers of nearly every request.
 const HEADERS: usize = 16;
 
@@ -276,9 +274,8 @@ impl Call {
     /// Whether the conversation has signatures of other makers, which Anthropic would refuse as forged: it went on from
     /// a provider of another dialect. Then it is read and written anew, unless something would be lost with them.
     fn must_lose_signatures(&self) -> bool {
-        let is_in_it = |text: &str| memmem::find(&self.body, text.as_bytes()).is_some();
         self.api() == Api::Messages
-            && FOREIGN_SIGNATURES.iter().any(|text| is_in_it(text))
+            && messages::may_hold_foreign(&self.body)
             && self.question().is_ok_and(|question| question.features().refused_by(Api::Messages).is_none())
     }
 
