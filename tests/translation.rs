@@ -72,11 +72,15 @@ fn what_nobody_can_be_asked_for_is_named_and_nobody_is_asked() {
         let client = gateway.client();
         let answer = question.unasked(&client).json(&body).send();
         let words = match clients {
-            Dialect::OpenAi => "they have no n;",
+            Dialect::OpenAi => "more than one answer",
             Dialect::Anthropic => "tools run by the provider",
             Dialect::Gemini => "files kept by the provider",
         };
-        expect_error(&answer, clients, 400, "unsupported_feature", words);
+        let told = format!(
+            "no provider of model `m` supports {words} in a request like this; leave it out, or use a model whose \
+             provider does"
+        );
+        expect_error(&answer, clients, 400, "unsupported_feature", &told);
         assert!(provider.asked().is_empty());
     }
 }

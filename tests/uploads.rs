@@ -301,9 +301,9 @@ fn a_stream_that_breaks_off_ends_in_an_error_and_not_cleanly() {
 }
 
 /// What everybody who isn't of OpenAI's format is asked for in vain.
-fn in_vain(client: &Client) -> Vec<Response> {
-    let json = questions().into_iter().map(|(path, body, _)| client.post(path).json(&body).send());
-    let forms = FORMS.map(|path| upload(client, path, form("m", 100, &[])).send());
+fn in_vain(client: &Client) -> Vec<(&'static str, Response)> {
+    let json = questions().into_iter().map(|(path, body, _)| (path, client.post(path).json(&body).send()));
+    let forms = FORMS.map(|path| (path, upload(client, path, form("m", 100, &[])).send()));
     json.chain(forms).collect()
 }
 
@@ -316,8 +316,13 @@ fn providers_of_other_dialects_are_no_candidates() {
         geminis.yaml_with("second", &["models: [m]", "priority: 1"]),
     );
     let gateway = Gateway::start(&format!("providers:\n{others}"));
-    for answer in in_vain(&gateway.client()) {
-        expect_error(&answer, Dialect::OpenAi, 400, "unsupported_feature", "no provider of model `m`");
+    for (path, answer) in in_vain(&gateway.client()) {
+        let told = format!(
+            "no provider of model `m` has the endpoint `{}`, or another that does the same; use a model whose provider \
+             has it",
+            path.trim_start_matches("/v1/")
+        );
+        expect_error(&answer, Dialect::OpenAi, 400, "unsupported_feature", &told);
     }
     let third = openais.yaml_with("third", &["models: [m]", "priority: 2"]);
     let gateway = Gateway::start(&format!("providers:\n{others}{third}"));

@@ -102,7 +102,7 @@ pub enum Loss {
 /// A row of the table.
 struct Row {
     feature: Feature,
-    /// As the client is told.
+    /// As the client is told: what is dropped, in a header's list; what is refused, as what nobody supports.
     name: &'static str,
     /// Who lacks it.
     lacking: &'static [Api],
@@ -127,7 +127,7 @@ static ROWS: [Row; 35] = [
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
     dropped(Feature::LogitBias, "logit_bias", &[Api::Messages, Api::Generate]),
     refused(Feature::Logprobs, "logprobs", ALL),
-    refused(Feature::SeveralAnswers, "n", ALL),
+    refused(Feature::SeveralAnswers, "more than one answer", ALL),
     dropped(Feature::SerialCalls, "parallel_tool_calls", &[Api::Generate]),
     refused(Feature::FiveStops, "more than 4 stop sequences", &[Api::Completions]),
     refused(Feature::SixStops, "more than 5 stop sequences", &[Api::Completions, Api::Generate]),
@@ -149,7 +149,7 @@ static ROWS: [Row; 35] = [
     dropped(Feature::SafetySettings, "safety_settings", &[Api::Completions, Api::Messages]),
     dropped(Feature::ForeignThoughts, "thinking", ALL),
     dropped(Feature::Citations, "citations", &[Api::Completions, Api::Generate]),
-    refused(Feature::EnumOutput, "text/x.enum", ALL),
+    refused(Feature::EnumOutput, "answers as `text/x.enum`", ALL),
     dropped(Feature::Other, "other", ALL),
     refused(Feature::ForeignContent, "content that only this API knows", ALL),
     refused(Feature::Counting, "token counts", &[Api::Completions]),
