@@ -178,7 +178,8 @@ pub fn installed(name: &str) -> PathBuf {
     folders.map(|folder| folder.join(name)).find(|file| file.exists()).unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// What an operator would have on: a client key, two providers for each model, prices, metrics, the log.
+/// What an operator would have on: a client key, two providers for each model, prices, metrics, the log, and as many idle
+/// connections as nginx keeps: else one provider alone would open one for every few requests.
 fn gateway_config(listen: SocketAddr, upstream: SocketAddr, scratch: &Path) -> io::Result<String> {
     let (host, port, metrics) = (listen.ip(), listen.port(), free_address()?.port());
     let models = |dialect| Model::ALL.map(|model| model.of(dialect)).join(", ");
@@ -187,15 +188,20 @@ fn gateway_config(listen: SocketAddr, upstream: SocketAddr, scratch: &Path) -> i
     let scratch = scratch.display();
     Ok(format!(
         "server:\n  host: {host}\n  port: {port}\n  threads: 1\n  \
-           auth: {{api_keys: [{{name: bench, key: {CLIENT_KEY}}}]}}\n\
+           auth: {{api_keys: [{{name: bench, key: {CLIENT_KEY}}}]}}\n  \
+           operations: {{connection_pool: {{max_idle_conns: 1024, max_idle_conns_per_host: 128}}}}\n\
          auth_dir: {scratch}/auths\nstate_dir: {scratch}/state\n\
          metrics: {{enabled: true, port: {metrics}}}\nlogging: {{level: info, format: json}}\n\
          providers:\n  \
            one: &one\n    format: openai\n    base_url: http://{upstream}/v1\n    api_key: sk-bench-upstream\n    \
              models: [{openai}]\n    cost_per_1k_tokens: {{input: 0.003, output: 0.015}}\n  \
            two: *one\n  \
-           three: {{format: anthropic, base_url: \"http://{upstream}\", api_key: sk-bench-upstream, models: [{anthropic}]}}\n  \
-           four: {{format: gemini, base_url: \"http://{upstream}\", api_key: sk-bench-upstream, models: [{gemini}]}}\n"
+           three: &three\n    format: anthropic\n    base_url: http://{upstream}\n    api_key: sk-bench-upstream\n    \
+             models: [{anthropic}]\n    cost_per_1k_tokens: {{input: 0.003, output: 0.015}}\n  \
+           four: *three\n  \
+           five: &five\n    format: gemini\n    base_url: http://{upstream}\n    api_key: sk-bench-upstream\n    \
+             models: [{gemini}]\n    cost_per_1k_tokens: {{input: 0.003, output: 0.015}}\n  \
+           six: *five\n"
     ))
 }
 

@@ -53,9 +53,9 @@ impl Attempt {
         }
     }
 
-    /// How long it has taken so far, or took.
-    pub fn took(&self) -> Duration {
-        self.took.unwrap_or_else(|| self.started.elapsed())
+    /// How long it has taken by now, or took.
+    pub fn took_by(&self, now: Instant) -> Duration {
+        self.took.unwrap_or_else(|| now.saturating_duration_since(self.started))
     }
 
     /// The provider's part is over, and its place free, however long the client takes.

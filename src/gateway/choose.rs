@@ -34,7 +34,7 @@ pub const UNRESOLVED: &str = "unresolved";
 pub fn next(context: &mut Context) -> Option<SocketAddr> {
     // The attempt before this one is over; what it holds is given back before anybody is chosen.
     if let Some(before) = context.attempt.take() {
-        context.settlement.upstream_time += before.took();
+        context.settlement.upstream_time += before.took_by(Instant::now());
     }
     let now = wall_clock::now();
     loop {
@@ -82,7 +82,7 @@ pub fn eligible(context: &Context, now: SystemTime) -> impl Iterator<Item = &Tar
 pub fn lacks_model(context: &Context, target: &Target) -> bool {
     let provider = context.snapshot.registry.provider(target.provider);
     let model = target.upstream_model.as_ref().unwrap_or(&context.model);
-    provider.is_some_and(|provider| provider.skips().is_skipped(model, Instant::now()))
+    provider.is_some_and(|provider| provider.skips().is_skipped(model, Instant::now))
 }
 
 /// The targets that were not tried and could take the request now.

@@ -155,7 +155,7 @@ async fn attempt_once(
     let header_by = by.min(started + timeouts.connect.get() + header_timeout.get());
     let mut alarm = Alarm::at(context.keepalive.due_or(header_by));
     let mut retries = 0;
-    let (answer, translation) = loop {
+    let (mut answer, translation) = loop {
         let (outgoing, translation) = match outgoing(session, context, call, recovery) {
             Ok(outgoing) => outgoing,
             Err(failed) => return Ended::Failed(failed),
@@ -191,8 +191,8 @@ async fn attempt_once(
     let framing = framing(call, &answer, translation.as_ref());
     let deadline = if framing.is_some() { of_stream } else { of_plain };
     let session = session.as_downstream_mut();
-    let way = Way { session, context, call, upstream: &upstream, translation, deadline, alarm };
-    relayed(way, framing, recovery, answer).await
+    let mut way = Way { session, context, call, upstream: &upstream, translation, deadline, alarm };
+    relayed(&mut way, framing, recovery, &mut answer).await
 }
 
 /// How the frames of the client's stream are told apart, if the answer is one.
@@ -246,10 +246,10 @@ fn deadline(context: &Context, streams: bool, total: Instant) -> Instant {
 
 /// Relays a good answer.
 async fn relayed(
-    mut way: Way<'_>,
+    way: &mut Way<'_>,
     framing: Option<Framing>,
     recovery: &mut Recovery,
-    mut answer: Answer,
+    answer: &mut Answer,
 ) -> Ended {
     let status = answer.header().status.as_u16();
     if framing != Some(Framing::Events) && (recovery.has_begun() || way.context.keepalive.has_opened()) {
@@ -269,10 +269,10 @@ async fn relayed(
         answer.translate(translation.stream(max_event));
     }
     let relayed = match framing {
-        Some(framing) => relay::stream(&mut way, framing, recovery, answer).await,
-        None => relay::plain(&mut way, answer).await,
+        Some(framing) => relay::stream(way, framing, recovery, answer).await,
+        None => relay::plain(way, answer).await,
     };
-    let context = way.context;
+    let context = &mut *way.context;
     match relayed {
         Relayed::Whole(error) => {
             context.settlement.answered(status, error);

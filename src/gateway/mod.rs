@@ -78,13 +78,15 @@ pub struct Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    /// Boxed: Pingora moves it from one future into the next, several times for each request, and those have room for
+    /// it each.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(self.snapshot.load_full(), Arc::clone(&self.metrics), Instant::now())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(Context::new(self.snapshot.load_full(), Arc::clone(&self.metrics), Instant::now()))
     }
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> pingora::Result<bool> {
         door::header_came(session);
         let from_client = session.req_header().headers.get(reply::REQUEST_ID);
         context.identify(context::request_id(from_client));
@@ -108,7 +110,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> pingora::Result<Box<HttpPeer>> {
         let peer = passthrough::peer(context, session)?;
         passthrough::ensure_token(context).await.map(|()| peer)
@@ -118,7 +120,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> pingora::Result<()> {
         passthrough::rewrite(context, request)
     }
@@ -127,7 +129,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> pingora::Result<()> {
         if session.req_header().version == Version::HTTP_10 {
             // Its end may be the connection's.
@@ -141,7 +143,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         is_last: bool,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> pingora::Result<Option<Duration>> {
         if let Some(masking) = &mut context.masking {
             *body = masking.pass(body.as_ref(), is_last);
@@ -153,12 +155,12 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &pingora::Error,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> FailToProxy {
         passthrough::failed(session.as_downstream_mut(), context, error).await
     }
 
-    fn suppress_error_log(&self, _: &Session, _: &Context, _: &pingora::Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &pingora::Error) -> bool {
         // Every request ends in one event of ours, with its cause.
         true
     }
@@ -168,13 +170,13 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         session: &mut Session,
         error: Box<pingora::Error>,
-        context: &mut Context,
+        context: &mut Self::CTX,
         reused: bool,
     ) -> Box<pingora::Error> {
         passthrough::retry_dead(context, session, error, reused)
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&pingora::Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&pingora::Error>, context: &mut Self::CTX) {
         door::request_over(session);
         if context.passthrough && error.is_none() {
             passthrough::finish(context);

@@ -2,7 +2,6 @@
 
 use super::admit;
 use super::alarm::within;
-use super::attempt::Attempt;
 use super::context::Context;
 use super::relay;
 use super::settle::CACHE_BYPASS;
@@ -18,7 +17,7 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The id of a request, in log and answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -182,9 +181,10 @@ async fn write(session: &mut ServerSession, mut body: Bytes) -> pingora::Result<
 pub fn provenance(context: &Context, headers: &mut HeaderMap) {
     let settlement = &context.settlement;
     let Some(upstream) = &settlement.upstream else { return };
-    let last = context.attempt.as_ref().map(Attempt::took).unwrap_or_default();
+    let now = Instant::now();
+    let last = context.attempt.as_ref().map(|attempt| attempt.took_by(now)).unwrap_or_default();
     let waited = settlement.upstream_time + last;
-    let overhead = settlement.started().elapsed().saturating_sub(waited);
+    let overhead = now.saturating_duration_since(settlement.started()).saturating_sub(waited);
     // A name can have characters that a header can't, and pass-through has no model.
     if let Some(provider) = &upstream.provider.definition.name_header {
         headers.insert(PROVIDER, provider.clone());

@@ -16,9 +16,9 @@ struct Gone;
 
 impl Stream<'_, '_> {
     /// Ends the client's answer as the provider's ended.
-    pub(super) async fn conclude(mut self, end: End, mut answer: Answer) -> Relayed {
+    pub(super) async fn conclude(&mut self, end: End, answer: &mut Answer) -> Relayed {
         if self.told.is_finished
-            && let Err(Gone) = self.wind_up(&mut answer).await
+            && let Err(Gone) = self.wind_up(answer).await
         {
             return self.left();
         }
@@ -33,13 +33,13 @@ impl Stream<'_, '_> {
                     let failed = Failed::inside(class, answer.decoded_header(), body, dialect);
                     return Relayed::Failed(Box::new(failed));
                 }
-                self.truncated("the stream ended before its end", &mut answer).await
+                self.truncated("the stream ended before its end", answer).await
             }
             End::Differs => {
-                self.truncated("the provider that was to go on says something else", &mut answer).await
+                self.truncated("the provider that was to go on says something else", answer).await
             }
-            End::Broken(broken) => self.break_off(broken, &mut answer).await,
-            End::Error(class, frame) => self.fail(class, frame, &mut answer).await,
+            End::Broken(broken) => self.break_off(broken, answer).await,
+            End::Error(class, frame) => self.fail(class, frame, answer).await,
         }
     }
 
@@ -52,7 +52,7 @@ impl Stream<'_, '_> {
         self.pass(&rest, answer).await.map(|_| ()).map_err(|_| Gone)
     }
 
-    async fn truncated(self, reason: &str, answer: &mut Answer) -> Relayed {
+    async fn truncated(&mut self, reason: &str, answer: &mut Answer) -> Relayed {
         self.break_off(Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }, answer).await
     }
 
@@ -108,15 +108,8 @@ impl Stream<'_, '_> {
 
     /// Sends what is left and ends the message, in bounded time: a client that has stopped reading would
     /// hold it for ever otherwise.
-    async fn finish(mut self, answer: Answer, rest: Option<Bytes>, is_reusable: bool) -> Relayed {
-        let ended = async {
-            if !self.is_committed {
-                self.commit(&answer).await?;
-            }
-            self.send(rest.unwrap_or_default()).await?;
-            reply::end(self.way.session, self.way.context).await
-        };
-        if ended.await.is_err() {
+    async fn finish(&mut self, answer: &mut Answer, rest: Option<Bytes>, is_reusable: bool) -> Relayed {
+        if self.give_the_rest(answer, rest).await.is_err() {
             return self.left();
         }
         self.settle(true);
@@ -126,8 +119,16 @@ impl Stream<'_, '_> {
         Relayed::Whole(self.is_blocked.then_some(ErrorClass::ContentFilter))
     }
 
+    async fn give_the_rest(&mut self, answer: &Answer, rest: Option<Bytes>) -> pingora::Result<()> {
+        if !self.is_committed {
+            self.commit(answer).await?;
+        }
+        self.send(rest.unwrap_or_default()).await?;
+        reply::end(self.way.session, self.way.context).await
+    }
+
     /// The provider said in the stream that it failed.
-    async fn fail(mut self, class: ErrorClass, frame: Bytes, answer: &mut Answer) -> Relayed {
+    async fn fail(&mut self, class: ErrorClass, frame: Bytes, answer: &mut Answer) -> Relayed {
         let dialect = self.way.upstream.provider.definition.dialect;
         if !self.is_committed {
             let body = Failed::data_of(&frame);
@@ -154,7 +155,7 @@ impl Stream<'_, '_> {
     }
 
     /// The provider broke off: another may answer instead, or go on, and if not, the client is told.
-    async fn break_off(mut self, broken: Broken, answer: &mut Answer) -> Relayed {
+    async fn break_off(&mut self, broken: Broken, answer: &mut Answer) -> Relayed {
         if !self.is_committed {
             return Relayed::failed(broken);
         }
@@ -170,7 +171,7 @@ impl Stream<'_, '_> {
         Relayed::Truncated(truncated)
     }
 
-    pub(super) fn left(mut self) -> Relayed {
+    pub(super) fn left(&mut self) -> Relayed {
         self.settle(false);
         Relayed::ClientGone
     }

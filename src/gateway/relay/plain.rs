@@ -29,7 +29,7 @@ enum Gathered {
 }
 
 /// Gives a plain answer to the client, if it is complete by the deadline and no error in disguise.
-pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
+pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
     way.alarm.set(way.deadline);
     let settings = &way.context.snapshot.settings;
     // What can't be relayed as it comes is held for as long as an event would be.
@@ -42,7 +42,7 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
     let fits = |length| length <= limit && body.is_none_or(|body| kept.hold(length, body));
     let gathered = tokio::select! {
         biased;
-        gathered = gather(&mut answer, fits) => gathered,
+        gathered = gather(answer, fits) => gathered,
         () = client_gone(way.session) => return Relayed::ClientGone,
         () = way.alarm.rings() => {
             let reason = "the answer was not complete in time".to_owned();
@@ -55,7 +55,7 @@ pub async fn plain(way: &mut Way<'_>, mut answer: Answer) -> Relayed {
             let reason = "an answer too long to be put into other words".to_owned();
             return Relayed::failed(Broken { class: ErrorClass::ServerError, reason });
         }
-        Ok(Gathered::Part(part)) => return stream::unread(way, answer, part, kept).await,
+        Ok(Gathered::Part(part)) => return Box::pin(stream::unread(way, answer, part, kept)).await,
         Err(broken) => return Relayed::failed(broken),
     };
     if !answer.is_framed() && is_torn(answer.header(), &body) {
@@ -97,7 +97,7 @@ struct Given {
 }
 
 /// Commits to a whole answer.
-async fn give(way: &mut Way<'_>, answer: Answer, given: Given) -> Relayed {
+async fn give(way: &mut Way<'_>, answer: &mut Answer, given: Given) -> Relayed {
     let Given { body, usage, estimate, error } = given;
     let Way { session, context, call, .. } = way;
     match estimate {
@@ -105,7 +105,7 @@ async fn give(way: &mut Way<'_>, answer: Answer, given: Given) -> Relayed {
         None => settle_usage(context, call, usage, body.len() as u64 / BYTES_PER_TOKEN),
     }
     context.settlement.first_content();
-    let mut header = answer_header(context, &answer);
+    let mut header = answer_header(context, answer);
     if estimate.is_some() {
         count::mark(&mut header.headers);
     }

@@ -28,7 +28,12 @@ const AFTER_THE_END: Duration = Duration::from_secs(1);
 const AFTER_THE_FINISH: Duration = Duration::from_secs(5);
 
 /// Relays a stream to the client.
-pub async fn stream(way: &mut Way<'_>, framing: Framing, recovery: &mut Recovery, answer: Answer) -> Relayed {
+pub async fn stream(
+    way: &mut Way<'_>,
+    framing: Framing,
+    recovery: &mut Recovery,
+    answer: &mut Answer,
+) -> Relayed {
     let settings = &way.context.snapshot.settings;
     let frames = Frames::new(framing, settings.streaming.max_event_size.as_usize());
     let content = Content::Frames(framing, frames);
@@ -39,7 +44,7 @@ pub async fn stream(way: &mut Way<'_>, framing: Framing, recovery: &mut Recovery
 }
 
 /// Relays a plain answer that is too long to be held back, of which `first` was read already, and `kept`.
-pub(super) async fn unread(way: &mut Way<'_>, answer: Answer, first: Bytes, kept: Kept) -> Relayed {
+pub(super) async fn unread(way: &mut Way<'_>, answer: &mut Answer, first: Bytes, kept: Kept) -> Relayed {
     let meter = Meter::plain(way.call.dialect());
     let mut stream = Stream::new(way, Content::Unread, meter, None);
     stream.kept = kept;
@@ -148,11 +153,11 @@ impl<'s, 'r> Stream<'s, 'r> {
         }
     }
 
-    async fn run(mut self, mut answer: Answer, first: Option<Bytes>) -> Relayed {
+    async fn run(&mut self, answer: &mut Answer, first: Option<Bytes>) -> Relayed {
         self.way.context.settlement.stream = matches!(self.content, Content::Frames(..));
         if let Some(first) = first {
             self.held.push(first);
-            if self.commit(&answer).await.is_err() {
+            if self.commit(answer).await.is_err() {
                 return self.left();
             }
         }
@@ -181,16 +186,16 @@ impl<'s, 'r> Stream<'s, 'r> {
                 }
             };
             quiet_since = Instant::now();
-            self.told = Told::by(&answer);
+            self.told = Told::by(answer);
             match read {
-                Ok(Some(chunk)) => match self.pass(&chunk, &answer).await {
+                Ok(Some(chunk)) => match self.pass(&chunk, answer).await {
                     Ok(Step::On) if self.is_committed => self.way.context.keepalive.heard(quiet_since),
                     Ok(Step::On) => {}
                     Ok(Step::Ended(end)) => break end,
                     Err(_) => return self.left(),
                 },
                 Ok(None) => break End::Clean,
-                Err(broken) => break said_error(&answer).unwrap_or(End::Broken(broken)),
+                Err(broken) => break said_error(answer).unwrap_or(End::Broken(broken)),
             }
         };
         self.conclude(end, answer).await

@@ -213,7 +213,7 @@ impl Answer {
 
     /// Gives the connection back to the pool, if the answer was read to its end. What is left of an HTTP/1.1
     /// answer would be taken for the next one.
-    pub async fn release(mut self) {
+    pub async fn release(&mut self) {
         let is_over = !self.is_early && self.link.session().is_ok_and(HttpSession::response_done);
         self.link.release(is_over).await;
     }
