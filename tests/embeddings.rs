@@ -204,9 +204,9 @@ fn who_has_no_embeddings_is_never_asked() {
     let gateway = before(&anthropics);
     let client = gateway.client();
     let answer = openai(&client, &json!({"input": "a"}));
-    expect_error(&answer, Dialect::OpenAi, 400, "unsupported_feature", "embeddings");
+    expect_error(&answer, Dialect::OpenAi, 400, "unsupported_feature", "has the endpoint `embeddings`");
     let answer = gemini(&client, "embedContent", &json!({"content": {"parts": [{"text": "a"}]}}));
-    expect_error(&answer, Dialect::Gemini, 400, "unsupported_feature", "embeddings");
+    expect_error(&answer, Dialect::Gemini, 400, "unsupported_feature", "has the endpoint `embedContent`");
 
     let gateway = Gateway::start(&format!(
         "providers:\n{}{}",

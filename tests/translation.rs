@@ -72,11 +72,15 @@ fn what_nobody_can_be_asked_for_is_named_and_nobody_is_asked() {
         let client = gateway.client();
         let answer = question.unasked(&client).json(&body).send();
         let words = match clients {
-            Dialect::OpenAi => "they have no n;",
+            Dialect::OpenAi => "more than one answer",
             Dialect::Anthropic => "tools run by the provider",
             Dialect::Gemini => "files kept by the provider",
         };
-        expect_error(&answer, clients, 400, "unsupported_feature", words);
+        let told = format!(
+            "no provider of model `m` supports {words} in a request like this; leave it out, or use a model whose \
+             provider does"
+        );
+        expect_error(&answer, clients, 400, "unsupported_feature", &told);
         assert!(provider.asked().is_empty());
     }
 }
@@ -205,6 +209,19 @@ fn reasoning_of_others_stays_behind_where_a_conversation_goes_on_at_openai() {
             assert_eq!(answer.header("x-cliproxy-dropped"), None);
         }
     }
+}
+
+#[test]
+fn a_model_newer_than_all_we_know_is_asked_as_the_newest_of_these() {
+    let provider = Provider::openai();
+    let gateway = Gateway::before(&provider, "models: [gpt-6]");
+    let body = json!({"model": "gpt-6", "max_tokens": 3000, "messages": [{"role": "user", "content": "a"}],
+        "thinking": {"type": "enabled", "budget_tokens": 2048}});
+    let client = gateway.client();
+    let request = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body);
+    assert_eq!(request.send().expect(200).header("x-cliproxy-dropped"), None);
+    let asked: Value = serde_json::from_slice(&provider.asked().pop().expect("asked").body).expect("JSON");
+    assert_eq!((&asked["max_completion_tokens"], &asked["reasoning_effort"]), (&json!(3000), &json!("low")));
 }
 
 #[test]

@@ -300,10 +300,40 @@ fn a_stream_that_breaks_off_ends_in_an_error_and_not_cleanly() {
     }
 }
 
+#[test]
+fn where_no_model_is_named_the_endpoints_default_is_routed_and_renamed_like_any_other() {
+    let provider = Recorder::saying("application/json", b"{}");
+    let lists = "models: [omni-moderation-latest, {name: sd-xl, alias: dall-e-2}]";
+    let gateway = Gateway::start(&format!("providers:\n{}", provider.yaml("only", &[lists])));
+    let client = gateway.client();
+    let moderated = r#"{"input": "one"}"#;
+    let answer = client.post("/v1/moderations").body(moderated).send().expect(200);
+    assert_eq!(answer.header("x-cliproxy-model"), Some("omni-moderation-latest"));
+    assert_same(&provider.bodies().remove(0), moderated.as_bytes());
+    client.post("/v1/images/generations").json(&json!({"prompt": "a cat"})).send().expect(200);
+    let asked: Value = serde_json::from_slice(&provider.bodies().remove(0)).expect("JSON");
+    assert_eq!(asked, json!({"model": "sd-xl", "prompt": "a cat"}));
+    let nameless = |path| {
+        let body = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n2\r\n--{BOUNDARY}--\r\n"
+        );
+        upload(&client, path, body.into_bytes()).send()
+    };
+    for path in &FORMS[..2] {
+        nameless(path).expect(200);
+        let asked = String::from_utf8(provider.bodies().remove(0)).expect("text");
+        assert!(
+            asked.starts_with(&format!("--{BOUNDARY}\r\n")) && asked.contains("\r\n\r\nsd-xl\r\n"),
+            "{asked}"
+        );
+    }
+    expect_error(&nameless(FORMS[2]), Dialect::OpenAi, 400, "invalid_request", "`model` is missing");
+}
+
 /// What everybody who isn't of OpenAI's format is asked for in vain.
-fn in_vain(client: &Client) -> Vec<Response> {
-    let json = questions().into_iter().map(|(path, body, _)| client.post(path).json(&body).send());
-    let forms = FORMS.map(|path| upload(client, path, form("m", 100, &[])).send());
+fn in_vain(client: &Client) -> Vec<(&'static str, Response)> {
+    let json = questions().into_iter().map(|(path, body, _)| (path, client.post(path).json(&body).send()));
+    let forms = FORMS.map(|path| (path, upload(client, path, form("m", 100, &[])).send()));
     json.chain(forms).collect()
 }
 
@@ -316,8 +346,13 @@ fn providers_of_other_dialects_are_no_candidates() {
         geminis.yaml_with("second", &["models: [m]", "priority: 1"]),
     );
     let gateway = Gateway::start(&format!("providers:\n{others}"));
-    for answer in in_vain(&gateway.client()) {
-        expect_error(&answer, Dialect::OpenAi, 400, "unsupported_feature", "no provider of model `m`");
+    for (path, answer) in in_vain(&gateway.client()) {
+        let told = format!(
+            "no provider of model `m` has the endpoint `{}`, or another that does the same; use a model whose provider \
+             has it",
+            path.trim_start_matches("/v1/")
+        );
+        expect_error(&answer, Dialect::OpenAi, 400, "unsupported_feature", &told);
     }
     let third = openais.yaml_with("third", &["models: [m]", "priority: 2"]);
     let gateway = Gateway::start(&format!("providers:\n{others}{third}"));

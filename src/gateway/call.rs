@@ -15,6 +15,7 @@ use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
 use crate::translate::features::Features;
 use crate::translate::frames::Framing;
+use crate::translate::messages;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
@@ -30,7 +31,6 @@ use http::header::{
 };
 use http::request::{Parts, Request};
 use http::uri::PathAndQuery;
-use memchr::memmem;
 use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::RequestHeader;
 use pingora::{Error, OrErr};
@@ -45,8 +45,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version that has everything which other dialects know: later ones refuse sampling parameters.
 const OLDEST_ANTHROPIC: HeaderValue = HeaderValue::from_static("2023-06-01");
-/// How the signatures of others begin that we gave to clients of Anthropic's API, or that there were none of.
-const FOREIGN_SIGNATURES: [&str; 3] = [r#""cliproxy:"#, r#""signature":"""#, r#""signature": """#];
 /// Room for the headers of nearly every request.
 const HEADERS: usize = 16;
 
@@ -54,7 +52,7 @@ const HEADERS: usize = 16;
 pub struct Call {
     /// What was called.
     pub endpoint: &'static Endpoint,
-    /// The model that the client named.
+    /// The model that the client named, or the endpoint's default.
     pub model: Arc<str>,
     /// Path and query as the client sent them; where the path has the model, its version and query.
     path: Path,
@@ -69,7 +67,7 @@ pub struct Call {
 /// Where the body names the model, so that it can be renamed.
 enum Naming {
     Json(Peek),
-    Form(std::ops::Range<usize>),
+    Form(multipart::Model),
     /// Nowhere: the path names it.
     Path(Peek),
 }
@@ -90,8 +88,9 @@ impl Call {
         let form = content_type.filter(|value| is_form(value));
         let (naming, in_body) = match (endpoint.model_in, form) {
             (ModelIn::Body, Some(content_type)) => {
-                let (model, at) = multipart::model(content_type, &body).map_err(bad)?;
-                (Naming::Form(at), Some(model.into()))
+                let mut form = multipart::model(content_type, &body).map_err(bad)?;
+                let model = form.name.take().map(Arc::from);
+                (Naming::Form(form), model)
             }
             (ModelIn::Body, None) => {
                 let mut peek = Peek::read(&body).map_err(bad)?;
@@ -100,7 +99,8 @@ impl Call {
             }
             (ModelIn::Path, _) => (Naming::Path(Peek::read(&body).map_err(bad)?), None),
         };
-        let model = path_model.map(Arc::from).or(in_body).filter(|model| !model.is_empty());
+        let named = path_model.map(Arc::from).or(in_body);
+        let model = named.or_else(|| endpoint.default_model.map(Arc::from)).filter(|model| !model.is_empty());
         let Some(model) = model else {
             return Err(bad(BadBody("`model` is missing; say which model is to answer".to_owned())));
         };
@@ -276,9 +276,8 @@ impl Call {
     /// Whether the conversation has signatures of other makers, which Anthropic would refuse as forged: it went on from
     /// a provider of another dialect. Then it is read and written anew, unless something would be lost with them.
     fn must_lose_signatures(&self) -> bool {
-        let is_in_it = |text: &str| memmem::find(&self.body, text.as_bytes()).is_some();
         self.api() == Api::Messages
-            && FOREIGN_SIGNATURES.iter().any(|text| is_in_it(text))
+            && messages::may_hold_foreign(&self.body)
             && self.question().is_ok_and(|question| question.features().refused_by(Api::Messages).is_none())
     }
 
@@ -302,7 +301,7 @@ impl Call {
         if model != &*self.model {
             match &self.naming {
                 Naming::Json(peek) => edits.extend(peek.rename_model(model)),
-                Naming::Form(at) => edits.push(Edit { at: at.clone(), with: model.to_owned().into() }),
+                Naming::Form(form) => edits.push(form.rename(model)),
                 Naming::Path(_) if self.endpoint.generates => {}
                 Naming::Path(_) => edits.extend(embeddings::rename_models(&self.body, model)),
             }
@@ -468,6 +467,22 @@ mod tests {
     fn a_missing_model_is_named() {
         let failure = read("/v1/chat/completions", "{}").err().expect("refused");
         assert!(failure.public.contains("`model` is missing"), "{}", failure.public);
+    }
+
+    #[test]
+    fn where_the_vendor_has_a_default_no_model_has_to_be_named_and_another_can_be() {
+        for (path, default) in
+            [("/v1/moderations", "omni-moderation-latest"), ("/v1/images/generations", "dall-e-2")]
+        {
+            for body in [r#"{"input":"x"}"#, r#"{"model":null,"input":"x"}"#] {
+                let call = read(path, body).expect("a call");
+                assert_eq!(&*call.model, default);
+                assert_eq!(&*call.body_for(default), body.as_bytes(), "as the client sent it");
+                let asked: serde_json::Value = serde_json::from_slice(&call.body_for("mine")).expect("JSON");
+                assert_eq!(asked, serde_json::json!({"model": "mine", "input": "x"}));
+            }
+        }
+        assert!(read("/v1/rerank", r#"{"query":"x"}"#).is_err());
     }
 
     #[test]

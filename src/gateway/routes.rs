@@ -54,6 +54,9 @@ pub struct Endpoint {
     pub generates: bool,
     /// Whether `stream_options.include_usage` is one of its parameters.
     pub asks_usage: bool,
+    /// The model that the vendor takes where a request names none; `None` where one has to be named. Source: OpenAI's API
+    /// reference, `model` of each.
+    pub default_model: Option<&'static str>,
     /// What its requests are about; `None` where only providers of its own dialect can be asked.
     pub subject: Option<Subject>,
 }
@@ -73,6 +76,7 @@ const fn in_body(path: &'static str, dialect: Dialect, streams: Streams) -> Endp
         streams,
         generates: false,
         asks_usage: false,
+        default_model: None,
         subject: None,
     }
 }
@@ -87,6 +91,10 @@ const fn generating(endpoint: Endpoint) -> Endpoint {
 
 const fn asking_usage(endpoint: Endpoint) -> Endpoint {
     Endpoint { asks_usage: true, ..endpoint }
+}
+
+const fn defaulting(model: &'static str, endpoint: Endpoint) -> Endpoint {
+    Endpoint { default_model: Some(model), ..endpoint }
 }
 
 const fn about(subject: Subject, endpoint: Endpoint) -> Endpoint {
@@ -108,11 +116,11 @@ static BODY_ENDPOINTS: [Endpoint; 18] = [
     conversing(in_body("responses", Dialect::OpenAi, Streams::OnRequest)),
     about(Subject::Count, in_body("responses/input_tokens", Dialect::OpenAi, Streams::No)),
     embedding(Form::OpenAi, in_body("embeddings", Dialect::OpenAi, Streams::No)),
-    in_body("moderations", Dialect::OpenAi, Streams::No),
+    defaulting("omni-moderation-latest", in_body("moderations", Dialect::OpenAi, Streams::No)),
     in_body("rerank", Dialect::OpenAi, Streams::No),
-    in_body("images/generations", Dialect::OpenAi, Streams::No),
-    in_body("images/edits", Dialect::OpenAi, Streams::No),
-    in_body("images/variations", Dialect::OpenAi, Streams::No),
+    defaulting("dall-e-2", in_body("images/generations", Dialect::OpenAi, Streams::No)),
+    defaulting("dall-e-2", in_body("images/edits", Dialect::OpenAi, Streams::No)),
+    defaulting("dall-e-2", in_body("images/variations", Dialect::OpenAi, Streams::No)),
     in_body("audio/speech", Dialect::OpenAi, Streams::No),
     in_body("audio/transcriptions", Dialect::OpenAi, Streams::No),
     in_body("audio/translations", Dialect::OpenAi, Streams::No),

@@ -8,6 +8,7 @@ use super::routes::{self, Endpoint, Route};
 use super::{Gateway, admit, body, choose, cors, count, exchange, models, passthrough, reply};
 use crate::domain::{ErrorCode, Failure};
 use crate::operations::{self, Port};
+use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
 use crate::translate::translation::provider_api;
 use http::StatusCode;
@@ -155,19 +156,18 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
     Ok(())
 }
 
-/// No provider of the model can be asked for this.
+/// No provider of the model can be asked for this: for something in it, or for all that the endpoint is about.
 fn unsupported(call: &Call, lacking: Option<&str>) -> Failure {
-    let message = match lacking {
+    let model = &call.model;
+    let message = match lacking.filter(|name| *name != Feature::Embedding.name()) {
         Some(feature) => format!(
-            "no provider of model `{}` can be asked for this: they have no {feature}; leave it out, or use a model whose \
-             provider has it",
-            call.model
+            "no provider of model `{model}` supports {feature} in a request like this; leave it out, or use a model whose \
+             provider does"
         ),
         None => format!(
-            "no provider of model `{}` has this endpoint of the {} API, and what it does can't be asked for in another \
-             provider's words",
-            call.model,
-            call.dialect()
+            "no provider of model `{model}` has the endpoint `{}`, or another that does the same; use a model whose \
+             provider has it",
+            call.endpoint.path.trim_start_matches('/')
         ),
     };
     Failure::new(ErrorCode::UnsupportedFeature, message)

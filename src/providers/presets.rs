@@ -184,7 +184,19 @@ pub const PRESETS: &[Preset] = &[
     ANTHROPIC,
     Preset { name: "claude", ..ANTHROPIC },
     Preset {
-        model_prefixes: &["gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-"],
+        model_prefixes: &[
+            "gpt-",
+            "chatgpt-",
+            "o1",
+            "o3",
+            "o4",
+            "text-embedding-",
+            "omni-moderation-",
+            "text-moderation-",
+            "dall-e-",
+            "whisper-",
+            "tts-",
+        ],
         known_models: &[
             "gpt-4.1",
             "gpt-4.1-mini",
@@ -281,7 +293,9 @@ mod tests {
         assert_eq!(recognised("claude-opus-4"), ["anthropic", "claude", "vertex-anthropic"]);
         assert_eq!(recognised("eu.anthropic.claude-opus-4-1-20250805-v1:0"), ["bedrock"]);
         assert_eq!(recognised("gpt-5"), ["openai"]);
-        assert_eq!(recognised("o3-mini"), ["openai"]);
+        for model in ["o3-mini", "omni-moderation-latest", "dall-e-2", "whisper-1", "tts-1-hd"] {
+            assert_eq!(recognised(model), ["openai"]);
+        }
         assert_eq!(recognised("gemini-2.5-pro"), ["gemini", "vertex"]);
         assert_eq!(recognised("llama-3"), Vec::<&str>::new());
     }

@@ -102,7 +102,7 @@ pub enum Loss {
 /// A row of the table.
 struct Row {
     feature: Feature,
-    /// As the client is told.
+    /// As the client is told: what is dropped, in a header's list; what is refused, as what nobody supports.
     name: &'static str,
     /// Who lacks it.
     lacking: &'static [Api],
@@ -127,7 +127,7 @@ static ROWS: [Row; 35] = [
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
     dropped(Feature::LogitBias, "logit_bias", &[Api::Messages, Api::Generate]),
     refused(Feature::Logprobs, "logprobs", ALL),
-    refused(Feature::SeveralAnswers, "n", ALL),
+    refused(Feature::SeveralAnswers, "more than one answer", ALL),
     dropped(Feature::SerialCalls, "parallel_tool_calls", &[Api::Generate]),
     refused(Feature::FiveStops, "more than 4 stop sequences", &[Api::Completions]),
     refused(Feature::SixStops, "more than 5 stop sequences", &[Api::Completions, Api::Generate]),
@@ -149,7 +149,7 @@ static ROWS: [Row; 35] = [
     dropped(Feature::SafetySettings, "safety_settings", &[Api::Completions, Api::Messages]),
     dropped(Feature::ForeignThoughts, "thinking", ALL),
     dropped(Feature::Citations, "citations", &[Api::Completions, Api::Generate]),
-    refused(Feature::EnumOutput, "text/x.enum", ALL),
+    refused(Feature::EnumOutput, "answers as `text/x.enum`", ALL),
     dropped(Feature::Other, "other", ALL),
     refused(Feature::ForeignContent, "content that only this API knows", ALL),
     refused(Feature::Counting, "token counts", &[Api::Completions]),
@@ -158,6 +158,15 @@ static ROWS: [Row; 35] = [
     refused(Feature::ManyInputs, "more than 100 inputs in one request", &[Api::Messages, Api::Generate]),
     dropped(Feature::TaskType, "taskType", &[Api::Completions]),
     dropped(Feature::Title, "title", &[Api::Completions]),
+];
+
+/// What may hold words, or tools, that are not in the request, or not in words that are read.
+const ELSEWHERE: [Feature; 5] = [
+    Feature::ProviderState,
+    Feature::StoredConversation,
+    Feature::ServerTools,
+    Feature::CustomTools,
+    Feature::ForeignContent,
 ];
 
 /// A set of features.
@@ -188,6 +197,12 @@ impl Features {
     /// Whether it is among them.
     pub fn contains(self, feature: Feature) -> bool {
         self.0 & 1 << feature as u8 != 0
+    }
+
+    /// Whether there may be more to the request than it says, in words, tools or pieces that its own provider keeps or
+    /// alone understands: then nobody else can tell what is missing.
+    pub(super) fn has_more_elsewhere(self) -> bool {
+        ELSEWHERE.iter().any(|feature| self.contains(*feature))
     }
 
     /// The name of one for which a provider of that API can't serve the request.
@@ -221,6 +236,17 @@ mod tests {
             assert_eq!(others, 1, "{}", row.name);
             assert!(!row.lacking.is_empty());
         }
+    }
+
+    #[test]
+    fn what_has_more_elsewhere_is_served_there_alone() {
+        for feature in ELSEWHERE {
+            let mut features = Features::NONE;
+            features.insert(feature);
+            assert!(features.has_more_elsewhere());
+            assert!(ALL.iter().all(|api| features.refused_by(*api).is_some()), "{feature:?}");
+        }
+        assert!(!Features::NONE.has_more_elsewhere());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Source: RFC 7578 and RFC 2046, section 5.1.
 
+use super::edit::Edit;
 use super::peek::BadBody;
 use memchr::memmem;
 use std::ops::Range;
@@ -11,12 +12,42 @@ const MAX_MODEL_BYTES: usize = 256;
 /// The most parts that are looked through.
 const MAX_PARTS: usize = 1_000;
 
-/// The model that a multipart body names, and where its value stands.
+/// The model of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its name; `None` where there is no such field.
+    pub name: Option<String>,
+    place: Place,
+}
+
+/// Where the name is to stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// In place of what stands there.
+    Value(Range<usize>),
+    /// In a field in front of all others, which begins so.
+    New { at: usize, delimiter: String },
+}
+
+impl Model {
+    /// The edit that has the form name this model, and no other.
+    pub fn rename(&self, name: &str) -> Edit {
+        match &self.place {
+            Place::Value(at) => Edit { at: at.clone(), with: name.to_owned().into() },
+            Place::New { at, delimiter } => {
+                let header = "Content-Disposition: form-data; name=\"model\"";
+                let with = format!("{delimiter}\r\n{header}\r\n\r\n{name}\r\n");
+                Edit { at: *at..*at, with: with.into() }
+            }
+        }
+    }
+}
+
+/// The model that a multipart body names.
 ///
 /// # Errors
-/// When the content type has no boundary, or no part named `model` with a text value is found.
-pub fn model(content_type: &str, body: &[u8]) -> Result<(String, Range<usize>), BadBody> {
-    let missing = || BadBody("the multipart body has no `model` field; add one as a form field".to_owned());
+/// When the content type has no boundary, the body no part, or a part named `model` no text, or one that is too long.
+pub fn model(content_type: &str, body: &[u8]) -> Result<Model, BadBody> {
     let boundary = boundary(content_type)
         .ok_or_else(|| BadBody("the content type has no multipart boundary".to_owned()))?;
     let delimiter = format!("--{boundary}");
@@ -38,12 +69,19 @@ pub fn model(content_type: &str, body: &[u8]) -> Result<(String, Range<usize>), 
         }
         found = Some(start + header_length + 4..end.saturating_sub(2));
     }
-    let value = found.ok_or_else(missing)?;
-    body.get(value.clone())
+    let Some(value) = found else {
+        let first = starts.first().copied();
+        let at = first.ok_or_else(|| {
+            BadBody("the multipart body has no field `model`, nor any other; check its boundary".to_owned())
+        })?;
+        return Ok(Model { name: None, place: Place::New { at, delimiter } });
+    };
+    let name = body
+        .get(value.clone())
         .filter(|text| !text.is_empty() && text.len() <= MAX_MODEL_BYTES)
         .and_then(|text| std::str::from_utf8(text).ok())
-        .map(|text| (text.to_owned(), value))
-        .ok_or_else(missing)
+        .ok_or_else(|| BadBody("the form field `model` must be a model's name".to_owned()))?;
+    Ok(Model { name: Some(name.to_owned()), place: Place::Value(value) })
 }
 
 fn boundary(content_type: &str) -> Option<&str> {
@@ -69,6 +107,8 @@ fn names_model(header: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::translate::edit;
+    use bytes::Bytes;
 
     const TYPE: &str = "multipart/form-data; boundary=\"XyZ\"";
 
@@ -76,9 +116,28 @@ mod tests {
     fn the_model_field_is_found_behind_a_binary_file() {
         let body = b"--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\x00name=\"model\"\xff\r\n\
             --XyZ\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--XyZ--\r\n";
-        let (model, at) = model(TYPE, body).expect("found");
-        assert_eq!(model, "whisper-1");
-        assert_eq!(&body[at], b"whisper-1");
+        let model = model(TYPE, body).expect("found");
+        assert_eq!(model.name.as_deref(), Some("whisper-1"));
+        let renamed = renamed(&model, body);
+        assert!(renamed.windows(10).any(|it| it == b"\r\n\r\nmine\r\n") && renamed.len() == body.len() - 5);
+    }
+
+    fn renamed(model: &Model, body: &[u8]) -> Vec<u8> {
+        edit::apply(&Bytes::copy_from_slice(body), vec![model.rename("mine")]).to_vec()
+    }
+
+    #[test]
+    fn a_form_that_names_no_model_can_be_given_one() {
+        let rest = "--XyZ\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na cat\r\n--XyZ--\r\n";
+        for before in ["", "a preamble, which nobody reads\r\n"] {
+            let body = format!("{before}{rest}");
+            let nameless = model(TYPE, body.as_bytes()).expect("a form");
+            assert_eq!(nameless.name, None);
+            let field = "--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmine\r\n";
+            let named = renamed(&nameless, body.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&named), format!("{before}{field}{rest}"));
+            assert_eq!(model(TYPE, &named).expect("a form").name.as_deref(), Some("mine"));
+        }
     }
 
     #[test]
@@ -91,21 +150,25 @@ mod tests {
     #[test]
     fn parts_are_bounded() {
         let body = |parts: usize| "--XyZ\r\n".repeat(parts);
-        let why = |parts| model(TYPE, body(parts).as_bytes()).expect_err("no model in it").0;
-        assert!(why(MAX_PARTS).contains("no `model` field"));
-        assert!(why(MAX_PARTS + 1).contains("more than"));
+        assert!(model(TYPE, body(MAX_PARTS).as_bytes()).is_ok_and(|model| model.name.is_none()));
+        let why = model(TYPE, body(MAX_PARTS + 1).as_bytes()).expect_err("too many").0;
+        assert!(why.contains("more than"));
     }
 
     #[test]
-    fn what_has_no_model_says_so() {
+    fn what_is_no_form_or_names_its_model_badly_is_refused() {
+        let field = |name: &str| {
+            format!("--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{name}\r\n--XyZ--")
+        };
+        let (longest, too_long) = ("x".repeat(MAX_MODEL_BYTES), "x".repeat(MAX_MODEL_BYTES + 1));
+        assert!(model(TYPE, field(&longest).as_bytes()).is_ok_and(|model| model.name == Some(longest)));
         for (content_type, body) in [
-            ("multipart/form-data", &b"--XyZ\r\n\r\n"[..]),
-            (TYPE, b""),
-            (TYPE, b"--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n\r\n--XyZ--"),
-            (TYPE, b"--XyZ\r\nContent-Disposition: form-data; name=\"model\""),
-            (TYPE, b"--XyZ--XyZ--XyZ"),
+            ("multipart/form-data", field("m")),
+            (TYPE, String::new()),
+            (TYPE, field("")),
+            (TYPE, field(&too_long)),
         ] {
-            assert!(model(content_type, body).is_err());
+            assert!(model(content_type, body.as_bytes()).is_err(), "{body}");
         }
     }
 }

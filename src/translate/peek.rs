@@ -16,15 +16,32 @@ const MEMBERS: [&str; 7] =
 /// What the gateway must know of a JSON request before it can choose a provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peek {
-    /// The model asked for; `None` where the body has none (Gemini has it in the path).
+    /// The model asked for; `None` where the body has none: Gemini has it in the path, and some endpoints have a default.
     pub model: Option<Arc<str>>,
     /// Whether the client asked for a stream in the body.
     pub stream: bool,
     /// Whether the client asked for more than one answer: by OpenAI's `n`, several prompts in a list, or Gemini's
     /// `candidateCount`.
     pub several: bool,
-    model_at: Option<Range<usize>>,
+    model_at: Option<ModelAt>,
     usage_ask: Option<Edit>,
+}
+
+/// Where a model's name is to stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ModelAt {
+    /// In place of what stands there.
+    Value(Range<usize>),
+    /// In a member that isn't there yet.
+    New(First),
+}
+
+/// Where an object's first member is to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct First {
+    at: usize,
+    /// Whether it is the only one.
+    is_only: bool,
 }
 
 /// Why a body can't be served: what the client reads, naming the field where there is one.
@@ -53,7 +70,9 @@ impl Peek {
             Some(b"true") => true,
             Some(_) => return Err(BadBody("`stream` must be true or false".to_owned())),
         };
-        let model = model_at.as_ref().map(|at| model_name(text(at))).transpose()?;
+        let named = model_at.as_ref().map(text).filter(|name| *name != b"null");
+        let model = named.map(model_name).transpose()?;
+        let model_at = model_at.map(ModelAt::Value).or_else(|| First::of(body, 0).map(ModelAt::New));
         let several = n.is_some_and(|at| is_several(text(&at)))
             || prompt.is_some_and(|at| has_several_prompts(text(&at)))
             || config.or(snake_config).is_some_and(|at| has_several_candidates(text(&at)));
@@ -61,10 +80,13 @@ impl Peek {
         Ok(Peek { model, stream, several, model_at, usage_ask })
     }
 
-    /// The edit that gives the model another name, if the body names one.
+    /// The edit that has the body name this model, and no other.
     pub fn rename_model(&self, name: &str) -> Option<Edit> {
-        let at = self.model_at.clone()?;
-        Some(Edit { at, with: serde_json::Value::from(name).to_string().into() })
+        let name = serde_json::Value::from(name);
+        Some(match self.model_at.as_ref()? {
+            ModelAt::Value(at) => Edit { at: at.clone(), with: name.to_string().into() },
+            ModelAt::New(first) => first.insert(format!(r#""model":{name}"#), format!(r#""model":{name},"#)),
+        })
     }
 
     /// The edit that asks an OpenAI provider for usage in a stream; `None` if the client asked itself.
@@ -128,11 +150,9 @@ fn has_several_candidates(config: &[u8]) -> bool {
 /// What must change so that `stream_options.include_usage` is true.
 fn usage_ask(body: &[u8], options: Option<Range<usize>>) -> Result<Option<Edit>, BadBody> {
     let Some(options) = options else {
-        return Ok(insert_first(
-            body,
-            0,
-            [r#""stream_options":{"include_usage":true}"#, r#""stream_options":{"include_usage":true},"#],
-        ));
+        let only = r#""stream_options":{"include_usage":true}"#;
+        let first = r#""stream_options":{"include_usage":true},"#;
+        return Ok(First::of(body, 0).map(|place| place.insert(only, first)));
     };
     let text = &body[options.clone()];
     if text == b"null" {
@@ -142,22 +162,24 @@ fn usage_ask(body: &[u8], options: Option<Range<usize>>) -> Result<Option<Edit>,
         return Err(BadBody("`stream_options` must be an object".to_owned()));
     };
     let Some(asked) = asked else {
-        return Ok(insert_first(
-            body,
-            options.start,
-            [r#""include_usage":true"#, r#""include_usage":true,"#],
-        ));
+        let place = First::of(body, options.start);
+        return Ok(place.map(|place| place.insert(r#""include_usage":true"#, r#""include_usage":true,"#)));
     };
     let at = options.start + asked.start..options.start + asked.end;
     Ok((&body[at.clone()] != b"true").then_some(Edit { at, with: Cow::Borrowed("true") }))
 }
 
-/// The edit that makes a member the first of the object that opens at or after `from`: the first of these where it
-/// is the only one, else the second.
-fn insert_first(body: &[u8], from: usize, [only, first]: [&'static str; 2]) -> Option<Edit> {
-    let open = from + body[from..].iter().position(|byte| *byte == b'{')? + 1;
-    let is_empty = body[open..].trim_ascii_start().starts_with(b"}");
-    Some(Edit { at: open..open, with: Cow::Borrowed(if is_empty { only } else { first }) })
+impl First {
+    /// In the object that opens at or after `from`.
+    fn of(body: &[u8], from: usize) -> Option<First> {
+        let at = from + body[from..].iter().position(|byte| *byte == b'{')? + 1;
+        Some(First { at, is_only: body[at..].trim_ascii_start().starts_with(b"}") })
+    }
+
+    /// The edit that puts a member there: one of these, as it is the only one or the first.
+    fn insert(self, only: impl Into<Cow<'static, str>>, first: impl Into<Cow<'static, str>>) -> Edit {
+        Edit { at: self.at..self.at, with: if self.is_only { only.into() } else { first.into() } }
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +209,18 @@ mod tests {
         let body = r#"{"model" : "alias", "messages":[{"content":"\"model\":\"alias\""}]}"#;
         let out = edited(body, |peek| peek.rename_model("vendor/\"x\"").into_iter().collect());
         assert_eq!(out, json!({"model": "vendor/\"x\"", "messages": [{"content": "\"model\":\"alias\""}]}));
+    }
+
+    #[test]
+    fn a_model_that_is_not_named_can_be() {
+        for (body, expected) in [
+            (r#" { "input": "x" }"#, json!({"model": "m", "input": "x"})),
+            (r#"{"input":"x","model" : null}"#, json!({"model": "m", "input": "x"})),
+            ("{ }", json!({"model": "m"})),
+        ] {
+            assert_eq!(Peek::read(body.as_bytes()).expect("readable").model, None, "{body}");
+            assert_eq!(edited(body, |peek| peek.rename_model("m").into_iter().collect()), expected);
+        }
     }
 
     #[test]

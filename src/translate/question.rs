@@ -7,7 +7,7 @@ use super::canonical::Request;
 use super::features::Features;
 use super::peek::BadBody;
 use super::signs::Api;
-use super::{chat, count, generate, messages, ranges, responses};
+use super::{chat, choice, count, generate, messages, ranges, responses};
 use bytes::Bytes;
 use self_cell::self_cell;
 
@@ -54,11 +54,11 @@ impl Question {
     }
 }
 
-/// Reads a client's request.
+/// Reads a client's request, and checks what holds in every API: [`Question::read`] without keeping the body.
 ///
 /// # Errors
 /// When it can't be understood; names the field.
-pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let request = match client {
         Api::Completions => chat::read(body),
         Api::Responses => responses::read(body),
@@ -67,5 +67,6 @@ pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
         Api::Other => Err(BadBody("the request can't be put into another provider's words".to_owned())),
     }?;
     ranges::check(client, &request)?;
+    choice::check(client, &request)?;
     Ok(request)
 }

@@ -5,7 +5,7 @@
 //! temperature of 7 was to mean. Sources: the vendors' references of these fields.
 
 use super::canonical::Request;
-use super::features::Features;
+use super::field::bad;
 use super::peek::BadBody;
 use super::signs::Api;
 
@@ -88,19 +88,19 @@ pub(super) fn check(client: Api, request: &Request<'_>) -> Result<(), BadBody> {
         if let (Some(number), Some((field, least, most))) = (of(request), bounds[column])
             && !(least..=most).contains(&number)
         {
-            return Err(BadBody(format!("`{field}` must be from {least} to {most}")));
+            return Err(bad(field, format_args!("must be from {least} to {most}")));
         }
     }
-    // Where something is asked for that isn't everybody's, it may be what is said, kept by its provider.
-    let is_silent =
-        request.turns.is_empty() && request.system.is_empty() && request.features == Features::NONE;
-    if is_silent { Err(BadBody(format!("`{}` must not be empty", SAID[column]))) } else { Ok(()) }
+    if request.is_silent() && !request.features.has_more_elsewhere() {
+        return Err(bad(SAID[column], "says nothing; send at least one message with words in it"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::translate::canonical::Part;
+    use crate::translate::canonical::{Part, Speaker, Thought, Turn};
 
     fn told(client: Api, change: impl Fn(&mut Request<'static>)) -> Option<String> {
         let mut request = Request { system: vec![Part::text("x")], ..Request::default() };
@@ -148,12 +148,18 @@ mod tests {
     #[test]
     fn who_says_nothing_is_told_so_unless_a_provider_keeps_what_was_said() {
         use crate::translate::features::Feature;
-        let silence = |features: &[Feature]| {
-            let mut request = Request::default();
+        let silence = |parts: Vec<Part<'static>>, features: &[Feature]| {
+            let turns = vec![Turn { speaker: Speaker::Model, parts }];
+            let mut request = Request { turns, ..Request::default() };
             features.iter().for_each(|feature| request.features.insert(*feature));
             check(Api::Responses, &request).err().map(|BadBody(why)| why)
         };
-        assert_eq!(silence(&[]).as_deref(), Some("`input` must not be empty"));
-        assert_eq!(silence(&[Feature::StoredConversation]), None);
+        let told = Some("`input` says nothing; send at least one message with words in it".to_owned());
+        let thought = || vec![Part::Thought(Thought { text: "hm".into(), ..Thought::default() })];
+        assert_eq!(check(Api::Responses, &Request::default()).err().map(|BadBody(why)| why), told);
+        assert_eq!(silence(vec![], &[]), told);
+        assert_eq!(silence(thought(), &[Feature::ForeignThoughts, Feature::Seed]), told);
+        assert_eq!(silence(thought(), &[Feature::StoredConversation]), None);
+        assert_eq!(silence(vec![Part::text("x")], &[]), None);
     }
 }

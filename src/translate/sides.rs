@@ -13,6 +13,18 @@ pub struct Target<'t> {
     pub max_output_tokens: Option<u64>,
 }
 
+impl Target<'_> {
+    /// The limit of an answer, as far as the client asks for one: no more than the model can say, which would be refused.
+    /// What is lowered is noted.
+    pub(super) fn limit(&self, asked: Option<u64>, written: &mut Written) -> Option<u64> {
+        let kept = asked?.min(self.max_output_tokens.unwrap_or(u64::MAX));
+        if Some(kept) != asked {
+            written.lose("max_tokens");
+        }
+        Some(kept)
+    }
+}
+
 /// A request as a provider gets it.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
@@ -53,4 +65,24 @@ pub struct Asked<'a> {
     pub framing: Framing,
     /// Whether the client wants OpenAI's chunk of usage at the end of a stream.
     pub include_usage: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_what_the_model_can_say_stays_and_one_past_it_is_lowered_and_named() {
+        for (most, asked, kept, lost) in [
+            (Some(100), Some(100), Some(100), None),
+            (Some(100), Some(101), Some(100), Some("max_tokens")),
+            (Some(100), None, None, None),
+            (None, Some(u64::MAX), Some(u64::MAX), None),
+        ] {
+            let mut written = Written::default();
+            let target = Target { model: "m", max_output_tokens: most };
+            assert_eq!(target.limit(asked, &mut written), kept, "{asked:?} of {most:?}");
+            assert_eq!(written.lost.first().copied(), lost, "{asked:?} of {most:?}");
+        }
+    }
 }

@@ -84,9 +84,6 @@ impl Translation {
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
         let request = question.request();
-        if request.is_silent() {
-            return Err(BadBody("nothing is said; send at least one message with words in it".to_owned()));
-        }
         let (written, endpoint) = match provider {
             Api::Messages => (messages::write(request, target)?, "messages"),
             Api::Generate if request.streams => {

@@ -28,12 +28,6 @@ pub(super) fn chat() -> Vec<Row> {
         ("/tools/0/function", json!(null), "tools[0].function`"),
         ("/tools/0/function/name", json!(""), "tools[0].function.name`"),
         ("/tools/0/function/parameters", json!([]), "tools[0].function.parameters`"),
-        ("/tool_choice", json!("sometimes"), "tool_choice`"),
-        (
-            "/tool_choice",
-            json!({"type": "function", "function": {"name": "g"}}),
-            "tool_choice.function.name`",
-        ),
         ("/response_format", json!({"type": "xml"}), "response_format.type`"),
         ("/reasoning_effort", json!("immense"), "reasoning_effort`"),
         ("/temperature", json!("hot"), "temperature`"),
@@ -61,6 +55,7 @@ pub(super) fn chat() -> Vec<Row> {
         let field = "messages[1].tool_calls[0].function.arguments`";
         it.with("/messages/1/tool_calls/0/function/arguments", json!(arguments), field);
     }
+    chat_choices(it);
     chat_media(it);
     it.replaced("\"Hello\"", bomb(200), "messages[0].content");
     it.replaced("{\"a\":{\"type\":\"string\"}}", bomb(200), "tools[0].function.parameters.properties");
@@ -69,6 +64,33 @@ pub(super) fn chat() -> Vec<Row> {
     it.replaced("\"Hello\"", r#""\ud800""#, "messages[0].content`");
     it.replaced("\"max_tokens\":9", "\"temperature\":1e999", "temperature`");
     rows.rows
+}
+
+/// Choices of tools that are none, or not there.
+fn chat_choices(it: &mut Rows) {
+    for (pointer, value, field) in [
+        ("/tool_choice", json!("sometimes"), "tool_choice`"),
+        (
+            "/tool_choice",
+            json!({"type": "function", "function": {"name": "g"}}),
+            "tool_choice.function.name`",
+        ),
+        (
+            "/tool_choice",
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [
+                {"type": "function", "function": {"name": "f"}},
+                {"type": "function", "function": {"name": "g"}},
+            ]}}),
+            "tool_choice.allowed_tools.tools[1].function.name`",
+        ),
+        (
+            "/tool_choice",
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}}),
+            "tool_choice`",
+        ),
+    ] {
+        it.with(pointer, value, field);
+    }
 }
 
 /// Media that are none.
@@ -115,6 +137,16 @@ pub(super) fn responses() -> Vec<Row> {
         ("/tools/0/name", json!(""), "tools[0].name`"),
         ("/tools/0/parameters", json!([]), "tools[0].parameters`"),
         ("/tool_choice", json!("sometimes"), "tool_choice`"),
+        ("/tool_choice", json!({"type": "function", "name": "g"}), "tool_choice.name`"),
+        (
+            "/tool_choice",
+            json!({"type": "allowed_tools", "mode": "auto", "tools": [
+                {"type": "function", "name": "f"},
+                {"type": "function", "name": "g"},
+            ]}),
+            "tool_choice.tools[1].name`",
+        ),
+        ("/tool_choice", json!({"type": "allowed_tools", "mode": "required", "tools": []}), "tool_choice`"),
         ("/text", json!({"format": {"type": "xml"}}), "text.format.type`"),
         ("/reasoning", json!({"effort": "immense"}), "reasoning.effort`"),
         ("/temperature", json!("hot"), "temperature`"),
@@ -196,6 +228,8 @@ pub(super) fn messages() -> Vec<Row> {
         ("/tools/0/name", json!(""), "tools[0].name`"),
         ("/tools/0/input_schema", json!([]), "tools[0].input_schema`"),
         ("/tool_choice", json!({"type": "sometimes"}), "tool_choice.type`"),
+        ("/tool_choice", json!({"type": "tool"}), "tool_choice.name`"),
+        ("/tool_choice", json!({"type": "tool", "name": "g"}), "tool_choice.name`"),
         ("/thinking", json!({"type": "deep"}), "thinking.type`"),
         ("/temperature", json!("hot"), "temperature`"),
         ("/temperature", json!(1.1), "temperature`"),
@@ -289,6 +323,7 @@ pub(super) fn gemini() -> Vec<Row> {
     ] {
         it.with(pointer, value, field);
     }
+    gemini_choices(it);
     it.with("/contents", None, "contents`");
     it.with("/contents/1", None, "contents[1].parts[0].functionResponse`");
     it.with("/contents/2", None, "contents[1].parts[0].functionCall`");
@@ -306,4 +341,27 @@ pub(super) fn gemini() -> Vec<Row> {
         "generationConfig.temperature`",
     );
     rows.rows
+}
+
+/// Choices of functions that are none, or not there.
+fn gemini_choices(it: &mut Rows) {
+    for (pointer, value, field) in [
+        (
+            "/toolConfig",
+            json!({"functionCallingConfig": {"mode": "SOMETIMES"}}),
+            "toolConfig.functionCallingConfig.mode`",
+        ),
+        (
+            "/toolConfig",
+            json!({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["g"]}}),
+            "toolConfig.functionCallingConfig.allowedFunctionNames[0]`",
+        ),
+        (
+            "/toolConfig",
+            json!({"functionCallingConfig": {"mode": "VALIDATED", "allowedFunctionNames": ["f", "g"]}}),
+            "toolConfig.functionCallingConfig.allowedFunctionNames[1]`",
+        ),
+    ] {
+        it.with(pointer, value, field);
+    }
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 /// The efforts of each family. None: it doesn't think. One that knows `none` thinks only if it is told to.
 /// The first whose prefix fits counts; a model that fits none is somebody else's.
-static FAMILIES: [(&str, &[&str]); 8] = [
+static FAMILIES: [(&str, &[&str]); 9] = [
     ("gpt-5-chat", &[]),
     ("gpt-5.1", &["none", "low", "medium", "high"]),
     ("gpt-5.", &["none", "low", "medium", "high", "xhigh"]),
+    ("gpt-6", &["none", "low", "medium", "high", "xhigh"]),
     ("gpt-5", &["minimal", "low", "medium", "high"]),
     ("o1", &["low", "medium", "high"]),
     ("o3", &["low", "medium", "high"]),

@@ -13,6 +13,7 @@ use crate::translate::{arguments, media, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A message, of whatever role.
 #[derive(Deserialize)]
@@ -110,10 +111,33 @@ struct WireFunction<'a> {
     arguments: Option<Str<'a>>,
 }
 
-/// A call whose result hasn't come yet.
-struct Open<'a> {
-    id: Cow<'a, str>,
-    name: Cow<'a, str>,
+/// The calls whose results haven't come yet, found by their ids however many there are. Several may have one id: some
+/// imitators number them anew in each turn, or not at all.
+#[derive(Default)]
+struct OpenCalls<'a> {
+    /// The names of the tools, by the id of the call and its place among all.
+    names: BTreeMap<(Cow<'a, str>, usize), Cow<'a, str>>,
+    next: usize,
+}
+
+impl<'a> OpenCalls<'a> {
+    fn open(&mut self, id: Cow<'a, str>, name: Cow<'a, str>) {
+        self.names.insert((id, self.next), name);
+        self.next += 1;
+    }
+
+    /// Takes the name of the first that has this id.
+    fn close(&mut self, id: &Cow<'a, str>) -> Option<Cow<'a, str>> {
+        let from = (id.clone(), 0);
+        let key = self.names.range(from..).next().map(|(key, _)| key.clone());
+        self.names.remove(&key.filter(|(found, _)| found == id)?)
+    }
+
+    /// The id of the first that is open.
+    fn first(&self) -> Option<&str> {
+        let first = self.names.keys().min_by_key(|(_, place)| *place);
+        first.map(|(id, _)| id.as_ref())
+    }
 }
 
 /// Reads messages into a request.
@@ -123,7 +147,7 @@ pub(super) fn read<'a>(messages: Vec<Message<'a>>, request: &mut Request<'a>) ->
     }
     request.turns.reserve(messages.len());
     let count = messages.len();
-    let mut conversation = Conversation { request, open: Vec::new() };
+    let mut conversation = Conversation { request, open: OpenCalls::default() };
     for (at, message) in messages.into_iter().enumerate() {
         conversation.take(at, message)?;
     }
@@ -132,7 +156,7 @@ pub(super) fn read<'a>(messages: Vec<Message<'a>>, request: &mut Request<'a>) ->
 
 struct Conversation<'r, 'a> {
     request: &'r mut Request<'a>,
-    open: Vec<Open<'a>>,
+    open: OpenCalls<'a>,
 }
 
 impl<'a> Conversation<'_, 'a> {
@@ -197,7 +221,7 @@ impl<'a> Conversation<'_, 'a> {
         }
         if call.kind.is_some_and(|Str(kind)| kind == "custom") {
             self.request.features.insert(Feature::CustomTools);
-            self.open.push(Open { id, name: Cow::Borrowed("") });
+            self.open.open(id, Cow::Borrowed(""));
             return Ok(None);
         }
         let Some(WireFunction { name: Str(name), arguments: text }) = call.function else {
@@ -209,7 +233,7 @@ impl<'a> Conversation<'_, 'a> {
         let text = text.map(|Str(text)| text).unwrap_or_default();
         let arguments = arguments::read(text);
         let arguments = arguments.map_err(|why| bad(format_args!("{field}.function.arguments"), why))?;
-        self.open.push(Open { id: id.clone(), name: name.clone() });
+        self.open.open(id.clone(), name.clone());
         Ok(Some(Call { id, name, arguments, signature: None, ends_cache: false }))
     }
 
@@ -218,13 +242,12 @@ impl<'a> Conversation<'_, 'a> {
         let Some(Str(id)) = message.tool_call_id else {
             return Err(bad(field, "is missing"));
         };
-        let Some(index) = self.open.iter().position(|open| open.id == id) else {
+        let Some(name) = self.open.close(&id) else {
             return Err(bad(
                 field,
                 "is of no call of the assistant's turn directly before that has no result yet",
             ));
         };
-        let name = self.open.remove(index).name;
         let content = self.content(at, message.content, Role::Tool)?;
         let result = Part::Result(CallResult { id, name, content, is_error: false, ends_cache: false });
         match self.request.turns.last_mut() {
@@ -238,11 +261,10 @@ impl<'a> Conversation<'_, 'a> {
 
     /// Every call has its result before anybody goes on.
     fn expect_no_open_call(&self, at: usize) -> Result<(), BadBody> {
-        let Some(open) = self.open.first() else { return Ok(()) };
+        let Some(id) = self.open.first() else { return Ok(()) };
         let why = format!(
-            "comes before the result of the tool call `{}`, or is the last without it; a tool message must directly \
-             follow the call",
-            open.id
+            "comes before the result of the tool call `{id}`, or is the last without it; a tool message must directly \
+             follow the call"
         );
         Err(bad(format_args!("messages[{at}]"), &why))
     }
@@ -450,6 +472,43 @@ mod tests {
             ],
         );
         assert!(features(&messages).contains(Feature::ForeignThoughts));
+    }
+
+    #[test]
+    fn of_very_many_calls_each_finds_its_result_in_whatever_order_they_come() {
+        const CALLS: usize = 20_000;
+        let ids: Vec<_> = (0..CALLS).map(|at| format!("call_{at}")).collect();
+        let mut open = OpenCalls::default();
+        for (at, id) in ids.iter().enumerate() {
+            open.open(id.into(), at.to_string().into());
+        }
+        assert_eq!(open.first(), Some("call_0"));
+        for (at, id) in ids.iter().enumerate().rev() {
+            assert_eq!(open.close(&id.into()), Some(at.to_string().into()));
+        }
+        assert_eq!(open.close(&"call_0".into()), None);
+        assert_eq!(open.first(), None);
+    }
+
+    #[test]
+    fn calls_of_one_id_are_answered_in_their_order() {
+        let called = json!({"role": "assistant", "tool_calls": [
+            wire_call("x", "f", "{}"), wire_call("a", "g", "{}"), wire_call("x", "h", "{}"),
+        ]});
+        let tool = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "y"});
+        let messages = json!([called, tool("x"), tool("x"), tool("a")]);
+        let names: Vec<_> = seeing(&messages, |request| {
+            let results = request.turns[1].parts.iter().map(|part| match part {
+                Part::Result(result) => result.name.clone().into_owned(),
+                other => panic!("{other:?}"),
+            });
+            results.collect()
+        });
+        assert_eq!(names, ["f", "h", "g"]);
+        let why = complaint(&json!([called, tool("x"), tool("x"), tool("x")]));
+        assert!(why.starts_with("`messages[3].tool_call_id` is of no call"), "{why}");
+        let why = complaint(&json!([called, tool("a")]));
+        assert!(why.contains("the tool call `x`"), "{why}");
     }
 
     #[test]

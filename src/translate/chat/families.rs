@@ -1,6 +1,9 @@
 //! What OpenAI's own models refuse, by the beginning of their names. A client of another dialect can't know it, and a
 //! service that only imitates OpenAI has no such models.
 //!
+//! A model that is newer than this table is taken to be like the newest in it: what reasoning models no longer take has
+//! never come back.
+//!
 //! Source: OpenAI's reasoning guide, its guide to GPT-5's parameters and its models' pages.
 
 use crate::translate::canonical::{Effort, Reasoning};
@@ -8,7 +11,7 @@ use crate::translate::canonical::{Effort, Reasoning};
 /// Models that take the same.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Family {
-    /// How their names begin.
+    /// How their names begin; [`DIGIT`] stands for any.
     prefix: &'static str,
     /// Whether the limit is called `max_completion_tokens`, and `max_tokens` refused. Imitators often know the older
     /// name only.
@@ -37,17 +40,30 @@ enum Thinks {
     Between(Effort, Effort, bool),
 }
 
+/// At the end of a prefix: any digit.
+const DIGIT: char = '#';
+
 /// The first whose prefix fits counts.
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 13] = [
     family("gpt-5-chat", true, Samples::Always, Thinks::Never),
     family("gpt-5.1", true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::High, true)),
-    family("gpt-5.", true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::Max, true)),
+    newest("gpt-5."),
     family("gpt-5", true, Samples::Never, Thinks::Between(Effort::Minimal, Effort::High, false)),
     family("o1", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
     family("o3", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
     family("o4", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("gpt-3", false, Samples::Always, Thinks::Never),
+    family("gpt-4", false, Samples::Always, Thinks::Never),
+    newest("gpt-#"),
+    newest("o#"),
     family("gpt-", false, Samples::Always, Thinks::Never),
+    family("chatgpt-", false, Samples::Always, Thinks::Never),
 ];
+
+/// As the newest models take it.
+const fn newest(prefix: &'static str) -> Family {
+    family(prefix, true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::Max, true))
+}
 
 /// Everybody else's models.
 const OTHERS: Family = family("", false, Samples::Always, Thinks::Freely);
@@ -65,7 +81,16 @@ impl Family {
         if model.starts_with(OPEN_WEIGHTS) {
             return &OTHERS;
         }
-        FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&OTHERS)
+        FAMILIES.iter().find(|family| family.fits(model)).unwrap_or(&OTHERS)
+    }
+
+    fn fits(&self, model: &str) -> bool {
+        match self.prefix.strip_suffix(DIGIT) {
+            Some(before) => model
+                .strip_prefix(before)
+                .is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit())),
+            None => model.starts_with(self.prefix),
+        }
     }
 
     /// Whether they take `temperature`, `top_p` and penalties while they think as hard as that, if it is said.
@@ -105,7 +130,15 @@ mod tests {
             ("o4-mini", true),
             ("gpt-5", true),
             ("gpt-5.2-codex", true),
+            ("gpt-6", true),
+            ("gpt-10.5-mini", true),
+            ("o5-pro", true),
             ("gpt-4o", false),
+            ("gpt-3.5-turbo", false),
+            ("gpt-35-turbo", false),
+            ("chatgpt-4o-latest", false),
+            ("gpt-audio", false),
+            ("olmo-3", false),
             ("gpt-oss-120b", false),
             ("openai/gpt-5", false),
             ("deepseek-chat", false),
@@ -117,7 +150,7 @@ mod tests {
     #[test]
     fn each_family_is_found_by_its_prefix() {
         for family in &FAMILIES {
-            assert_eq!(Family::of(family.prefix), family);
+            assert_eq!(Family::of(&family.prefix.replace(DIGIT, "9")), family);
         }
     }
 
@@ -130,6 +163,8 @@ mod tests {
             ("gpt-5.1", None, true),
             ("gpt-5.1", Some(Reasoning::Off), true),
             ("gpt-5.1", low, false),
+            ("gpt-6", None, true),
+            ("gpt-6", low, false),
             ("deepseek-chat", low, true),
         ] {
             assert_eq!(Family::of(model).samples(reasoning), expected, "{model} {reasoning:?}");
@@ -146,6 +181,10 @@ mod tests {
             ("gpt-5.1", Reasoning::Off, Some(Reasoning::Off)),
             ("gpt-5.1", Reasoning::Dynamic, effort(Effort::Medium)),
             ("gpt-5.2", Reasoning::Effort(Effort::Max), effort(Effort::Max)),
+            ("gpt-6", Reasoning::Effort(Effort::Max), effort(Effort::Max)),
+            ("gpt-6-mini", Reasoning::Off, Some(Reasoning::Off)),
+            ("o5", Reasoning::Effort(Effort::Minimal), effort(Effort::Low)),
+            ("chatgpt-4o-latest", Reasoning::Budget(2_048), None),
             ("gpt-5", Reasoning::Dynamic, None),
             ("gpt-4o", Reasoning::Budget(2_048), None),
             ("gpt-oss-20b", Reasoning::Budget(2_048), effort(Effort::Low)),

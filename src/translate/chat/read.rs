@@ -7,9 +7,9 @@ use super::wire::Unknown;
 use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse};
-use crate::translate::openai;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
+use crate::translate::{choice, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -239,21 +239,21 @@ fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result
     Ok(())
 }
 
-/// Reads `tool_choice`. A list of allowed tools is the same as having only these: what OpenAI gains by telling them
-/// apart is a cached prompt.
+/// Reads `tool_choice`.
 fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {
     const FIELD: &str = "tool_choice";
-    let choice = match choice {
+    request.tool_choice = match choice {
         TextOr::Text(word) => openai::choice(&word.plain())
             .ok_or_else(|| bad(FIELD, "must be auto, none, required or an object"))?,
         TextOr::Other(WireChoice { kind, function, allowed_tools }) => {
             match (&*kind.0, function, allowed_tools) {
                 ("function", Some(function), _) => ToolChoice::One(function.name.0),
                 ("allowed_tools", _, Some(allowed)) => {
-                    let names = |tool: &AllowedTool<'a>, name: &str| {
-                        tool.function.as_ref().is_some_and(|it| it.name.0 == name)
-                    };
-                    request.tools.retain(|tool| allowed.tools.iter().any(|it| names(it, &tool.name)));
+                    let names = allowed.tools.into_iter().map(|tool| tool.function.map(|it| it.name.0));
+                    let names: Vec<_> =
+                        names.enumerate().filter_map(|(at, name)| Some((at, name?))).collect();
+                    let field = |at| format!("tool_choice.allowed_tools.tools[{at}].function.name");
+                    choice::keep_listed(&mut request.tools, &names, request.features, field)?;
                     openai::choice(&allowed.mode.0)
                         .ok_or_else(|| bad("tool_choice.allowed_tools.mode", "must be auto or required"))?
                 }
@@ -270,21 +270,6 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
             }
         }
     };
-    match &choice {
-        // Without tools these two say what holds anyway.
-        ToolChoice::Auto | ToolChoice::None if request.tools.is_empty() => return Ok(()),
-        // Other kinds of tools were left out, and make that nobody gets the request.
-        _ if request.features.contains(Feature::CustomTools)
-            || request.features.contains(Feature::ServerTools) => {}
-        ToolChoice::Any if request.tools.is_empty() => {
-            return Err(bad(FIELD, "asks for a tool, but there is none"));
-        }
-        ToolChoice::One(name) if request.tools.iter().all(|tool| tool.name != *name) => {
-            return Err(bad("tool_choice.function.name", "is none of `tools`"));
-        }
-        ToolChoice::Auto | ToolChoice::None | ToolChoice::Any | ToolChoice::One(_) => {}
-    }
-    request.tool_choice = choice;
     Ok(())
 }
 
@@ -389,10 +374,6 @@ mod tests {
             assert_eq!(request.tool_choice, expected);
             assert_eq!(request.tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), tools);
         }
-        for word in ["auto", "none"] {
-            let body = body(&json!({"tools": [], "tool_choice": word}));
-            assert_eq!(read(&body).expect("good").tool_choice, ToolChoice::Auto, "without tools");
-        }
     }
 
     #[test]
@@ -462,12 +443,12 @@ mod tests {
                 json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}),
                 "`tools[0].function.parameters` ",
             ),
-            (json!({"tool_choice": "required"}), "`tool_choice` asks for a tool"),
             (json!({"tool_choice": "sometimes", "tools": [tool("f")]}), "`tool_choice` must be"),
             (json!({"tool_choice": {"type": "x"}, "tools": [tool("f")]}), "`tool_choice` must have"),
             (
-                json!({"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [tool("f")]}),
-                "`tool_choice.function.name` ",
+                json!({"tools": [tool("f")], "tool_choice":
+                    {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [tool("f"), tool("g")]}}}),
+                "`tool_choice.allowed_tools.tools[1].function.name` ",
             ),
             (json!({"reasoning_effort": "immense"}), "`reasoning_effort` must be one of none, minimal"),
             (json!({"response_format": {"type": "xml"}}), "`response_format.type` "),

@@ -138,7 +138,7 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     let messages = render::messages(request, &mut written)?;
     let tools: Vec<WireTool<'_>> = request.tools.iter().map(|tool| function(tool, &mut written)).collect();
     let family = Family::of(target.model);
-    let limit = limit(request, target, &mut written);
+    let limit = target.limit(request.max_output_tokens, &mut written);
     let reasoning = request.reasoning.and_then(|asked| family.nearest(asked));
     let samples = family.samples(reasoning);
     let sampled = |value: Option<f64>, name: &'static str, written: &mut Written| {
@@ -192,16 +192,6 @@ fn choice<'r>(choice: &'r ToolChoice<'_>) -> Option<Choice<'r>> {
             Some(Choice::One { kind: "function", function: Named { name: NAMES.sent(name) } })
         }
     }
-}
-
-/// The limit of the answer, no more than the model is known to take: more would be refused.
-fn limit(request: &Request<'_>, target: &Target<'_>, written: &mut Written) -> Option<u64> {
-    let asked = request.max_output_tokens?;
-    let most = target.max_output_tokens.unwrap_or(u64::MAX);
-    if asked > most {
-        written.lose("max_tokens");
-    }
-    Some(asked.min(most))
 }
 
 fn format<'r>(output: &'r Output<'_>) -> Option<Format<'r>> {

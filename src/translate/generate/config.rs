@@ -168,12 +168,7 @@ impl<'r> Config<'r> {
         if seed.is_none() && request.seed.is_some() {
             written.lose("seed");
         }
-        let limit = request
-            .max_output_tokens
-            .map(|limit| target.max_output_tokens.map_or(limit, |most| limit.min(most)));
-        if limit != request.max_output_tokens {
-            written.lose("max_tokens");
-        }
+        let limit = target.limit(request.max_output_tokens, written);
         let mut config = Config {
             temperature: request.temperature,
             top_p: request.top_p,

@@ -455,6 +455,7 @@ mod tests {
             (r#""mode":"ANY","allowedFunctionNames":["b"]"#, ToolChoice::One("b".into()), "abc"),
             (r#""mode":"ANY","allowedFunctionNames":["c","a"]"#, ToolChoice::Any, "ac"),
             (r#""mode":"VALIDATED","allowedFunctionNames":["c","a"]"#, ToolChoice::Auto, "ac"),
+            (r#""mode":"VALIDATED","allowedFunctionNames":["b"]"#, ToolChoice::Auto, "b"),
         ] {
             let body = body(config);
             let request = read_str(&body);
@@ -469,8 +470,8 @@ mod tests {
         let schema = read_str(&whole).tools[2].parameters.as_deref().map(|schema| schema.get().to_owned());
         assert_eq!(schema.as_deref(), Some(r#"{"type":"object","properties":{"x":{"type":"string"}}}"#));
         assert!(
-            refusal(&body(r#""mode":"ANY","allowedFunctionNames":["z"]"#))
-                .contains("allowedFunctionNames[0]")
+            refusal(&body(r#""mode":"ANY","allowedFunctionNames":["a","z"]"#))
+                .contains("allowedFunctionNames[1]` is none of")
         );
         assert!(refusal(&body(r#""mode":"SOME""#)).contains("functionCallingConfig.mode"));
     }

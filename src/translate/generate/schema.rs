@@ -5,8 +5,8 @@
 //! members that nobody declared) goes without a word. Arguments are sent by this form, not as `parametersJsonSchema`,
 //! because models before 2.5 and Vertex know only this one.
 //!
-//! Bounded: [`MAX_DEPTH`] levels, [`MAX_NODES`] schemas, and [`MAX_REFERRED`] bytes of them put in for references, which
-//! multiply. Source: Gemini API reference, `Schema`.
+//! Bounded: [`MAX_DEPTH`] levels, [`MAX_NODES`] schemas, and [`MAX_REFERRED`] bytes put in for references, which multiply,
+//! and as the description of each of several alternatives. Source: Gemini API reference, `Schema`.
 
 mod node;
 mod references;
@@ -22,7 +22,7 @@ use std::collections::HashSet;
 const MAX_DEPTH: usize = 32;
 /// The most schemas that one may hold, references put in.
 const MAX_NODES: usize = 2_000;
-/// The most that is put in for references, in bytes: far beyond any schema that a model could follow.
+/// The most that is put in where it doesn't stand itself, in bytes: far beyond any schema that a model could follow.
 const MAX_REFERRED: usize = 256 << 10;
 
 /// The types, and Gemini's names of them.
@@ -107,6 +107,8 @@ impl<'s> Cleaner<'s> {
             if child.types.is_empty() && child.alternatives.is_empty() {
                 child.types.clone_from(&node.types);
             }
+            let has_own = child.kept.iter().any(|(name, _)| name == "description");
+            let described = described.filter(|text| !has_own && self.reading.may_repeat(text));
             self.write(child, described);
         }
         self.out.push_str("]}");
@@ -142,9 +144,7 @@ impl<'s> Cleaner<'s> {
             push_name(&mut self.out, name);
             self.out.push_str(value.get());
         }
-        if let Some(described) =
-            described.filter(|_| !node.kept.iter().any(|(name, _)| name == "description"))
-        {
+        if let Some(described) = described {
             push_name(&mut self.out, "description");
             self.out.push_str(described.get());
         }

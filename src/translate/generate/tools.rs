@@ -4,6 +4,7 @@ use super::NAMES;
 use super::wire::{self, FunctionCallingConfig, ToolConfig};
 use super::{openapi, schema};
 use crate::translate::canonical::{Request, Tool, ToolChoice};
+use crate::translate::choice;
 use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
@@ -12,7 +13,6 @@ use crate::translate::sides::Written;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// Reads them into a request.
 pub(super) fn read<'a>(
@@ -52,16 +52,6 @@ fn read_choice<'a>(request: &mut Request<'a>, config: FunctionCallingConfig<'a>)
     const FIELD: &str = "toolConfig.functionCallingConfig";
     let mode = config.mode.unwrap_or_default().0.to_ascii_uppercase();
     let allowed = config.allowed_function_names.unwrap_or_default();
-    let tools: HashSet<&str> = match allowed.is_empty() {
-        true => HashSet::new(),
-        false => request.tools.iter().map(|tool| tool.name.as_ref()).collect(),
-    };
-    if let Some(index) = allowed.iter().position(|name| !tools.contains(name.0.as_ref())) {
-        return Err(bad(
-            format_args!("{FIELD}.allowedFunctionNames[{index}]"),
-            "is the name of no function that is declared",
-        ));
-    }
     request.tool_choice = match (mode.as_str(), &allowed[..]) {
         ("NONE", _) => ToolChoice::None,
         ("ANY", [Str(only)]) => ToolChoice::One(only.clone()),
@@ -69,12 +59,12 @@ fn read_choice<'a>(request: &mut Request<'a>, config: FunctionCallingConfig<'a>)
         (free, _) if FREE.contains(&free) => ToolChoice::Auto,
         _ => return Err(bad(format_args!("{FIELD}.mode"), "must be AUTO, ANY, NONE or VALIDATED")),
     };
-    // Others have no such list: what isn't on it is not declared.
-    if allowed.len() > 1 && request.tool_choice != ToolChoice::None {
-        let allowed: HashSet<&str> = allowed.iter().map(|name| name.0.as_ref()).collect();
-        request.tools.retain(|tool| allowed.contains(tool.name.as_ref()));
+    if allowed.is_empty() || matches!(request.tool_choice, ToolChoice::None | ToolChoice::One(_)) {
+        return Ok(());
     }
-    Ok(())
+    let allowed: Vec<_> = allowed.into_iter().map(|Str(name)| name).enumerate().collect();
+    let field = |index| format!("{FIELD}.allowedFunctionNames[{index}]");
+    choice::keep_listed(&mut request.tools, &allowed, request.features, field)
 }
 
 /// `Tool`, as a provider gets it.

@@ -220,8 +220,11 @@ impl<'w> Writing<'w, '_> {
             // An error is told by its name, which a client of Gemini's has given already.
             None => object(&first).filter(|it| !result.is_error || says_error(it.get())).map(Given::Object),
             Some(second) => {
-                let both = format!("{}\n{}", first.plain(), second.plain());
-                let all = texts.fold(both, |all, text| format!("{all}\n{}", text.plain()));
+                let mut all = first.plain().into_owned();
+                for text in std::iter::once(second).chain(texts) {
+                    all.push('\n');
+                    all.push_str(&text.plain());
+                }
                 Some(Given::Words(name, all.into()))
             }
         };

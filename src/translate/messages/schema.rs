@@ -75,11 +75,17 @@ impl Holding {
         self.has_changed |= !unheld.is_empty();
         self.has_lost |= !unheld.is_empty();
         let is_closed = is_object(&members);
+        let mut is_described = false;
         self.out.push('{');
         for (name, value) in &members.0 {
             match name.as_ref() {
                 CLOSED if is_closed => self.close(Some(*value)),
-                "description" if !unheld.is_empty() => self.describe(text(value).as_deref(), &unheld),
+                // Of several the first counts, as of all members: what goes into each would multiply.
+                "description" if is_described => {}
+                "description" if !unheld.is_empty() => {
+                    is_described = true;
+                    self.describe(text(value).as_deref(), &unheld);
+                }
                 name if unheld.contains(name) => {}
                 name => self.member(name, value, depth),
             }
@@ -87,7 +93,7 @@ impl Holding {
         if is_closed && members.get(CLOSED).is_none() {
             self.close(None);
         }
-        if !unheld.is_empty() && members.get("description").is_none() {
+        if !unheld.is_empty() && !is_described {
             self.describe(None, &unheld);
         }
         self.out.push('}');
@@ -142,7 +148,7 @@ impl Holding {
     }
 }
 
-/// What of a schema the vendor can't hold a model to.
+/// What of a schema the vendor can't hold a model to, each member once: a dozen and some.
 struct Unheld<'s>(Vec<(&'s str, &'s str)>);
 
 impl Unheld<'_> {
@@ -161,8 +167,13 @@ fn unheld<'s>(members: &'s Members<'_>) -> Unheld<'s> {
         "format" => !text(value).is_some_and(|format| FORMATS.contains(&format.as_ref())),
         name => UNHELD.contains(&name),
     };
-    let found = members.0.iter().filter(|(name, value)| is_unheld(name, value));
-    Unheld(found.map(|(name, value)| (name.as_ref(), value.get())).collect())
+    let mut unheld = Unheld(Vec::new());
+    for (name, value) in members.0.iter().filter(|(name, value)| is_unheld(name, value)) {
+        if !unheld.contains(name) {
+            unheld.0.push((name.as_ref(), value.get()));
+        }
+    }
+    unheld
 }
 
 fn is_object(members: &Members<'_>) -> bool {
@@ -185,6 +196,16 @@ mod tests {
         let mut written = Written::default();
         assert_eq!(held(raw, &mut written).get(), expected);
         assert_eq!(written.lost, if is_lost { vec!["schema"] } else { vec![] }, "{schema}");
+    }
+
+    #[test]
+    fn members_that_are_there_again_and_again_dont_multiply() {
+        let again = r#""description":"d","minimum":1,"#.repeat(1_000);
+        expect(
+            &format!(r#"{{{again}"type":"number"}}"#),
+            r#"{"description":"d\n\n{minimum: 1}","type":"number"}"#,
+            true,
+        );
     }
 
     #[test]

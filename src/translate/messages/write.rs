@@ -48,11 +48,11 @@ pub fn write_count(request: &Request<'_>, target: &Target<'_>) -> Result<Written
 
 fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Result<Written, BadBody> {
     let mut written = Written::default();
-    let max_tokens = request.max_output_tokens.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
+    let limit = target.limit(request.max_output_tokens, &mut written);
+    let max_tokens = limit.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
     let generation = Generation::of(target.model);
     let mut outgoing = Outgoing::new(request, &mut written);
     let tools = request.tools.iter().map(|tool| tool_of(tool, &mut outgoing)).collect::<Vec<_>>();
-    let tool_choice = tool_choice(request)?;
     let system = outgoing.blocks(&request.system)?;
     let messages = outgoing.messages(request)?;
     if system.is_empty() && messages.is_empty() {
@@ -68,8 +68,8 @@ fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Re
         max_tokens: has_limit.then_some(max_tokens),
         system,
         messages,
+        tool_choice: if tools.is_empty() { None } else { tool_choice(request) },
         tools,
-        tool_choice,
         sampling,
         stop_sequences: stops(request, &mut written),
         thinking: thinking.map(|(thinking, _)| thinking),
@@ -219,22 +219,16 @@ fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'_>) -> ToolParam<'w>
     }
 }
 
-fn tool_choice<'w>(request: &'w Request<'_>) -> Result<Option<Choice<'w>>, BadBody> {
+fn tool_choice<'w>(request: &'w Request<'_>) -> Option<Choice<'w>> {
     let is_serial = request.parallel_tool_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
-        ToolChoice::Auto if !is_serial => return Ok(None),
+        ToolChoice::Auto if !is_serial => return None,
         ToolChoice::Auto => ("auto", None),
         ToolChoice::Any => ("any", None),
         ToolChoice::None => ("none", None),
         ToolChoice::One(name) => ("tool", Some(NAMES.sent(name))),
     };
-    if request.tools.is_empty() {
-        return match kind {
-            "any" | "tool" => Err(BadBody("a tool is to be called, but there are none".to_owned())),
-            _ => Ok(None),
-        };
-    }
-    Ok(Some(Choice { kind, name, disable_parallel_tool_use: is_serial && kind != "none" }))
+    Some(Choice { kind, name, disable_parallel_tool_use: is_serial && kind != "none" })
 }
 
 /// What of the conversation matters to thinking.

@@ -5,12 +5,11 @@ use super::wire::{Body, Choice, Format, Item, Reasoning as Thinking, Tool as Any
 use crate::translate::canonical::{Output, Part, Request, Tool, ToolChoice};
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse, parse_at};
-use crate::translate::openai;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str};
+use crate::translate::{choice, openai};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// What asks for the probabilities of tokens, in `include`.
 const LOGPROBS: &str = "message.output_text.logprobs";
@@ -162,7 +161,7 @@ fn tool_of<'a>(
     }))
 }
 
-/// The choice. Where only some tools are allowed, the others are taken away: it says the same, and everybody has it.
+/// The choice.
 fn choose<'a>(
     choice: &'a RawValue,
     tools: &mut Vec<Tool<'a>>,
@@ -179,12 +178,13 @@ fn choose<'a>(
             Ok(ToolChoice::One(name.0))
         }
         "allowed_tools" => {
-            let mut allowed = HashSet::new();
+            let mut allowed = Vec::new();
             for (index, tool) in choice.tools.unwrap_or_default().into_iter().enumerate() {
                 let tool = tool_of(tool, || format!("tool_choice.tools[{index}]"), features)?;
-                allowed.extend(tool.map(|tool| tool.name));
+                allowed.extend(tool.map(|tool| (index, tool.name)));
             }
-            tools.retain(|tool| allowed.contains(&tool.name));
+            let field = |index| format!("tool_choice.tools[{index}].name");
+            choice::keep_listed(tools, &allowed, *features, field)?;
             choice_of(choice.mode.as_ref().map_or("auto", |mode| &mode.0), "tool_choice.mode")
         }
         kind => {
@@ -417,6 +417,10 @@ mod tests {
             ),
             (r#"{"input":"x","tool_choice":{"type":"function"}}"#, "`tool_choice.name` is missing"),
             (r#"{"input":"x","tool_choice":{}}"#, "`tool_choice.type` is missing"),
+            (
+                r#"{"input":"x","tool_choice":{"type":"allowed_tools","tools":[{"type":"function","name":"secret"}]}}"#,
+                "`tool_choice.tools[0].name` is none of `tools`",
+            ),
             (r#"{"input":"x","tool_choice":5}"#, "`tool_choice` must be an object"),
             (
                 r#"{"input":"x","text":{"format":{"type":"secret"}}}"#,

@@ -60,7 +60,7 @@ pub(super) struct Node<'s> {
 /// A schema being read, a node at a time.
 pub(super) struct Reading<'s> {
     targets: References<'s>,
-    /// What was put in for references so far, in bytes.
+    /// What was put in for references so far, and as descriptions of alternatives, in bytes.
     referred: usize,
     /// The references that are being put in, one in another.
     pub(super) inside: Vec<Cow<'s, str>>,
@@ -135,6 +135,7 @@ impl<'s> Reading<'s> {
         for name in names {
             let lower = name.to_ascii_lowercase();
             match TYPES.iter().find(|(standard, _)| *standard == lower) {
+                Some((standard, _)) if node.types.iter().any(|known| known == standard) => {}
                 Some((standard, _)) => node.types.push(Cow::Borrowed(standard)),
                 None if lower == "null" => node.is_nullable = true,
                 None => self.has_lost = true,
@@ -158,10 +159,8 @@ impl<'s> Reading<'s> {
         let is_followed = |target: &Cow<'_, str>| !self.inside.contains(target) && self.nodes < MAX_NODES;
         let target = target.filter(is_followed);
         let found = target.as_ref().and_then(|target| self.targets.find(target));
-        let room = MAX_REFERRED - self.referred;
-        match (target, found.filter(|found| found.get().len() <= room)) {
+        match (target, found.filter(|found| self.may_repeat(found))) {
             (Some(target), Some(found)) => {
-                self.referred += found.get().len();
                 self.inside.push(target);
                 node.references += 1;
                 self.gather(found, node);
@@ -174,6 +173,16 @@ impl<'s> Reading<'s> {
                 }
             }
         }
+    }
+
+    /// Whether there is room for what stands elsewhere too; takes it. What there is none for is lost.
+    pub(super) fn may_repeat(&mut self, text: &RawValue) -> bool {
+        let has_room = text.get().len() <= MAX_REFERRED - self.referred;
+        if has_room {
+            self.referred += text.get().len();
+        }
+        self.has_lost |= !has_room;
+        has_room
     }
 
     /// Of alternatives, nothing is none; and a single one is what the schema says itself.

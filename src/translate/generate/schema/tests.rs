@@ -135,6 +135,27 @@ fn as_much_as_the_bound_is_put_in_for_references_and_one_byte_more_is_not() {
 }
 
 #[test]
+fn a_description_is_given_to_each_alternative_up_to_the_bound() {
+    let described = |times: usize, length: usize| {
+        let text = "x".repeat(length - 2);
+        let alternatives = [r#"{"type":"STRING"}"#].repeat(times).join(",");
+        cleaned(&format!(r#"{{"description":"{text}","anyOf":[{alternatives}]}}"#))
+    };
+    let (whole, has_lost) = described(8, MAX_REFERRED / 8);
+    assert!(!has_lost && whole.len() > MAX_REFERRED);
+    let (cut, has_lost) = described(9, MAX_REFERRED / 8);
+    assert!(has_lost && cut.len() < whole.len() + 100 && cut.ends_with(r#",{"type":"STRING"}]}"#));
+}
+
+#[test]
+fn a_type_that_is_said_again_and_again_is_one() {
+    let types = [r#""string","number""#].repeat(1_000).join(",");
+    let (twice, _) = cleaned(&format!(r#"{{"description":"d","type":[{types}]}}"#));
+    let each = |name: &str| format!(r#"{{"type":"{name}","description":"d"}}"#);
+    assert_eq!(twice, format!(r#"{{"anyOf":[{},{}]}}"#, each("STRING"), each("NUMBER")));
+}
+
+#[test]
 fn the_deepest_schema_is_written_and_one_deeper_is_cut() {
     // The innermost is one level further in than it is nested.
     for (levels, has_lost) in [(MAX_DEPTH - 1, false), (MAX_DEPTH, true)] {

@@ -68,12 +68,20 @@ fn a_plain_request_is_written_plainly() {
 }
 
 #[test]
-fn the_limit_is_the_clients_else_the_operators_else_ours() {
+fn the_limit_is_the_clients_up_to_the_operators_which_holds_else_and_last_ours() {
     let target = Target { max_output_tokens: Some(4_000), ..TARGET };
-    for (own, target, expected) in [(Some(5), target, 5), (None, target, 4_000), (None, TARGET, 8_192)] {
+    for (own, target, expected, lost) in [
+        (Some(5), target, 5, None),
+        (Some(4_000), target, 4_000, None),
+        (Some(4_001), target, 4_000, Some("max_tokens")),
+        (None, target, 4_000, None),
+        (None, TARGET, 8_192, None),
+        (Some(9_000), TARGET, 9_000, None),
+    ] {
         let request = Request { max_output_tokens: own, ..hi() };
         let written = messages::write(&request, &target).expect("a request");
         assert_eq!(json(&written.body)["max_tokens"], expected);
+        assert_eq!(written.lost.first().copied(), lost, "{own:?}");
     }
 }
 
@@ -201,9 +209,10 @@ fn a_choice_of_tool_is_only_said_with_tools() {
         let request = Request { tools: vec![tool("n")], tool_choice, parallel_tool_calls, ..hi() };
         assert_eq!(json(&write(&request).body)["tool_choice"], expected);
     }
-    let without = Request { tool_choice: ToolChoice::None, parallel_tool_calls: Some(false), ..hi() };
-    assert_eq!(json(&write(&without).body)["tool_choice"], Value::Null);
-    assert!(refused(&Request { tool_choice: ToolChoice::Any, ..hi() }).contains("there are none"));
+    for tool_choice in [ToolChoice::None, ToolChoice::Any] {
+        let without = Request { tool_choice, parallel_tool_calls: Some(false), ..hi() };
+        assert_eq!(json(&write(&without).body)["tool_choice"], Value::Null);
+    }
 }
 
 #[test]
