@@ -32,7 +32,7 @@ mod names;
 mod openai;
 pub mod peek;
 mod pieces;
-mod places;
+pub mod places;
 pub mod prefill;
 mod question;
 mod ranges;
