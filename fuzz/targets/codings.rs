@@ -88,11 +88,13 @@ fn same(name: &str, input: &Input<'_>) {
         return;
     }
     // Which of two codings is broken may depend on how far both have come.
-    assert_eq!(end.is_ok(), end_of_cut.is_ok(), "{end:?} {end_of_cut:?}");
-    match end {
-        Ok(()) => assert_eq!(whole, cut),
-        // How much comes out before a break depends on where it was noticed.
-        Err(_) => assert!(whole.starts_with(&cut) || cut.starts_with(&whole)),
+    let is_known = [&end, &end_of_cut].contains(&&Err(Broken::Corrupt("zstd")));
+    assert!(end.is_ok() == end_of_cut.is_ok() || is_known, "{name}: {end:?} {end_of_cut:?}");
+    match (end, end_of_cut) {
+        (Ok(()), Ok(())) => assert_eq!(whole, cut),
+        // How much comes out before a break depends on where it was noticed. And libzstd doesn't hold a frame to the
+        // length in its header if it comes in pieces, the last of its blocks being empty.
+        _ => assert!(whole.starts_with(&cut) || cut.starts_with(&whole)),
     }
 }
 
