@@ -120,7 +120,7 @@ pub fn way_back(api: Api, dialect: Dialect, framing: Framing) -> Translation {
     let question = CLIENTS.iter().position(|it| *it == api).map(|at| &QUESTIONS[at]);
     match question.map(|question| Translation::of_request(question, client, dialect, &target)) {
         Some(Ok((_, translation))) => translation,
-        other => unreachable!("a good request: {:?}", other.map(|it| it.err())),
+        other => unreachable!("a good request: {:?}", other.map(Result::err)),
     }
 }
 
