@@ -33,7 +33,7 @@ mod names;
 mod openai;
 pub mod peek;
 mod pieces;
-mod places;
+pub mod places;
 pub mod prefill;
 pub mod question;
 mod ranges;
