@@ -13,6 +13,7 @@ pub mod translate;
 
 pub mod gist;
 pub mod input;
+pub mod kept;
 pub mod mutation;
 pub mod pace;
 pub mod sides;

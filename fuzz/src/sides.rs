@@ -9,6 +9,7 @@ use crate::translate::signs::Api;
 use crate::translate::translation::{Client, Question, Translation, provider_api};
 use crate::translate::{chat, generate, messages, responses};
 use bytes::Bytes;
+use std::sync::LazyLock;
 
 /// Who may ask.
 pub const CLIENTS: [Api; 4] = [Api::Completions, Api::Responses, Api::Messages, Api::Generate];
@@ -99,16 +100,27 @@ fn asked(api: Api) -> &'static str {
     }
 }
 
+/// What those clients ask, read once for all inputs.
+static QUESTIONS: LazyLock<[Question; 4]> = LazyLock::new(|| {
+    CLIENTS.map(|api| match Question::read(api, body_of(api), true) {
+        Ok(question) => question,
+        Err(why) => unreachable!("a good request: {why:?}"),
+    })
+});
+
+fn body_of(api: Api) -> Bytes {
+    Bytes::from_static(asked(api).as_bytes())
+}
+
 /// The way back of an answer to that client.
 pub fn way_back(api: Api, dialect: Dialect, framing: Framing) -> Translation {
-    let body = Bytes::from_static(asked(api).as_bytes());
     let request_id = "req-1".to_owned();
-    let client = Client { api, request_id, created: 1_700_000_000, body: body.clone(), framing };
+    let client = Client { api, request_id, created: 1_700_000_000, body: body_of(api), framing };
     let target = Target { model: "m", max_output_tokens: None };
-    let question = Question::read(api, body, true);
-    match question.and_then(|question| Translation::of_request(&question, client, dialect, &target)) {
-        Ok((_, translation)) => translation,
-        Err(why) => unreachable!("a good request: {why:?}"),
+    let question = CLIENTS.iter().position(|it| *it == api).map(|at| &QUESTIONS[at]);
+    match question.map(|question| Translation::of_request(question, client, dialect, &target)) {
+        Some(Ok((_, translation))) => translation,
+        other => unreachable!("a good request: {:?}", other.map(Result::err)),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use cliproxy_fuzz::domain::Dialect;
 use cliproxy_fuzz::gist::Said;
-use cliproxy_fuzz::input::Input;
+use cliproxy_fuzz::input::{Input, ways};
 use cliproxy_fuzz::sides::{PAIRS, PROVIDERS, TOOL, api, read_answer, way_back};
 use cliproxy_fuzz::translate::frames::Framing;
 use cliproxy_fuzz::translate::signs::{self, Api};
@@ -32,7 +32,8 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 fn check(input: &Input<'_>) {
     let provider = input.chosen(&PROVIDERS);
     signs::is_error(input.text);
-    for dialect in Dialect::ALL {
+    let rest = input.choice / PROVIDERS.len();
+    for &dialect in ways(rest, &Dialect::ALL) {
         let status = 100 + input.option as u16 * 2;
         if let Some(body) = error::between(dialect, status, None, input.text) {
             assert!(json::members(&body, []).is_ok(), "{}", String::from_utf8_lossy(&body));
@@ -43,7 +44,9 @@ fn check(input: &Input<'_>) {
     }
     let answer = read_answer(api(provider), input.text);
     let said = answer.as_ref().map(Said::of);
-    for (client, _) in PAIRS.into_iter().filter(|(_, it)| *it == provider) {
+    let clients: Vec<Api> =
+        PAIRS.into_iter().filter(|(_, it)| *it == provider).map(|(client, _)| client).collect();
+    for &client in ways(rest / Dialect::ALL.len(), &clients) {
         let way_back = way_back(client, provider, Framing::Events);
         let whole = way_back.whole(input.text);
         assert_eq!(whole.is_some(), said.is_some());

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use cliproxy_fuzz::domain::Dialect;
-use cliproxy_fuzz::input::Input;
+use cliproxy_fuzz::input::{Input, ways};
 use cliproxy_fuzz::translate::frames::{self, Frames, Framing};
 use cliproxy_fuzz::translate::signs::{Api, Signs};
 use cliproxy_fuzz::translate::text::{self, Said};
@@ -30,22 +30,50 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutation::mutate(data, size, max_size, seed)
 });
 
+/// What is done to the frames of a stream that comes in pieces.
+#[derive(Clone, Copy)]
+enum Way {
+    /// All go on.
+    Cut,
+    /// Some are left out.
+    Sifted,
+    /// Some are too long to be read.
+    Bounded,
+}
+
+const WAYS: [Way; 3] = [Way::Cut, Way::Sifted, Way::Bounded];
+
 fn check(input: &Input<'_>) {
     let framing = if input.choice.is_multiple_of(2) { Framing::Events } else { Framing::Elements };
     let (all, frames) = passed(framing, usize::MAX, &[input.text], |_| true);
     assert_eq!(all, input.text);
-    let (all, cut) = passed(framing, usize::MAX, &input.pieces(), |_| true);
-    assert_eq!(all, input.text);
-    assert_eq!(cut, frames, "the cuts don't matter");
-    let is_kept = |frame: &[u8]| frame.len().is_multiple_of(2);
-    let (kept, _) = passed(framing, usize::MAX, &input.pieces(), is_kept);
-    let rest = &input.text[frames.iter().map(Vec::len).sum::<usize>()..];
-    let expected: Vec<u8> =
-        frames.iter().filter(|frame| is_kept(frame)).flatten().chain(rest).copied().collect();
-    assert_eq!(kept, expected, "what is refused is left out, and nothing else");
-    let (all, _) = passed(framing, input.option, &input.pieces(), |_| true);
-    assert_eq!(all, input.text, "what is too long goes on unread");
-    look(input.option(&APIS), framing, &frames);
+    let rest = input.choice / 2;
+    for way in ways(rest, &WAYS) {
+        in_pieces(*way, input, framing, &frames);
+    }
+    look(input.option(&APIS), framing, &frames, ways(rest / WAYS.len(), &Dialect::ALL));
+}
+
+fn in_pieces(way: Way, input: &Input<'_>, framing: Framing, frames: &[Vec<u8>]) {
+    let passed = |most, is_kept: fn(&[u8]) -> bool| passed(framing, most, &input.pieces(), is_kept);
+    match way {
+        Way::Cut => {
+            let (all, cut) = passed(usize::MAX, |_| true);
+            assert_eq!(all, input.text);
+            assert_eq!(cut, frames, "the cuts don't matter");
+        }
+        Way::Sifted => {
+            let is_kept = |frame: &[u8]| frame.len().is_multiple_of(2);
+            let (kept, _) = passed(usize::MAX, is_kept);
+            let rest = &input.text[frames.iter().map(Vec::len).sum::<usize>()..];
+            let own = frames.iter().filter(|frame| is_kept(frame)).flatten().chain(rest).copied();
+            assert_eq!(kept, own.collect::<Vec<u8>>(), "what is refused is left out, and nothing else");
+        }
+        Way::Bounded => {
+            let (all, _) = passed(input.option, |_| true);
+            assert_eq!(all, input.text, "what is too long goes on unread");
+        }
+    }
 }
 
 /// What goes on of pieces, and the frames that were judged.
@@ -68,9 +96,9 @@ fn passed(
     (all, judged)
 }
 
-fn look(api: Api, framing: Framing, frames: &[Vec<u8>]) {
+fn look(api: Api, framing: Framing, frames: &[Vec<u8>], dialects: &[Dialect]) {
     let mut signs = Signs::new(api);
-    let mut meters = Dialect::ALL.map(|dialect| Meter::stream(dialect, framing));
+    let mut meters: Vec<Meter> = dialects.iter().map(|dialect| Meter::stream(*dialect, framing)).collect();
     let (mut has_content, mut largest) = (false, 0);
     for frame in frames {
         signs.see(frame);

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use cliproxy_fuzz::gist::{Called, Said};
-use cliproxy_fuzz::input::Input;
+use cliproxy_fuzz::input::{Input, ways};
 use cliproxy_fuzz::sides::{PAIRS, TOOL, api, way_back};
 use cliproxy_fuzz::translate::frames::Framing;
 use cliproxy_fuzz::translate::signs::{self, Api};
@@ -15,6 +15,7 @@ use cliproxy_fuzz::translate::translation::Stream;
 use cliproxy_fuzz::{mutation, pace, told};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Longer than any input.
 const MAX_EVENT: usize = 1 << 20;
@@ -33,19 +34,19 @@ fn check(input: &Input<'_>) {
     let (client, provider) = input.chosen(&PAIRS);
     let is_array = client == Api::Generate && input.option % 2 == 1;
     let framing = if is_array { Framing::Elements } else { Framing::Events };
-    let stream = || way_back(client, provider, framing).stream(MAX_EVENT);
-    let (whole, by_one) = relayed(stream(), &[input.text]);
-    let (cut, by_pieces) = relayed(stream(), &input.pieces());
-    assert_eq!(cut, whole, "{} cut", String::from_utf8_lossy(input.text));
-    let seen = |stream: &Stream| {
-        let error = stream.error().cloned();
-        (stream.is_finished(), stream.is_blocked(), error, stream.usage(), stream.skipped())
-    };
-    assert_eq!(seen(&by_one), seen(&by_pieces));
+    let (mut whole, mut end) = (None, None);
+    for pieces in ways(input.choice / PAIRS.len(), &[vec![input.text], input.pieces()]) {
+        let (cut, stream) = relayed(way_back(client, provider, framing).stream(MAX_EVENT), pieces);
+        let seen = (stream.is_finished(), stream.is_blocked(), stream.usage(), stream.skipped());
+        let seen = (seen, stream.error().cloned());
+        assert_eq!(&cut, whole.get_or_insert(cut.clone()), "{} cut", String::from_utf8_lossy(input.text));
+        assert_eq!(seen, *end.get_or_insert(seen.clone()));
+    }
+    let (whole, error) = (whole.unwrap_or_default(), end.and_then(|(_, error)| error));
     let said = told::by_provider(api(provider), input.text, signs::is_error);
     let again = told::to_client(client, framing, &whole);
     compare(client, &said, &again, &String::from_utf8_lossy(&whole));
-    assert!(!again.is_ended || by_one.error().is_none(), "no end behind an error");
+    assert!(!again.is_ended || error.is_none(), "no end behind an error");
 }
 
 fn relayed(mut stream: Stream, pieces: &[&[u8]]) -> (Vec<u8>, Stream) {
@@ -79,8 +80,17 @@ fn compare(client: Api, said: &Said, again: &Said, text: &str) {
     }
     for (call, own) in again.calls.iter().zip(own) {
         assert_eq!(call.id, own.id, "{client:?} {text}");
-        assert_eq!(spelt_out(&call.arguments), spelt_out(&own.arguments), "{client:?} {text}");
+        let arguments = in_lines(client, &own.arguments);
+        assert_eq!(spelt_out(&in_lines(client, &call.arguments)), spelt_out(&arguments), "{client:?} {text}");
         assert!(call.name == own.name || call.name == TOOL, "{client:?} {text}");
+    }
+}
+
+/// Where arguments stand as an object in an event, they stand in one line.
+fn in_lines(client: Api, arguments: &str) -> Cow<'_, str> {
+    match client {
+        Api::Generate => arguments.replace(['\n', '\r'], " ").into(),
+        _ => arguments.into(),
     }
 }
 

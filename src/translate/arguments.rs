@@ -1,6 +1,7 @@
 //! The arguments of a call: the text of a JSON object, kept as it came. None at all, as some send it, are an empty one.
 
 use super::json;
+use memchr::memchr2;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -29,6 +30,14 @@ pub(super) fn raw(text: &str) -> Option<&RawValue> {
 /// A text as the JSON object that it is; `None` for what is something else.
 pub(super) fn object(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok().filter(|raw: &&RawValue| raw.get().starts_with('{'))
+}
+
+/// The text of JSON in one line, as a server-sent event has to have it. Lines end between tokens only.
+pub(super) fn in_one_line(json: &RawValue) -> Cow<'_, RawValue> {
+    if memchr2(b'\n', b'\r', json.get().as_bytes()).is_none() {
+        return Cow::Borrowed(json);
+    }
+    RawValue::from_string(json.get().replace(['\n', '\r'], " ")).map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
 #[cfg(test)]

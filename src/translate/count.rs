@@ -43,7 +43,7 @@ const ON_ANSWERS: [Feature; 15] = [
 ///
 /// # Errors
 /// When it can't be understood; names the field.
-pub(super) fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let mut request = match client {
         Api::Generate => generate_request(body),
         client => question::read(client, body),
@@ -84,7 +84,7 @@ fn generate_request(body: &[u8]) -> Result<Request<'_>, BadBody> {
 ///
 /// # Errors
 /// When it can't be said there, or the provider doesn't count.
-pub(super) fn write(
+pub fn write(
     request: &Request<'_>,
     provider: Api,
     target: &Target<'_>,
@@ -119,7 +119,7 @@ const TOKENS_OF_PICTURE: u64 = 1_500;
 const CHARACTERS_PER_TOKEN: u64 = 100;
 
 /// About as many tokens as a request has, by what is said in it: not by its length, most of which a picture may be.
-pub(super) fn estimate(request: &Request<'_>) -> u64 {
+pub fn estimate(request: &Request<'_>) -> u64 {
     let said = request.system.iter().chain(request.turns.iter().flat_map(|turn| &turn.parts));
     let tools = request.tools.iter().map(|tool| {
         let schema = tool.parameters.as_ref().map_or(0, |schema| schema.get().len());
@@ -158,7 +158,7 @@ impl Size {
 }
 
 /// The number in a provider's answer, if it is one.
-pub(super) fn read_answer(provider: Api, body: &[u8]) -> Option<u64> {
+pub fn read_answer(provider: Api, body: &[u8]) -> Option<u64> {
     let name = if provider == Api::Generate { "totalTokens" } else { "input_tokens" };
     let [at] = json::members(body, [name]).ok()?;
     serde_json::from_slice(&body[at?]).ok()

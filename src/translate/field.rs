@@ -7,6 +7,7 @@
 
 use super::peek::BadBody;
 use super::places;
+use super::reader;
 use super::verbatim::slowly;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -85,7 +86,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody
 /// # Errors
 /// When it isn't JSON, or not as it should be.
 pub(super) fn parse_at<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, BadBody> {
-    serde_json::from_str(json)
+    reader::read(json)
         .map_err(|error| slowly(|| explain::<T>(root, json)).unwrap_or_else(|| not_json(&error)))
 }
 

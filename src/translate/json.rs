@@ -49,7 +49,7 @@ pub fn members<const N: usize>(
     text: &[u8],
     names: [&'static str; N],
 ) -> Result<[Option<Range<usize>>; N], Fault> {
-    let mut scan = Scan { text, at: 0 };
+    let mut scan = Scan::of(text);
     let mut found = [const { None }; N];
     let mut twice = None;
     let looked = scan.root(|scan, name, value| {
@@ -108,14 +108,29 @@ struct Name {
 }
 
 /// A look through a text, from its beginning to its end.
-struct Scan<'t> {
+pub(super) struct Scan<'t> {
     text: &'t [u8],
     at: usize,
 }
 
-impl Scan<'_> {
+impl<'t> Scan<'t> {
+    /// From the beginning of a text.
+    pub(super) fn of(text: &'t [u8]) -> Scan<'t> {
+        Scan { text, at: 0 }
+    }
+
+    /// Where it stands.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over the byte that is there.
+    pub(super) fn skip(&mut self) {
+        self.at += 1;
+    }
+
     /// The next byte that is no white space, which is passed over.
-    fn next(&mut self) -> Option<u8> {
+    pub(super) fn next(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(*byte);
@@ -140,7 +155,7 @@ impl Scan<'_> {
     }
 
     /// Passes over a value inside so many others.
-    fn value(&mut self, depth: usize) -> Result<(), Expected> {
+    pub(super) fn value(&mut self, depth: usize) -> Result<(), Expected> {
         match self.next() {
             Some(b'"') => self.string().map(|_| ()),
             Some(b'{') => self.object(depth + 1, |_, _, _| Ok(())),
@@ -222,7 +237,7 @@ impl Scan<'_> {
     }
 
     /// Passes over a string, from quote to quote, and says whether it is plain: without an escape.
-    fn string(&mut self) -> Result<bool, Expected> {
+    pub(super) fn string(&mut self) -> Result<bool, Expected> {
         self.at += 1;
         let rest = self.text.get(self.at..).unwrap_or_default();
         // Most strings are a word, and over before a block is worth its price.
@@ -272,7 +287,7 @@ impl Scan<'_> {
         is_code.then_some(r"\uXXXX".len())
     }
 
-    fn number(&mut self) -> Result<(), Expected> {
+    pub(super) fn number(&mut self) -> Result<(), Expected> {
         self.take(b"-");
         if !self.take(b"0") {
             self.digits()?;
@@ -302,7 +317,7 @@ impl Scan<'_> {
         if self.at == from { Err(Expected::Digit) } else { Ok(()) }
     }
 
-    fn word(&mut self, word: &'static [u8]) -> Result<(), Expected> {
+    pub(super) fn word(&mut self, word: &'static [u8]) -> Result<(), Expected> {
         if !self.text[self.at..].starts_with(word) {
             return Err(Expected::Value);
         }
@@ -339,7 +354,7 @@ impl Scan<'_> {
 
 /// What isn't there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Expected {
+pub(super) enum Expected {
     Value,
     Name,
     Unicode,

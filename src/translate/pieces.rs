@@ -1,6 +1,7 @@
 //! Pieces of JSON that more than one dialect takes: borrowed texts, and values that have two forms. Knows no field by
 //! name.
 
+use super::reader::FORMS;
 use super::verbatim::{Verbatim, is_slow};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -34,14 +35,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOr<'a, T> {
         if is_slow() {
             return deserializer.deserialize_any(Forms(PhantomData));
         }
-        let json = <&RawValue>::deserialize(deserializer)?;
-        match json.get().as_bytes().first() {
-            Some(b'"') => Verbatim::of(json).map(TextOr::Text),
-            Some(b'[' | b'{') => {
-                serde_json::from_str(json.get()).map(TextOr::Other).map_err(D::Error::custom)
-            }
-            _ => Err(D::Error::custom("neither form")),
-        }
+        deserializer.deserialize_newtype_struct(FORMS, Forms(PhantomData))
     }
 }
 
@@ -52,6 +46,21 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for Forms<'a, T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string, or the longer form of this field")
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, text: D) -> Result<Self::Value, D::Error> {
+        Verbatim::of(<&RawValue>::deserialize(text)?).map(TextOr::Text)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?;
+        match json.get().as_bytes().first() {
+            Some(b'"') => Verbatim::of(json).map(TextOr::Text),
+            Some(b'[' | b'{') => {
+                serde_json::from_str(json.get()).map(TextOr::Other).map_err(D::Error::custom)
+            }
+            _ => Err(D::Error::custom("neither form")),
+        }
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
@@ -84,12 +93,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Listed<'a, T> {
         if is_slow() {
             return deserializer.deserialize_any(TextOrList(PhantomData));
         }
-        let json = <&RawValue>::deserialize(deserializer)?;
-        match json.get().as_bytes().first() {
-            Some(b'"') => Verbatim::of(json).map(Listed::Text),
-            Some(b'[') => serde_json::from_str(json.get()).map(Listed::List).map_err(D::Error::custom),
-            _ => Ok(Listed::Other),
-        }
+        deserializer.deserialize_newtype_struct(FORMS, TextOrList(PhantomData))
     }
 }
 
@@ -100,6 +104,19 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for TextOrList<'a, T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string or a list")
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, text: D) -> Result<Self::Value, D::Error> {
+        Verbatim::of(<&RawValue>::deserialize(text)?).map(Listed::Text)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?;
+        match json.get().as_bytes().first() {
+            Some(b'"') => Verbatim::of(json).map(Listed::Text),
+            Some(b'[') => serde_json::from_str(json.get()).map(Listed::List).map_err(D::Error::custom),
+            _ => Ok(Listed::Other),
+        }
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {

@@ -116,12 +116,12 @@ fn walk(text: &[u8]) -> Walk<'_> {
 }
 
 /// The way to what stands at an offset; empty for the root.
-pub(super) fn of_offset(text: &[u8], offset: usize) -> String {
+pub fn of_offset(text: &[u8], offset: usize) -> String {
     walk(text).until(offset, usize::MAX)
 }
 
 /// The way to the first value that is too deep.
-pub(super) fn too_deep(text: &[u8]) -> String {
+pub fn too_deep(text: &[u8]) -> String {
     walk(text).until(usize::MAX, MAX_DEPTH)
 }
 

@@ -9,6 +9,7 @@ use crate::domain::Dialect;
 use crate::translate::arguments;
 use crate::translate::canonical::{Answer, Call, Finish, Part, Thought};
 use crate::translate::pieces::push;
+use crate::translate::reader;
 use crate::translate::sides::{Asked, answer_id};
 use crate::translate::usage::reported;
 use crate::translate::verbatim::Verbatim;
@@ -44,7 +45,7 @@ struct Choice<'a> {
 ///
 /// Source: OpenAI's API reference, "The chat completion object".
 pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
-    let body: Body<'_> = serde_json::from_str(std::str::from_utf8(body).ok()?).ok()?;
+    let body: Body<'_> = reader::read_bytes(body).ok()?;
     let Choice { mut message, finish_reason } = body.choices.into_iter().next()?;
     let id = body.id.or_empty();
     let mut parts = Vec::new();

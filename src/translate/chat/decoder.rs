@@ -8,6 +8,7 @@ use super::message::{self, Message, ToolCall};
 use super::wire::Maybe;
 use crate::domain::Dialect;
 use crate::translate::canonical::{Event, Finish};
+use crate::translate::reader;
 use crate::translate::usage::reported;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -75,8 +76,7 @@ impl Decoder {
             self.finish(out);
             return true;
         }
-        let chunk =
-            std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Chunk<'_>>(text).ok());
+        let chunk = reader::read_bytes::<Chunk<'_>>(data).ok();
         let Some(Chunk { id, model, choices: Some(choices), usage }) = chunk else { return false };
         if self.has_ended {
             return true;

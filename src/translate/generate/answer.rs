@@ -9,6 +9,7 @@ use crate::domain::{Dialect, TokenUsage};
 use crate::translate::arguments;
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature};
 use crate::translate::pieces::Str;
+use crate::translate::reader;
 use crate::translate::sides::Asked;
 use crate::translate::signature;
 use crate::translate::signs::Api;
@@ -20,7 +21,7 @@ use std::borrow::Cow;
 /// Reads a `GenerateContentResponse`; `None` for what isn't one, or has neither an answer nor a reason why there is
 /// none. Source: Gemini API reference, `GenerateContentResponse`.
 pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
-    let response: Response<'_> = serde_json::from_slice(body).ok()?;
+    let response: Response<'_> = reader::read_bytes(body).ok()?;
     let blocked = response.prompt_feedback.and_then(|feedback| feedback.block_reason);
     let candidates = response.candidates.unwrap_or_default();
     if candidates.is_empty() && blocked.is_none() {

@@ -6,6 +6,7 @@ use super::{answer, finish, parts};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::Str;
+use crate::translate::reader;
 use crate::translate::verbatim::Verbatim;
 
 /// Reads the events of one stream, in their order. Budget: 2 µs an event; nothing of what was said is kept.
@@ -24,7 +25,7 @@ impl Decoder {
     /// Takes one event's JSON; `false` for one that isn't understood, and is passed over. Source: Gemini API
     /// reference, `models.streamGenerateContent`.
     pub fn see(&mut self, data: &[u8], out: &mut dyn FnMut(Event<'_>)) -> bool {
-        let Ok(response) = serde_json::from_slice::<Response<'_>>(data) else { return false };
+        let Ok(response) = reader::read_bytes::<Response<'_>>(data) else { return false };
         let blocked = response.prompt_feedback.and_then(|feedback| feedback.block_reason).is_some();
         if response.candidates.is_none() && !blocked && response.usage_metadata.is_none() {
             return false;

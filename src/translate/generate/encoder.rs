@@ -104,7 +104,11 @@ impl Encoder {
             self.has_lost_call = true;
             return;
         };
-        let function_call = Some(FunctionCall { id: &call.id, name: call.name.as_str().into(), args });
+        let args = match self.framing {
+            Framing::Events => arguments::in_one_line(args),
+            Framing::Elements => Cow::Borrowed(args),
+        };
+        let function_call = Some(FunctionCall { id: &call.id, name: call.name.as_str().into(), args: &args });
         let thought_signature = call.signature.as_deref().map(Cow::Borrowed);
         self.put_part(&Part { function_call, thought_signature, ..Part::default() }, out);
     }
@@ -268,6 +272,20 @@ mod tests {
         assert!(out.is_empty());
         encoder.put(&Event::Finish(Finish::ToolCalls), &mut out);
         assert!(String::from_utf8_lossy(&out).contains("functionCall"));
+    }
+
+    #[test]
+    fn arguments_on_several_lines_are_one_line_of_an_event() {
+        let pretty = "{\n  \"a\": \"x\\n\",\r\n\t\"b\":\r[1,\n2]\n}";
+        let events = [start(), call("f"), Event::Arguments(pretty.into()), Event::Finish(Finish::ToolCalls)];
+        let stream = encoded(&events, Framing::Events);
+        let data =
+            stream.strip_prefix("data: ").and_then(|it| it.strip_suffix("\r\n\r\n")).expect("one event");
+        assert!(!data.contains(['\n', '\r']), "{data}");
+        let arguments = &responses(&stream, Framing::Events)[0]["candidates"][0]["content"]["parts"][0];
+        assert_eq!(arguments["functionCall"]["args"], json!({"a": "x\n", "b": [1, 2]}));
+        // An element may have as many as it likes.
+        assert!(encoded(&events, Framing::Elements).contains(pretty));
     }
 
     #[test]

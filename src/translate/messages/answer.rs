@@ -7,6 +7,7 @@ use super::incoming;
 use super::words::{self, StopDetails, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
 use crate::translate::pieces::{Str, filled};
+use crate::translate::reader;
 use crate::translate::sides::{Asked, answer_id};
 use crate::translate::signature;
 use crate::translate::signs::Api;
@@ -37,8 +38,7 @@ struct Message<'a> {
 
 /// Reads a provider's whole answer; `None` if it isn't one.
 pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
-    let text = std::str::from_utf8(body).ok()?;
-    let message: Message<'_> = serde_json::from_str(text).ok()?;
+    let message: Message<'_> = reader::read_bytes(body).ok()?;
     let mut parts = Vec::with_capacity(message.content.len());
     for block in message.content {
         parts.extend(part(block)?);

@@ -10,6 +10,7 @@ use super::words::{self, StopDetails};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Event;
 use crate::translate::pieces::{Str, filled};
+use crate::translate::reader;
 use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -88,7 +89,7 @@ impl Decoder {
     /// New types of events may come at any time (Anthropic, "Versioning"), and say nothing here; nor do errors, which
     /// [`crate::translate::signs`] tells apart.
     pub fn see(&mut self, data: &[u8], out: &mut dyn FnMut(Event<'_>)) -> bool {
-        let frame = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str(text).ok());
+        let frame = reader::read_bytes(data).ok();
         let Some(Frame { kind, message, content_block, delta, usage }) = frame else { return false };
         if self.has_ended {
             return true;
