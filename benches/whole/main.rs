@@ -38,10 +38,10 @@ struct Options {
     #[command(subcommand)]
     part: Option<Part>,
     /// Visits to each server
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 9)]
     rounds: usize,
     /// Length of a visit
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Connections of the load
     #[arg(long, default_value_t = 16)]

@@ -1,5 +1,6 @@
 //! What is measured, section by section. Every section visits each server in turn, round after round: the
-//! machine's speed drifts, and a ratio is of neighbours in time.
+//! machine's speed drifts, and a ratio is of neighbours in time. Where CPU is measured, each round has fresh processes:
+//! where one happens to lie in memory and caches makes a tenth, for as long as it lives.
 
 use crate::ask::{Connection, Took};
 use crate::figures::{OURS, Rounds, Target, median, quantile};
@@ -100,25 +101,25 @@ pub fn visit(
 /// # Errors
 /// When a server can't be started, or fails.
 pub fn requests(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
-    let servers = start_all(site)?;
-    let mut outcome = Outcome::default();
-    for (name, size) in [("2 KB", SMALL), ("200 KB", LARGE)] {
-        let mut rounds = Rounds::new(format!("CPU per {name} request, µs"));
-        let mut rates = Rounds::new(format!("{name} requests per second"));
-        for _ in 0..effort.rounds {
+    let mut sizes = [("2 KB", SMALL), ("200 KB", LARGE)].map(|(name, size)| {
+        let rounds = Rounds::new(format!("CPU per {name} request, µs"));
+        (size, rounds, Rounds::new(format!("{name} requests per second")))
+    });
+    for _ in 0..effort.rounds {
+        let servers = start_all(site)?;
+        for (size, rounds, rates) in &mut sizes {
             for server in &servers {
-                let request = request(server.address, Model::Plain, size);
+                let request = request(server.address, Model::Plain, *size);
                 let (cpu, came) = visit(runtime, server, request, effort.connections, effort.duration)?;
                 rounds.add(server.kind.name(), micros(cpu) / came.answers as f64);
                 rates.add(server.kind.name(), came.answers as f64 / effort.duration.as_secs_f64());
             }
         }
-        if size == SMALL {
-            outcome.measured.push((Target::SmallRequest, rounds.ratio(OURS)));
-        }
-        outcome.tables.extend([rounds.table(), rates.table()]);
     }
-    Ok(outcome)
+    let [(_, small, _), _] = &sizes;
+    let measured = vec![(Target::SmallRequest, small.ratio(OURS))];
+    let tables = sizes.iter().flat_map(|(_, rounds, rates)| [rounds.table(), rates.table()]).collect();
+    Ok(Outcome { tables, measured })
 }
 
 /// CPU per relayed event, of streams whose events come one by one.
@@ -126,10 +127,10 @@ pub fn requests(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome>
 /// # Errors
 /// When a server can't be started, or fails.
 pub fn events(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
-    let servers = start_all(site)?;
     let mut rounds = Rounds::new("CPU per relayed event, µs");
     let mut merged = Vec::new();
     for _ in 0..effort.rounds {
+        let servers = start_all(site)?;
         for server in &servers {
             let request = request(server.address, Model::Stream, SMALL);
             let (cpu, came) = visit(runtime, server, request, STREAMS, effort.duration)?;

@@ -40,10 +40,10 @@ pub const PAIRS: [Pair; 9] = [
 /// # Errors
 /// When the gateway can't be started, or fails.
 pub fn translated(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
-    let server = site.start(Kind::Gateway)?;
     let mut requests = Rounds::beside(PASSED, format!("CPU of the {OURS} per 2 KB request, µs"));
     let mut events = Rounds::beside(PASSED, format!("CPU of the {OURS} per event, µs"));
     for _ in 0..effort.rounds {
+        let server = site.start(Kind::Gateway)?;
         for Pair { name, client, provider } in &PAIRS {
             let request = |model| request_of(*client, *provider, server.address, model, SMALL);
             let plain = request(Model::Plain);

@@ -2,6 +2,8 @@
 //!
 //! Knows no grammar but which bytes those are (RFC 8259, section 7).
 
+use wide::u8x16;
+
 /// How many bytes of a string are looked at together.
 pub(super) const BLOCK: usize = 32;
 
@@ -32,16 +34,8 @@ pub(super) fn length_of_short(word: &[u8; 8]) -> Option<usize> {
 /// Which bytes end a string or can't just stand in one, the lowest bit being the first byte.
 #[inline]
 pub(super) fn marks(block: &[u8; BLOCK]) -> u64 {
-    // Plain enough for the compiler to make a few vector instructions of it.
-    let mut marked = [0_u8; BLOCK];
-    for (mark, byte) in marked.iter_mut().zip(block) {
-        *mark = if *byte < b' ' || *byte == b'"' || *byte == b'\\' { u8::MAX } else { 0 };
-    }
-    let words = marked.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
-    if words.clone().fold(0, |any, word| any | word) == 0 {
-        return 0;
-    }
-    words.rev().fold(0, |bits, word| bits << 8 | one_bit_each(word))
+    let (halves, _) = block.as_chunks();
+    halves.iter().rev().fold(0, |bits, half| bits << HALF | u64::from(marks_of_half(half)))
 }
 
 /// The same of less than a block; what is behind the text is marked.
@@ -52,8 +46,31 @@ pub(super) fn marks_at_end(text: &[u8]) -> u64 {
     marks(&padded)
 }
 
-/// Of eight bytes that are all ones or all zeros, one bit each: the product's highest byte adds up a different bit
-/// of each of them.
-fn one_bit_each(word: u64) -> u64 {
-    (word & 0x8040_2010_0804_0201).wrapping_mul(0x0101_0101_0101_0101) >> 56
+/// Half of a block: the widest register that every machine has.
+const HALF: usize = BLOCK / 2;
+
+#[inline]
+fn marks_of_half(half: &[u8; HALF]) -> u16 {
+    let bytes = u8x16::new(*half);
+    let is_equal = |byte| bytes.simd_eq(u8x16::splat(byte));
+    // What isn't greater than the last control character is the lesser of both.
+    let is_control = bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes);
+    (is_control | is_equal(b'"') | is_equal(b'\\')).to_bitmask() as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_is_marked_that_ends_a_string_or_cant_stand_in_it() {
+        for byte in 0..=u8::MAX {
+            for at in 0..BLOCK {
+                let mut block = [b'a'; BLOCK];
+                block[at] = byte;
+                let is_marked = byte < b' ' || byte == b'"' || byte == b'\\';
+                assert_eq!(marks(&block), u64::from(is_marked) << at, "{byte} at {at}");
+            }
+        }
+    }
 }
