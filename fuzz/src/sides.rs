@@ -7,7 +7,7 @@ use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
 use crate::translate::translation::{Client, Question, Translation, provider_api};
-use crate::translate::{chat, generate, messages, responses};
+use crate::translate::{chat, generate, messages};
 use bytes::Bytes;
 use std::sync::LazyLock;
 
@@ -66,19 +66,6 @@ pub fn read_answer(api: Api, body: &[u8]) -> Option<Answer<'_>> {
         Api::Messages => messages::read_answer(body),
         Api::Generate => generate::read_answer(body),
         Api::Responses | Api::Other => None,
-    }
-}
-
-/// Reads a client's request.
-///
-/// # Errors
-/// As the dialect's own.
-pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
-    match client {
-        Api::Completions | Api::Other => chat::read(body),
-        Api::Responses => responses::read(body),
-        Api::Messages => messages::read(body),
-        Api::Generate => generate::read(body),
     }
 }
 

@@ -48,7 +48,7 @@ fn check(input: &Input<'_>) {
         return same(input.chosen(&CODINGS), input);
     }
     let name = input.chosen(&WRITTEN);
-    let mut message = match written(name, input.text, input.option % 2 == 0) {
+    let mut message = match written(name, input.text, input.option.is_multiple_of(2)) {
         Ok(message) => message,
         Err(why) => unreachable!("{name}: {why}"),
     };

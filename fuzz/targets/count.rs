@@ -56,7 +56,7 @@ fn check(input: &Input<'_>) {
     };
     let tokens = count::estimate(&request);
     assert!(has_media(&request) || tokens <= input.text.len() as u64, "{tokens}");
-    if request.is_silent() || spans::depth(input.text) > MAX_DEPTH {
+    if spans::depth(input.text) > MAX_DEPTH {
         return;
     }
     let said = Conversation::of(&request);

@@ -7,12 +7,12 @@
 
 use cliproxy_fuzz::gist::Conversation;
 use cliproxy_fuzz::input::{Input, ways};
-use cliproxy_fuzz::sides::{CLIENTS, MODELS, PROVIDERS, api, read, write};
+use cliproxy_fuzz::sides::{CLIENTS, MODELS, PROVIDERS, api, write};
 use cliproxy_fuzz::translate::canonical::Request;
-use cliproxy_fuzz::translate::json;
 use cliproxy_fuzz::translate::peek::Peek;
 use cliproxy_fuzz::translate::sides::{Target, Written};
 use cliproxy_fuzz::translate::signs::Api;
+use cliproxy_fuzz::translate::{json, question};
 use cliproxy_fuzz::{domain::Dialect, kept, mutation, pace, spans};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
@@ -31,13 +31,11 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 
 fn check(input: &Input<'_>) {
     let client = input.chosen(&CLIENTS);
-    let mut request = match read(client, input.text) {
+    let mut request = match question::read(client, input.text) {
         Ok(request) => request,
         Err(why) => return kept::complaint(&why),
     };
-    // Some are refused before anything is written, others before anything is read.
-    let has_room = request.max_output_tokens.is_none_or(|tokens| i32::try_from(tokens).is_ok());
-    if !has_room || request.is_silent() || spans::depth(input.text) > MAX_DEPTH {
+    if spans::depth(input.text) > MAX_DEPTH {
         return;
     }
     request.streams = input.choice >= 128;
@@ -76,7 +74,7 @@ fn judge(
         assert_eq!(peek.model.as_deref(), Some(target.model));
         assert_eq!(peek.stream, request.streams);
     }
-    match read(api(dialect), &written.body) {
+    match question::read(api(dialect), &written.body) {
         Ok(again) => kept::compare(dialect, said, &Conversation::of(&again), &written.renamed, &text),
         Err(why) => unreachable!("{why:?}: {text}"),
     }
