@@ -85,6 +85,26 @@ fn what_nobody_can_be_asked_for_is_named_and_nobody_is_asked() {
     }
 }
 
+/// Each of the others has its own list of what it looks at; that one lacks it is told only by the attempt to say it.
+#[test]
+fn what_one_provider_has_no_words_for_is_asked_of_the_next() {
+    let (claude, gemini) = (Provider::of(Dialect::Anthropic), Provider::of(Dialect::Gemini));
+    let providers = [("first", &claude), ("second", &gemini)]
+        .map(|(name, provider)| provider.yaml_with(name, &["models: [m]"]))
+        .concat();
+    let gateway = Gateway::start(&format!("providers:\n{providers}"));
+    let mut body = Question::new(Dialect::OpenAi, "m").body();
+    body["messages"][0]["content"] = json!([
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/heic;base64,AAAA"}},
+    ]);
+    let client = gateway.client();
+    for _ in 0..4 {
+        client.post("/v1/chat/completions").json(&body).send().expect(200);
+    }
+    assert_eq!((claude.asked().len(), gemini.asked().len()), (0, 4));
+}
+
 #[test]
 fn a_request_that_makes_no_sense_is_refused_by_the_name_of_its_field() {
     for (clients, providers) in pairs() {

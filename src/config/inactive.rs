@@ -82,6 +82,11 @@ const TABLE: &[Row] = &[
     row("providers.*.quota", always, "Quotas are not counted yet."),
     row("providers.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
     row("providers.*.models.*.cost_per_1k_tokens", always, "Costs are not counted yet."),
+    row(
+        "models.*.rewrite_model",
+        |c| c.models.values().any(|route| route.rewrite_model),
+        "Answers name the model that gave them, not the client's name for it, for now.",
+    ),
     row("providers.*.proxy_url", always, "Providers are reached directly, not through a proxy, for now."),
     row("state", |c| c.state.backend == Backend::Redis, "State is not shared through Redis yet."),
     row("logging.output", always, "The log goes to standard error for now."),

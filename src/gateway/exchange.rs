@@ -54,7 +54,7 @@ enum Ended {
 
 impl Ended {
     fn broken(broken: Broken) -> Ended {
-        Ended::Failed(Box::new(Failed { broken, refusal: None }))
+        Ended::Failed(Box::new(Failed::of(broken)))
     }
 
     fn timeout(reason: &str) -> Ended {
@@ -216,7 +216,7 @@ fn outgoing(
     call: &Call,
     recovery: &mut Recovery,
 ) -> Result<(Outgoing, Option<Translation>), Box<Failed>> {
-    let failed = |broken| Box::new(Failed { broken, refusal: None });
+    let failed = |broken| Box::new(Failed::of(broken));
     let Some(attempt) = &mut context.attempt else { return Err(failed(unmade(&"no attempt is under way"))) };
     recovery.prepare(call, attempt);
     let call = recovery.prefilled().unwrap_or(call);
@@ -319,7 +319,8 @@ async fn refused(
     let class = classify(header.status.as_u16(), Some(&body));
     let broken = Broken { class, reason: format!("answered {answered}") };
     let dialect = hosted::dialect_of_error(provider, &body);
-    Ended::Failed(Box::new(Failed { broken, refusal: Some(Refusal { header, body, dialect }) }))
+    let refusal = Some(Refusal { header, body, dialect });
+    Ended::Failed(Box::new(Failed { refusal, ..Failed::of(broken) }))
 }
 
 /// Ends a stream that broke off and that nobody could go on with.

@@ -21,7 +21,7 @@ const SKIP: Duration = Duration::from_secs(600);
 
 /// Records that the attempt under way failed, and what its provider said about coming back.
 pub fn settle(context: &mut Context, failed: &Failed) {
-    let Failed { broken, refusal } = failed;
+    let Failed { broken, refusal, .. } = failed;
     let hint = refusal
         .as_ref()
         .and_then(|refusal| retry_hint(&refusal.header.headers, Some(&refusal.body), wall_clock::now()));
@@ -64,7 +64,8 @@ pub fn decide_next(context: &mut Context, failed: &Failed, recovery: &mut Recove
     if failed.broken.class == ErrorClass::ModelNotFound {
         skip(context, now);
     }
-    let mut standing = standing(context, failed.broken.class, &target, now);
+    let mut standing =
+        Standing { is_unsaid: failed.is_unsaid, ..standing(context, failed.broken.class, &target, now) };
     let retry = &context.snapshot.settings.retry;
     let wait_max = retry.wait_max.get().map_or(Duration::ZERO, Period::get);
     loop {
@@ -105,6 +106,7 @@ fn standing(context: &Context, class: ErrorClass, target: &Target, now: Instant)
     let has_spare = usize::try_from(attempts_left).is_ok_and(|left| left > others);
     Standing {
         class,
+        is_unsaid: false,
         hint: back_at(context, target).map(|(_, at)| at.saturating_duration_since(now)),
         says_when: context.course.tried.last().is_some_and(|tried| tried.back_at.is_some()),
         attempts_left,

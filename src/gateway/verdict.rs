@@ -28,16 +28,23 @@ pub struct Failed {
     pub broken: Broken,
     /// The provider's own words, if it gave any.
     pub refusal: Option<Refusal>,
+    /// Whether it has no words for the request, and was not asked: others may have some.
+    pub is_unsaid: bool,
 }
 
 impl Failed {
+    /// One that nobody has words for.
+    pub fn of(broken: Broken) -> Failed {
+        Failed { broken, refusal: None, is_unsaid: false }
+    }
+
     /// An error that an answer of 200 had inside: as if it had been answered as what it is.
     pub fn inside(class: ErrorClass, mut header: ResponseHeader, body: Bytes, dialect: Dialect) -> Failed {
         // A status of three digits is always one, and this type a value that a header can have.
         let _ = header.set_status(status_of(class));
         let _ = header.insert_header(CONTENT_TYPE, JSON);
         let broken = Broken { class, reason: format!("an error inside an answer of 200: {class}") };
-        Failed { broken, refusal: Some(Refusal { header, body, dialect }) }
+        Failed { refusal: Some(Refusal { header, body, dialect }), ..Failed::of(broken) }
     }
 
     /// What the client asks for can't be asked of this provider, though it seemed so.
@@ -49,7 +56,7 @@ impl Failed {
         let _ = header.insert_header(CONTENT_TYPE, JSON);
         let body = translate::error::body(dialect, &failure);
         let broken = Broken { class: ErrorClass::InvalidRequest, reason: why.to_owned() };
-        Failed { broken, refusal: Some(Refusal { header, body, dialect }) }
+        Failed { broken, refusal: Some(Refusal { header, body, dialect }), is_unsaid: true }
     }
 
     /// The JSON of the frame that said it.

@@ -3,9 +3,12 @@
 //! serde_json takes some hundred instructions to pass over an escape, and can't be asked what comes next, so that a value
 //! with two forms is passed over once to see which it is, and read after. A long prompt is passed over once here.
 //!
-//! It has the last word on nothing: whatever it doesn't take, serde_json reads, whose errors say what is wrong.
+//! It has the last word on nothing: whatever it doesn't take, serde_json reads, whose errors say what is wrong. That one
+//! reads slowly: it passes over nothing to read it after, which at each level would begin anew, and so keeps its own
+//! bound of depth.
 
 use super::json::{Expected, MAX_DEPTH, Scan};
+use super::verbatim::slowly;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -24,7 +27,7 @@ pub(super) const FORMS: &str = "$cliproxy::forms";
 /// # Errors
 /// serde_json's, where it isn't JSON or not as it should be.
 pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
-    fast(text).or_else(|Unread| serde_json::from_str(text))
+    fast(text).or_else(|Unread| slowly(|| serde_json::from_str(text)))
 }
 
 /// The same of bytes.
@@ -34,7 +37,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<
 pub(super) fn read_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(bytes) {
         Ok(text) => read(text),
-        Err(_) => serde_json::from_slice(bytes),
+        Err(_) => slowly(|| serde_json::from_slice(bytes)),
     }
 }
 
@@ -350,6 +353,19 @@ mod tests {
         assert!(fast::<Value>(&nested(MAX_DEPTH)).is_ok());
         assert!(fast::<de::IgnoredAny>(&nested(MAX_DEPTH + 1)).is_err());
         assert!(fast::<Value>(&nested(MAX_DEPTH + 1)).is_err());
+    }
+
+    /// In the reader that has the last word, too, whatever the stack holds: a provider's answer is bounded by nobody else.
+    #[test]
+    fn what_is_too_deep_for_this_reader_is_no_deeper_for_the_other() {
+        #[derive(Debug, Deserialize)]
+        struct Block<'a> {
+            #[serde(borrow)]
+            content: Option<Listed<'a, Block<'a>>>,
+        }
+        let nested = |depth: usize| r#"{"content":["#.repeat(depth) + "{}" + &"]}".repeat(depth);
+        assert!(read::<Block<'_>>(&nested(MAX_DEPTH / 2 - 1)).is_ok());
+        assert!(read::<Block<'_>>(&nested(100_000)).is_err());
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub enum Relayed {
 
 impl Relayed {
     fn failed(broken: Broken) -> Relayed {
-        Relayed::Failed(Box::new(Failed { broken, refusal: None }))
+        Relayed::Failed(Box::new(Failed::of(broken)))
     }
 }
 

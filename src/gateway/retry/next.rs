@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Standing {
     /// What it met.
     pub class: ErrorClass,
+    /// Whether there are no words for the request at who was to be asked: a matter between the two.
+    pub is_unsaid: bool,
     /// When the first of the tier wants to be asked again, from now, if any said so.
     pub hint: Option<Duration>,
     /// Whether the one that failed said so.
@@ -64,6 +66,7 @@ pub fn decide(standing: &Standing, wait_max: Duration) -> Next {
         Auth | RateLimit if standing.has_credential => Next::Credential,
         // Of the larger contexts that are left; the caller counts no others.
         ContextLength => elsewhere,
+        _ if standing.is_unsaid => elsewhere,
         class if !class.moves_on() => Next::GiveUp,
         _ if standing.has_equal => Next::Candidate,
         _ => again(standing, wait_max).map_or(elsewhere, Next::Again),
@@ -102,6 +105,7 @@ mod tests {
     fn alone(class: ErrorClass) -> Standing {
         Standing {
             class,
+            is_unsaid: false,
             hint: None,
             says_when: false,
             attempts_left: 3,
@@ -122,6 +126,14 @@ mod tests {
     /// With another candidate of the same tier.
     fn beside(class: ErrorClass) -> Standing {
         Standing { has_equal: true, ..above(class) }
+    }
+
+    #[test]
+    fn what_one_has_no_words_for_another_is_asked() {
+        let unsaid = |standing| Standing { is_unsaid: true, ..standing };
+        assert_eq!(decide(&above(ErrorClass::InvalidRequest), WAIT_MAX), Next::GiveUp);
+        assert_eq!(decide(&unsaid(above(ErrorClass::InvalidRequest)), WAIT_MAX), Next::Candidate);
+        assert_eq!(decide(&unsaid(alone(ErrorClass::InvalidRequest)), WAIT_MAX), Next::GiveUp);
     }
 
     #[test]
