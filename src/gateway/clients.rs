@@ -5,10 +5,10 @@
 
 use super::config::{Auth, ClientKey};
 use crate::domain::{ErrorCode, Failure, origin};
+use foldhash::HashMap;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use subtle::ConstantTimeEq;

@@ -11,7 +11,7 @@
 //! Label values come from configuration and closed lists only, never from clients: a model that is
 //! neither configured nor known is [`OTHER_MODEL`].
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 

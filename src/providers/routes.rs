@@ -10,7 +10,8 @@
 //! look-up. This module must not know who is healthy: a route is who *may* serve.
 
 use super::config::{self, ModelRoute};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The entry of `models:` for all names that have none.
@@ -111,7 +112,7 @@ impl Routes {
         let entry_names = entries.keys().map(String::as_str).filter(|name| *name != ANY);
         let model_names = routes.enabled().flat_map(|(_, supplier)| supplier.models.iter().flat_map(names));
         let mut listed = Vec::new();
-        let mut named = HashMap::new();
+        let mut named = HashMap::default();
         for name in entry_names.chain(model_names) {
             if named.contains_key(name) {
                 continue;

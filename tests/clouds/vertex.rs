@@ -95,7 +95,7 @@ fn tokens_are_counted_by_the_cloud() {
     assert!(answer.json()["totalTokens"].as_u64().is_some_and(|count| count > 0));
     let body = json!({"content": {"parts": [{"text": "Hello"}]}});
     let answer = gateway.client().post("/v1beta/models/m:embedContent").json(&body).send();
-    expect_error(&answer, Dialect::Gemini, 400, "unsupported_feature", "has this endpoint");
+    expect_error(&answer, Dialect::Gemini, 400, "unsupported_feature", "has the endpoint `embedContent`");
 }
 
 #[test]
