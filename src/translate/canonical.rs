@@ -75,10 +75,12 @@ impl Request<'_> {
         }
     }
 
-    /// Whether there is nothing in it that any model could answer: no dialect takes an empty conversation.
+    /// Whether there is nothing in it that any model could answer: no dialect takes an empty conversation, nor a system
+    /// prompt without a word as the whole of one.
     pub fn is_silent(&self) -> bool {
-        let said = self.system.iter().chain(self.turns.iter().flat_map(|turn| &turn.parts));
-        said.into_iter().all(|part| matches!(part, Part::Thought(_)))
+        let is_wordless = |part: &Part<'_>| matches!(part, Part::Text(text) if text.text.is_empty());
+        let mut said = self.turns.iter().flat_map(|turn| &turn.parts);
+        self.system.iter().all(is_wordless) && said.all(|part| matches!(part, Part::Thought(_)))
     }
 }
 
@@ -449,6 +451,7 @@ mod tests {
             (vec![], vec![turn(thought)], true),
             (vec![], vec![turn(Part::text(""))], false),
             (vec![Part::text("Be brief.")], vec![], false),
+            (vec![Part::text("")], vec![], true),
         ] {
             let request = Request { system, turns, ..Request::default() };
             assert_eq!(request.is_silent(), is_silent, "{request:?}");
