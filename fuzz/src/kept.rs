@@ -58,7 +58,8 @@ fn calls(dialect: Dialect, said: &Conversation, again: &Conversation, renamed: &
     assert_eq!(again.calls.len(), said.calls.len(), "{dialect}");
     for (call, own) in again.calls.iter().zip(&said.calls) {
         let Called { id, name, arguments } = own;
-        assert_eq!(&call.arguments, arguments, "{dialect}");
+        // As an object among others they stand without the white space around them.
+        assert_eq!(call.arguments.trim(), arguments.trim(), "{dialect}");
         if said.tools.contains(name) {
             assert_eq!(own_name(renamed, &call.name), *name, "{dialect}");
         }
