@@ -134,7 +134,7 @@ const TARGETS: &[(Target, &str, f64)] = &[
     (Target::SmallRequestInstructions, "instructions of a 2 KB request, of the bare loop's", 1.2),
     (Target::EventInstructions, "instructions of a relayed event, of the bare loop's", 1.0),
     (Target::Translated, "CPU of a translated 2 KB request, of a passed one's", 1.4),
-    (Target::TranslatedInstructions, "instructions of a translated 2 KB request", 2.0),
+    (Target::TranslatedInstructions, "instructions of a translated 2 KB request", 1.65),
     (Target::OpenStream, "KiB per open stream", 80.0),
     (Target::Idle, "MiB idle", 30.0),
     (Target::AddedP99, "µs added to p99, one connection", 300.0),
