@@ -48,6 +48,9 @@ pub struct Conversation {
     pub tools: Vec<String>,
 }
 
+/// What a picture's media type begins with, in either case (RFC 9110, section 8.3.1).
+const IMAGE: &str = "image/";
+
 impl Conversation {
     /// What a request says.
     pub fn of(request: &Request<'_>) -> Conversation {
@@ -96,7 +99,7 @@ impl Conversation {
             match (&media.source, media.kind) {
                 // What says that it is something else may be taken at its word.
                 (Source::Inline { media_type, data }, MediaKind::Image)
-                    if media_type.starts_with("image/") =>
+                    if media_type.get(..IMAGE.len()).is_some_and(|main| main.eq_ignore_ascii_case(IMAGE)) =>
                 {
                     self.pictures.push(data.clone().into_owned());
                 }
