@@ -85,7 +85,7 @@ fn what_nobody_can_be_asked_for_is_named_and_nobody_is_asked() {
     }
 }
 
-/// Each of the others has its own list of what it looks at; that one lacks it is told only by the attempt to say it.
+/// Which pictures a provider looks at is known where they are written, and so only when it is its turn.
 #[test]
 fn what_one_provider_has_no_words_for_is_asked_of_the_next() {
     let (claude, gemini) = (Provider::of(Dialect::Anthropic), Provider::of(Dialect::Gemini));

@@ -28,12 +28,12 @@ pub struct Failed {
     pub broken: Broken,
     /// The provider's own words, if it gave any.
     pub refusal: Option<Refusal>,
-    /// Whether it has no words for the request, and was not asked: others may have some.
+    /// Whether the request can't be said in the provider's API, so that it was not asked: another's may have the words.
     pub is_unsaid: bool,
 }
 
 impl Failed {
-    /// One that nobody has words for.
+    /// One of which the provider itself has said nothing.
     pub fn of(broken: Broken) -> Failed {
         Failed { broken, refusal: None, is_unsaid: false }
     }
