@@ -121,3 +121,33 @@ fn a_stream_that_there_is_no_room_to_hold_back_is_committed_without_content() {
     tell.send(()).expect("the provider waits");
     assert_eq!(question.words_of(&answer.events()), "so");
 }
+
+/// Elements of a few bytes each, which are hundreds of bytes when they are read.
+#[test]
+fn a_body_of_many_small_elements_costs_a_few_times_its_length() {
+    const MOST_TIMES: u64 = 6;
+    let provider = Provider::of(Dialect::OpenAi);
+    let gateway = Gateway::before(&provider, "models: [m]");
+    let client = gateway.client().timeout(GIVEN_BACK_WITHIN);
+    let idle = gateway.resident_kib();
+    for (path, before, element, behind) in [
+        ("/v1beta/models/m:generateContent", r#"{"contents":{"parts":["#, "{}", "]}}"),
+        (
+            "/v1/messages",
+            r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":["#,
+            r#"{"type":""}"#,
+            "]}]}",
+        ),
+    ] {
+        let count = (31 * MIB) / (element.len() + 1);
+        let body = format!("{before}{}{behind}", vec![element; count].join(","));
+        let answer =
+            client.post(path).header("anthropic-version", "2023-06-01").body(body.into_bytes()).send();
+        let answer = answer.expect(400);
+        assert!(answer.text().contains("is one element too many"), "{}", answer.text());
+        let peak = gateway.peak_kib();
+        let allowed = idle + MOST_TIMES * 32 * 1024;
+        assert!(peak <= allowed, "{path}: {peak} KiB, of {allowed}");
+    }
+    assert!(provider.asked().is_empty(), "nobody is asked");
+}

@@ -5,9 +5,10 @@
 //! doesn't gives a [`Fault`], to which those further out add where it was. Costs a request that can be read nothing:
 //! only one that can't is read a second time, for the way.
 
+use super::elements;
 use super::peek::BadBody;
 use super::places;
-use super::reader;
+use super::reader::{self, Unreadable};
 use super::verbatim::slowly;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -86,8 +87,17 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody
 /// # Errors
 /// When it isn't JSON, or not as it should be.
 pub(super) fn parse_at<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, BadBody> {
-    reader::read(json)
-        .map_err(|error| slowly(|| explain::<T>(root, json)).unwrap_or_else(|| not_json(&error)))
+    reader::read(json).map_err(|unreadable| match unreadable {
+        Unreadable::TooMany(at) => too_many(root, json, at),
+        Unreadable::Json(error) => slowly(|| explain::<T>(root, json)).unwrap_or_else(|| not_json(&error)),
+    })
+}
+
+/// Names the first element that is one too many.
+fn too_many(root: &str, json: &str, at: usize) -> BadBody {
+    let path = joined(root.to_owned(), &places::of_offset(json.as_bytes(), at));
+    let most = elements::most(json.len());
+    bad(path, format_args!("is one element too many: a body of this length may have {most} in all its lists"))
 }
 
 /// What is wrong with a value that is JSON by its grammar and yet can't be read. Sources: the errors of `serde_json`.

@@ -7,6 +7,7 @@
 //! `InvokeModel`, and what Vertex AI answers ("Please use a valid role", "Unknown name \"id\"").
 
 use super::peek::BadBody;
+use super::reader;
 use bytes::Bytes;
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -102,7 +103,7 @@ fn each(text: &str, change: impl Fn(&str) -> Option<String>) -> Option<String> {
     if !text.starts_with('[') {
         return change(text);
     }
-    let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    let elements: Vec<&RawValue> = reader::read(text).ok()?;
     let changed: Vec<Option<String>> = elements.iter().map(|element| change(element.get())).collect();
     if changed.iter().all(Option::is_none) {
         return None;

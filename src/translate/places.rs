@@ -125,6 +125,43 @@ pub fn too_deep(text: &[u8]) -> String {
     walk(text).until(usize::MAX, MAX_DEPTH)
 }
 
+/// Where the element of a list stands that has so many before it, in whatever lists; `None` if there is none, or
+/// the text nests too deep to be read at all.
+pub fn of_element(text: &[u8], before: usize) -> Option<usize> {
+    let (mut at, mut left) = (0, before);
+    // Whether what is open are lists.
+    let mut open = Vec::new();
+    while let Some(byte) = text.get(at) {
+        let is_before_element = match byte {
+            b'"' => {
+                at = end_of_string(text, at);
+                continue;
+            }
+            b'[' | b'{' => {
+                open.push(*byte == b'[');
+                *byte == b'[' && !text[at + 1..].trim_ascii_start().starts_with(b"]")
+            }
+            b']' | b'}' => {
+                open.pop();
+                false
+            }
+            b',' => open.last() == Some(&true),
+            _ => false,
+        };
+        at += 1;
+        if is_before_element {
+            left = match left.checked_sub(1) {
+                Some(left) => left,
+                None => return Some(at),
+            };
+        }
+        if open.len() > MAX_DEPTH {
+            return None;
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,11 +201,23 @@ mod tests {
         assert_eq!(of_offset(past.as_bytes(), past.find('1').expect("there")), "b[0]");
     }
 
+    #[test]
+    fn elements_are_counted_in_whatever_list_they_stand() {
+        let text = br#"{"a":[1,[],{"b":["x, [",3]}],"c":{"d":1,"e":2},"f":[ ],"g":[4]}"#;
+        let ways: Vec<_> =
+            (0..).map_while(|nth| of_element(text, nth)).map(|at| of_offset(text, at)).collect();
+        assert_eq!(ways, ["a[0]", "a[1]", "a[2]", "a[2].b[0]", "a[2].b[1]", "g[0]"]);
+        let nested = |depth: usize| "[".repeat(depth) + "1" + &"]".repeat(depth);
+        assert!(of_element(nested(MAX_DEPTH).as_bytes(), MAX_DEPTH - 1).is_some());
+        assert!(of_element(nested(MAX_DEPTH + 2).as_bytes(), MAX_DEPTH + 1).is_none());
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200), offset in 0_usize..300) {
             let _ = of_offset(&body, offset);
             let _ = too_deep(&body);
+            let _ = of_element(&body, offset);
         }
 
         #[test]

@@ -6,6 +6,7 @@
 //! no such thing, but many of those who speak its dialect do, by the same form.
 
 use super::edit::{self, Edit, span};
+use super::reader;
 use crate::domain::Dialect;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -24,7 +25,7 @@ pub fn handed_over(dialect: Dialect, said: &str) -> &str {
 /// assistant's own already, if it asks for a thought first, or if there is nothing to go on from.
 pub fn continued(dialect: Dialect, body: &Bytes, said: &str) -> Option<Bytes> {
     let text = std::str::from_utf8(body).ok()?;
-    let request: Request<'_> = serde_json::from_str(text).ok()?;
+    let request: Request<'_> = reader::read(text).ok()?;
     let said = handed_over(dialect, said);
     if said.is_empty() || request.thinking.is_some_and(|thinking| thinking.kind != "disabled") {
         return None;

@@ -3,16 +3,17 @@
 //! serde_json takes some hundred instructions to pass over an escape, and can't be asked what comes next, so that a value
 //! with two forms is passed over once to see which it is, and read after. A long prompt is passed over once here.
 //!
-//! It has the last word on nothing: whatever it doesn't take, serde_json reads, whose errors say what is wrong. That one
-//! reads slowly: it passes over nothing to read it after, which at each level would begin anew, and so keeps its own
-//! bound of depth.
+//! It has the last word on one thing, how many elements a text may have ([`elements`]). Whatever else it doesn't take,
+//! serde_json reads, whose errors say what is wrong. That one reads slowly: it passes over nothing to read it after,
+//! which at each level would begin anew, and so keeps its own bound of depth.
 
+use super::elements;
 use super::json::{Expected, MAX_DEPTH, Scan};
 use super::verbatim::slowly;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
 /// The name by which `serde_json::value::RawValue` asks for a value's text. Should it ever be another, serde_json reads
 /// what has such values, and a test fails here.
@@ -22,52 +23,73 @@ const RAW: &str = "$serde_json::private::RawValue";
 /// object as what it is. Other formats tell it as a new type.
 pub(super) const FORMS: &str = "$cliproxy::forms";
 
+/// Why a text can't be read.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// It has more elements than one of its length may; there is the first of these.
+    TooMany(usize),
+    /// It isn't JSON, or not as it should be.
+    Json(serde_json::Error),
+}
+
 /// Reads JSON.
 ///
 /// # Errors
-/// serde_json's, where it isn't JSON or not as it should be.
-pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
-    fast(text).or_else(|Unread| slowly(|| serde_json::from_str(text)))
+/// Where it isn't JSON, not as it should be, or has too many elements.
+pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
+    match fast(text) {
+        Ok(value) => Ok(value),
+        Err(Unread::TooMany(at)) => Err(Unreadable::TooMany(at)),
+        Err(Unread::Otherwise) => last(text.as_bytes(), || serde_json::from_str(text)),
+    }
 }
 
 /// The same of bytes.
 ///
 /// # Errors
 /// The same, and where it isn't UTF-8.
-pub(super) fn read_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
+pub(super) fn read_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadable> {
     match std::str::from_utf8(bytes) {
         Ok(text) => read(text),
-        Err(_) => slowly(|| serde_json::from_slice(bytes)),
+        Err(_) => last(bytes, || serde_json::from_slice(bytes)),
+    }
+}
+
+/// Has the reader with the last word read, who counts nothing itself.
+fn last<T>(text: &[u8], read: impl FnOnce() -> serde_json::Result<T>) -> Result<T, Unreadable> {
+    match elements::first_too_many(text) {
+        Some(at) => Err(Unreadable::TooMany(at)),
+        None => slowly(read).map_err(Unreadable::Json),
     }
 }
 
 fn fast<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread> {
-    let mut reader = Reader { text, scan: Scan::of(text.as_bytes()), depth: 0 };
+    let room = elements::most(text.len());
+    let mut reader = Reader { text, scan: Scan::of(text.as_bytes()), depth: 0, room };
     let value = T::deserialize(&mut reader)?;
-    if reader.scan.next().is_none() { Ok(value) } else { Err(Unread) }
+    if reader.scan.next().is_none() { Ok(value) } else { Err(Unread::Otherwise) }
 }
 
 /// What can't be read here.
-#[derive(Debug)]
-struct Unread;
-
-impl Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("can't be read")
-    }
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    /// For whatever reason: serde_json says which.
+    #[error("can't be read")]
+    Otherwise,
+    /// There is the first element that is one too many.
+    #[error("has too many elements")]
+    TooMany(usize),
 }
-
-impl std::error::Error for Unread {}
 
 impl de::Error for Unread {
     fn custom<T: Display>(_: T) -> Unread {
-        Unread
+        Unread::Otherwise
     }
 }
 
 impl From<Expected> for Unread {
     fn from(_: Expected) -> Unread {
-        Unread
+        Unread::Otherwise
     }
 }
 
@@ -75,6 +97,8 @@ struct Reader<'de> {
     text: &'de str,
     scan: Scan<'de>,
     depth: usize,
+    /// How many elements may still come.
+    room: usize,
 }
 
 impl<'de> Reader<'de> {
@@ -86,7 +110,7 @@ impl<'de> Reader<'de> {
         self.scan.next();
         let from = self.scan.at();
         pass(&mut self.scan)?;
-        self.text.get(from..self.scan.at()).ok_or(Unread)
+        self.text.get(from..self.scan.at()).ok_or(Unread::Otherwise)
     }
 
     /// The text of the next value.
@@ -99,9 +123,9 @@ impl<'de> Reader<'de> {
         let mut is_plain = false;
         let json = self.passed(|scan| scan.string().map(|plain| is_plain = plain))?;
         if !is_plain {
-            return visitor.visit_string(serde_json::from_str(json).map_err(|_| Unread)?);
+            return visitor.visit_string(serde_json::from_str(json).map_err(|_| Unread::Otherwise)?);
         }
-        visitor.visit_borrowed_str(json.get(1..json.len() - 1).ok_or(Unread)?)
+        visitor.visit_borrowed_str(json.get(1..json.len() - 1).ok_or(Unread::Otherwise)?)
     }
 
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Unread> {
@@ -113,8 +137,14 @@ impl<'de> Reader<'de> {
         if is_whole && let Ok(number) = number.parse() {
             return visitor.visit_i64(number);
         }
-        let number: f64 = number.parse().map_err(|_| Unread)?;
-        if number.is_finite() { visitor.visit_f64(number) } else { Err(Unread) }
+        let number: f64 = number.parse().map_err(|_| Unread::Otherwise)?;
+        if number.is_finite() { visitor.visit_f64(number) } else { Err(Unread::Otherwise) }
+    }
+
+    /// Takes room for an element, which is next.
+    fn count(&mut self) -> Result<(), Unread> {
+        self.room = self.room.checked_sub(1).ok_or(Unread::TooMany(self.scan.at()))?;
+        Ok(())
     }
 
     /// Reads a list or an object, whose bracket is next.
@@ -125,14 +155,14 @@ impl<'de> Reader<'de> {
     ) -> Result<T, Unread> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Unread);
+            return Err(Unread::Otherwise);
         }
         self.scan.skip();
         let mut inside = Inside { reader: self, close, is_first: true, is_over: false };
         let value = read(&mut inside)?;
         // Who has all that it wants doesn't ask for the end.
         if !inside.is_over && inside.goes_on()? {
-            return Err(Unread);
+            return Err(Unread::Otherwise);
         }
         self.depth -= 1;
         Ok(value)
@@ -151,7 +181,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             Some(b't') => self.passed(|scan| scan.word(b"true")).and_then(|_| visitor.visit_bool(true)),
             Some(b'f') => self.passed(|scan| scan.word(b"false")).and_then(|_| visitor.visit_bool(false)),
             Some(b'n') => self.passed(|scan| scan.word(b"null")).and_then(|_| visitor.visit_unit()),
-            _ => Err(Unread),
+            _ => Err(Unread::Otherwise),
         }
     }
 
@@ -182,11 +212,12 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Unread> {
         if self.scan.next() != Some(b'"') {
-            return Err(Unread);
+            return Err(Unread::Otherwise);
         }
         let name = self.raw()?;
         // An escape in a name is serde_json's to undo.
-        visitor.visit_enum(BorrowedStrDeserializer::new(name.get(1..name.len() - 1).ok_or(Unread)?))
+        visitor
+            .visit_enum(BorrowedStrDeserializer::new(name.get(1..name.len() - 1).ok_or(Unread::Otherwise)?))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
@@ -221,9 +252,12 @@ impl Inside<'_, '_> {
         }
         if !std::mem::take(&mut self.is_first) {
             if next != Some(b',') {
-                return Err(Unread);
+                return Err(Unread::Otherwise);
             }
             self.reader.scan.skip();
+        }
+        if self.close == b']' {
+            self.reader.count()?;
         }
         Ok(true)
     }
@@ -245,14 +279,14 @@ impl<'de> MapAccess<'de> for Inside<'_, 'de> {
             return Ok(None);
         }
         if self.reader.scan.next() != Some(b'"') {
-            return Err(Unread);
+            return Err(Unread::Otherwise);
         }
         seed.deserialize(&mut *self.reader).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unread> {
         if self.reader.scan.next() != Some(b':') {
-            return Err(Unread);
+            return Err(Unread::Otherwise);
         }
         self.reader.scan.skip();
         seed.deserialize(&mut *self.reader)
@@ -274,7 +308,7 @@ impl<'de> MapAccess<'de> for Raw<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unread> {
-        seed.deserialize(BorrowedStrDeserializer::new(self.0.take().ok_or(Unread)?))
+        seed.deserialize(BorrowedStrDeserializer::new(self.0.take().ok_or(Unread::Otherwise)?))
     }
 }
 

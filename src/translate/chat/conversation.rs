@@ -4,6 +4,7 @@ use super::wire::Maybe;
 use crate::translate::canonical::{
     Call, CallResult, Media, MediaKind, Part, Request, Speaker, Text, Thought, Turn,
 };
+use crate::translate::elements;
 use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
@@ -14,6 +15,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+const _: () = elements::fit::<Message<'_>>();
+const _: () = elements::fit::<ContentPart<'_>>();
+const _: () = elements::fit::<WireCall<'_>>();
 
 /// A message, of whatever role.
 #[derive(Deserialize)]

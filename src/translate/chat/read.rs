@@ -3,12 +3,13 @@
 //! Source: OpenAI's API reference, "Create chat completion", and what OpenAI's own SDKs can send.
 
 use super::conversation::{self, Message};
-use super::wire::Unknown;
 use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
+use crate::translate::elements;
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
+use crate::translate::unknown::Noted;
 use crate::translate::{choice, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -69,9 +70,9 @@ struct Body<'a> {
     /// Says nothing without `functions`.
     #[serde(rename = "function_call")]
     _function_call: Option<IgnoredAny>,
-    #[serde(flatten)]
-    unknown: Unknown,
 }
+
+const _: () = elements::fit::<WireTool<'_>>();
 
 #[derive(Deserialize)]
 struct WireTool<'a> {
@@ -148,8 +149,9 @@ struct JsonSchema<'a> {
 /// When it isn't the JSON that the reference has, a call has no result that directly follows its turn, a result has no
 /// call, arguments are no JSON object, or bytes no base64. The error names the field.
 pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let mut body: Body<'_> = parse(body)?;
+    let Noted { known: mut body, has_unknown } = parse::<Noted<Body<'_>>>(body)?;
     let mut request = Request { features: features(&body), ..Request::default() };
+    request.features.insert_if(has_unknown, Feature::Other);
     conversation::read(std::mem::take(&mut body.messages), &mut request)?;
     read_tools(body.tools.unwrap_or_default(), &mut request)?;
     if let Some(choice) = body.tool_choice {
@@ -194,7 +196,6 @@ fn features(body: &Body<'_>) -> Features {
         (Feature::Labels, body.store == Some(true) || says(body.metadata)),
         (Feature::Prediction, body.prediction.is_some()),
         (Feature::Verbosity, body.verbosity.is_some()),
-        (Feature::Other, body.unknown.0),
     ];
     let mut features = Features::NONE;
     for (feature, is_asked) in asks {

@@ -69,31 +69,3 @@ impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
         Ok(Maybe(None))
     }
 }
-
-/// Whether an object has members that nobody here knows and that say something.
-#[derive(Debug, Default)]
-pub(super) struct Unknown(pub(super) bool);
-
-impl<'de> Deserialize<'de> for Unknown {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Unknown;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Unknown, A::Error> {
-                let mut says_something = false;
-                while let Some((_, value)) = object.next_entry::<IgnoredAny, Option<IgnoredAny>>()? {
-                    says_something |= value.is_some();
-                }
-                Ok(Unknown(says_something))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
-}

@@ -5,15 +5,20 @@
 use super::{Answer, Request, dimensions, vector};
 use crate::domain::Dialect;
 use crate::translate::edit::{Edit, span};
+use crate::translate::elements;
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::Str;
+use crate::translate::reader;
 use crate::translate::usage;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+const _: () = elements::fit::<One<'_>>();
+const _: () = elements::fit::<Part<'_>>();
 
 /// `EmbedContentRequest`.
 #[derive(Deserialize)]
@@ -253,7 +258,7 @@ struct Named<'a> {
 pub fn rename_models(body: &[u8], model: &str) -> Vec<Edit> {
     let Ok(text) = std::str::from_utf8(body) else { return Vec::new() };
     // A body that is none of these has nothing to be renamed, and is its provider's to judge.
-    let Ok(naming) = serde_json::from_str::<Naming<'_>>(text) else { return Vec::new() };
+    let Ok(naming) = reader::read::<Naming<'_>>(text) else { return Vec::new() };
     let inner = naming.requests.iter().chain(&naming.counted).filter_map(|named| named.model);
     let name = serde_json::Value::from(format!("models/{model}")).to_string();
     let spans = naming.model.into_iter().chain(inner).filter_map(|raw| span(text, raw.get()));

@@ -3,9 +3,11 @@
 use super::{Answer, Request, dimensions, text, vector};
 use crate::domain::Dialect;
 use crate::translate::features::{Feature, Features};
-use crate::translate::field::{bad, parse};
+use crate::translate::field::{bad, parse, parse_at};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::Str;
+use crate::translate::reader;
+use crate::translate::unknown::Noted;
 use crate::translate::usage;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +15,6 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// The path below the version.
 const ENDPOINT: &str = "embeddings";
@@ -30,13 +31,11 @@ struct Body<'a> {
     /// Read by [`super::super::peek`].
     #[serde(rename = "model")]
     _model: Option<IgnoredAny>,
-    #[serde(flatten, borrow)]
-    unknown: BTreeMap<Cow<'a, str>, Option<IgnoredAny>>,
 }
 
 /// Reads a client's request.
 pub(super) fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
-    let body: Body<'_> = parse(body)?;
+    let Noted { known: body, has_unknown } = parse::<Noted<Body<'_>>>(body)?;
     let in_base64 = match body.encoding_format.as_ref().map(|Str(format)| &**format) {
         None | Some("float") => false,
         Some("base64") => true,
@@ -44,7 +43,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     };
     let mut features = Features::NONE;
     features.insert_if(body.user.is_some(), Feature::User);
-    features.insert_if(body.unknown.values().any(Option::is_some), Feature::Other);
+    features.insert_if(has_unknown, Feature::Other);
     let input = body.input.ok_or_else(|| bad("input", "is missing"))?;
     let (texts, is_list) = match input.get().as_bytes() {
         [b'[', ..] => (texts(input)?, true),
@@ -58,8 +57,7 @@ pub(super) fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
 
 /// The texts of a list; none if they are numbers of tokens, of one text or of several.
 fn texts(input: &RawValue) -> Result<Vec<Cow<'_, str>>, BadBody> {
-    let items: Vec<&RawValue> = serde_json::from_str(input.get())
-        .map_err(|error| bad("input", format_args!("is no list: {error}")))?;
+    let items: Vec<&RawValue> = parse_at("input", input.get())?;
     let Some(first) = items.first() else { return Err(bad("input", "must not be empty")) };
     let are_lists = first.get().starts_with('[');
     if first.get().starts_with('"') {
@@ -68,7 +66,7 @@ fn texts(input: &RawValue) -> Result<Vec<Cow<'_, str>>, BadBody> {
     }
     for (index, item) in items.into_iter().enumerate() {
         let is_one = if are_lists {
-            serde_json::from_str::<Vec<u64>>(item.get()).is_ok_and(|tokens| !tokens.is_empty())
+            reader::read::<Vec<u64>>(item.get()).is_ok_and(|tokens| !tokens.is_empty())
         } else {
             item.get().parse::<u64>().is_ok()
         };

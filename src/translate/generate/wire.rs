@@ -5,12 +5,18 @@
 //! "ProtoJSON Format".
 
 use super::lenient::{Many, Number};
+use crate::translate::elements;
 use crate::translate::pieces::{Str, TextOr};
 use crate::translate::verbatim::Verbatim;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt;
+
+const _: () = elements::fit::<Content<'_>>();
+const _: () = elements::fit::<Part<'_>>();
+const _: () = elements::fit::<Tool<'_>>();
+const _: () = elements::fit::<Function<'_>>();
 
 /// `GenerateContentRequest`.
 #[derive(Deserialize)]

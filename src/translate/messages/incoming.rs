@@ -3,6 +3,7 @@
 //! Blocks are one flat shape for all their types, because a tagged enum would copy each of them first. Source:
 //! Anthropic's reference of the Messages API, and the types of its SDKs for Python from 0.x to 2.12.
 
+use crate::translate::elements;
 use crate::translate::pieces::{Listed, Str};
 use crate::translate::verbatim::Verbatim;
 use serde::de::value::MapAccessDeserializer;
@@ -11,6 +12,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+
+const _: () = elements::fit::<Message<'_>>();
+const _: () = elements::fit::<Block<'_>>();
+const _: () = elements::fit::<Tool<'_>>();
 
 /// Words, or blocks. What only the vendor's own tools give may be something else.
 pub(super) type Content<'a> = Listed<'a, Block<'a>>;

@@ -7,6 +7,7 @@
 use super::items::OURS;
 use crate::translate::edit::Edit;
 use crate::translate::json;
+use crate::translate::reader;
 use crate::translate::signature::WRAPPED;
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -21,7 +22,7 @@ pub fn without_foreign(body: &[u8]) -> Option<Edit> {
     }
     let [at] = json::members(body, ["input"]).ok()?;
     let at = at?;
-    let items: Vec<&RawValue> = serde_json::from_slice(body.get(at.clone())?).ok()?;
+    let items: Vec<&RawValue> = reader::read_bytes(body.get(at.clone())?).ok()?;
     let kept: Vec<&str> = items.iter().map(|item| item.get()).filter(|item| !is_foreign(item)).collect();
     let with = format!("[{}]", kept.join(","));
     (kept.len() < items.len()).then(|| Edit { at, with: with.into() })

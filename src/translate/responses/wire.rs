@@ -4,12 +4,17 @@
 //! cost a copy of every item. A member that some type has in another form is [`Listed::Other`].
 //! Members that aren't here are of no consequence.
 
+use crate::translate::elements;
 use crate::translate::pieces::{Listed, Str};
 use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+const _: () = elements::fit::<Item<'_>>();
+const _: () = elements::fit::<Piece<'_>>();
+const _: () = elements::fit::<Tool<'_>>();
 
 /// The request.
 #[derive(Debug, Deserialize)]
