@@ -2,6 +2,7 @@
 //! model fills in an object's members in the order in which they are declared.
 
 use super::pieces::Str;
+use super::reader;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -35,7 +36,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 impl<'a> Members<'a> {
     /// Of an object; `None` for another value.
     pub(super) fn of(value: &'a RawValue) -> Option<Members<'a>> {
-        serde_json::from_str(value.get()).ok()
+        reader::unread(value)
     }
 
     /// The value of a member.
@@ -46,7 +47,7 @@ impl<'a> Members<'a> {
 
 /// The elements of a list, unread; `None` for another value.
 pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(value.get()).ok()
+    reader::unread(value)
 }
 
 /// A string; `None` for another value.

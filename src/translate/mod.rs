@@ -40,6 +40,7 @@ pub mod question;
 mod ranges;
 mod reader;
 pub mod responses;
+mod schemas;
 pub mod sides;
 mod signature;
 pub mod signs;

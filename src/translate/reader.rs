@@ -13,6 +13,7 @@ use super::verbatim::slowly;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::value::RawValue;
 use std::fmt::Display;
 
 /// The name by which `serde_json::value::RawValue` asks for a value's text. Should it ever be another, serde_json reads
@@ -63,8 +64,17 @@ fn last<T>(text: &[u8], read: impl FnOnce() -> serde_json::Result<T>) -> Result<
     }
 }
 
+/// The members of an object, or the elements of a list, which stay unread; `None` for another value. Text that is JSON
+/// already can be read fast, or not at all.
+pub(super) fn unread<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
+    within(usize::MAX, value.get()).ok()
+}
+
 fn fast<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread> {
-    let room = elements::most(text.len());
+    within(elements::most(text.len()), text)
+}
+
+fn within<'a, T: Deserialize<'a>>(room: usize, text: &'a str) -> Result<T, Unread> {
     let mut reader = Reader { text, scan: Scan::of(text.as_bytes()), depth: 0, room };
     let value = T::deserialize(&mut reader)?;
     if reader.scan.next().is_none() { Ok(value) } else { Err(Unread::Otherwise) }
@@ -319,7 +329,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
-    use serde_json::value::RawValue;
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(rename_all = "snake_case")]

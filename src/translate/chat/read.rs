@@ -9,12 +9,12 @@ use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, TextOr};
+use crate::translate::schemas::Room;
 use crate::translate::unknown::Noted;
 use crate::translate::{choice, openai};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -153,7 +153,8 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let mut request = Request { features: features(&body), ..Request::default() };
     request.features.insert_if(has_unknown, Feature::Other);
     conversation::read(std::mem::take(&mut body.messages), &mut request)?;
-    read_tools(body.tools.unwrap_or_default(), &mut request)?;
+    let mut schemas = Room::default();
+    read_tools(body.tools.unwrap_or_default(), &mut schemas, &mut request)?;
     if let Some(choice) = body.tool_choice {
         choose(choice, &mut request)?;
     }
@@ -170,7 +171,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
         Some(TextOr::Text(text)) => vec![text.into_plain()],
         Some(TextOr::Other(list)) => list.into_iter().map(|Str(text)| text).collect(),
     };
-    request.output = body.response_format.map_or(Ok(Output::Text), output)?;
+    request.output = body.response_format.map_or(Ok(Output::Text), |format| output(format, &mut schemas))?;
     let effort = body.reasoning_effort.map(|Str(effort)| openai::reasoning(&effort)).transpose();
     request.reasoning = effort.map_err(|why| bad("reasoning_effort", why))?;
     request.shows_thoughts = request.reasoning.is_some_and(|reasoning| reasoning != Reasoning::Off);
@@ -204,7 +205,11 @@ fn features(body: &Body<'_>) -> Features {
     features
 }
 
-fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result<(), BadBody> {
+fn read_tools<'a>(
+    tools: Vec<WireTool<'a>>,
+    schemas: &mut Room,
+    request: &mut Request<'a>,
+) -> Result<(), BadBody> {
     request.tools.reserve(tools.len());
     for (at, tool) in tools.into_iter().enumerate() {
         let other = match tool.kind.as_ref().map_or("function", |kind| &kind.0) {
@@ -222,17 +227,14 @@ fn read_tools<'a>(tools: Vec<WireTool<'a>>, request: &mut Request<'a>) -> Result
         if function.name.0.is_empty() {
             return Err(bad(format_args!("tools[{at}].function.name"), "must not be empty"));
         }
-        if function.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
-            return Err(bad(
-                format_args!("tools[{at}].function.parameters"),
-                "must be a JSON schema, an object",
-            ));
-        }
+        let parameters = function.parameters.map(|schema| schemas.take(schema)).transpose();
+        let parameters =
+            parameters.map_err(|why| bad(format_args!("tools[{at}].function.parameters"), why))?;
         request.features.insert_if(tool.cache_control.is_some(), Feature::CacheMarks);
         request.tools.push(Tool {
             name: function.name.0,
             description: function.description.map(|Str(text)| text),
-            parameters: function.parameters.map(Cow::Borrowed),
+            parameters,
             strict: function.strict,
             ends_cache: tool.cache_control.is_some(),
         });
@@ -274,18 +276,16 @@ fn choose<'a>(choice: TextOr<'a, WireChoice<'a>>, request: &mut Request<'a>) -> 
     Ok(())
 }
 
-fn output(format: ResponseFormat<'_>) -> Result<Output<'_>, BadBody> {
+fn output<'a>(format: ResponseFormat<'a>, schemas: &mut Room) -> Result<Output<'a>, BadBody> {
+    const SCHEMA: &str = "response_format.json_schema.schema";
     match (&*format.kind.0, format.json_schema) {
         ("text", _) => Ok(Output::Text),
         ("json_object", _) => Ok(Output::Json),
-        ("json_schema", Some(JsonSchema { name, schema: Some(schema), strict }))
-            if schema.get().starts_with('{') =>
-        {
-            Ok(Output::Schema { name: name.map(|Str(name)| name), schema: Cow::Borrowed(schema), strict })
+        ("json_schema", Some(JsonSchema { name, schema: Some(schema), strict })) => {
+            let schema = schemas.take(schema).map_err(|why| bad(SCHEMA, why))?;
+            Ok(Output::Schema { name: name.map(|Str(name)| name), schema, strict })
         }
-        ("json_schema", _) => {
-            Err(bad("response_format.json_schema.schema", "must be a JSON schema, an object"))
-        }
+        ("json_schema", _) => Err(bad(SCHEMA, "is missing")),
         _ => Err(bad("response_format.type", "must be text, json_object or json_schema")),
     }
 }

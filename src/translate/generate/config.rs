@@ -9,6 +9,7 @@ use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::Str;
+use crate::translate::schemas::Room;
 use crate::translate::sides::{Target, Written};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -65,10 +66,12 @@ pub(super) fn read<'a>(request: &mut Request<'a>, config: GenerationConfig<'a>) 
     request.features.insert_if(kind == ENUM, Feature::EnumOutput);
     let has_schema = config.response_schema.is_some() || config.response_json_schema.is_some();
     if kind == JSON {
+        // Beside that of the tools' own.
+        let room = &mut Room::default();
         let field = |name| format!("generationConfig.{name}");
         request.output = match (config.response_json_schema, config.response_schema) {
-            (Some(schema), _) => output(openapi::as_it_is(schema, || field("responseJsonSchema"))?),
-            (None, Some(schema)) => output(openapi::standard(schema, || field("responseSchema"))?),
+            (Some(schema), _) => output(openapi::as_it_is(schema, room, || field("responseJsonSchema"))?),
+            (None, Some(schema)) => output(openapi::standard(schema, room, || field("responseSchema"))?),
             (None, None) => Output::Json,
         };
     } else if kind != ENUM && (has_schema || !PLAIN.contains(&kind.as_ref())) {

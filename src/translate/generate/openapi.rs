@@ -5,11 +5,12 @@
 use crate::translate::field::bad;
 use crate::translate::members::{Members, elements, push_comma, push_name, push_text, text};
 use crate::translate::peek::BadBody;
+use crate::translate::schemas::Room;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The deepest nesting of a schema that is read.
-pub(super) const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Members with two names, the second being the standard's.
 const NAMES: [(&str, &str); 9] = [
@@ -34,15 +35,17 @@ const OWN: [&str; 4] = ["nullable", "propertyOrdering", "property_ordering", "ex
 /// The schema in the standard's words. `field` is where it stands.
 ///
 /// # Errors
-/// When it is no schema, or nests deeper than [`MAX_DEPTH`].
+/// When it is no schema, there is no room for it, or it nests deeper than [`MAX_DEPTH`].
 pub(super) fn standard<'a>(
     schema: &'a RawValue,
+    room: &mut Room,
     field: impl Fn() -> String,
 ) -> Result<Cow<'a, RawValue>, BadBody> {
+    let given = as_it_is(schema, room, &field)?;
     let mut out = String::with_capacity(schema.get().len() + 64);
     write(schema, &mut out, 0).ok_or_else(|| bad(field(), "must be a schema, and not a deep one"))?;
     if out == schema.get() {
-        return Ok(Cow::Borrowed(schema));
+        return Ok(given);
     }
     let owned = RawValue::from_string(out).map_err(|_| bad(field(), "must be a schema"))?;
     Ok(Cow::Owned(owned))
@@ -51,13 +54,13 @@ pub(super) fn standard<'a>(
 /// A schema that is in the standard's words already. `field` is where it stands.
 ///
 /// # Errors
-/// When it is no object.
+/// When it is no object, or there is no room for it.
 pub(super) fn as_it_is<'a>(
     schema: &'a RawValue,
+    room: &mut Room,
     field: impl Fn() -> String,
 ) -> Result<Cow<'a, RawValue>, BadBody> {
-    let is_object = schema.get().starts_with('{');
-    is_object.then_some(Cow::Borrowed(schema)).ok_or_else(|| bad(field(), "must be a JSON schema, an object"))
+    room.take(schema).map_err(|why| bad(field(), why))
 }
 
 fn write(schema: &RawValue, out: &mut String, depth: usize) -> Option<()> {
@@ -154,7 +157,7 @@ mod tests {
 
     fn standard_of(schema: &str) -> Result<String, BadBody> {
         let raw: &RawValue = serde_json::from_str(schema).expect("JSON");
-        standard(raw, || "x".to_owned()).map(|schema| schema.get().to_owned())
+        standard(raw, &mut Room::default(), || "x".to_owned()).map(|schema| schema.get().to_owned())
     }
 
     #[test]

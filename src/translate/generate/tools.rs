@@ -9,6 +9,7 @@ use crate::translate::features::Feature;
 use crate::translate::field::bad;
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::Str;
+use crate::translate::schemas::Room;
 use crate::translate::sides::Written;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,12 +21,13 @@ pub(super) fn read<'a>(
     tools: Vec<wire::Tool<'a>>,
     config: Option<ToolConfig<'a>>,
 ) -> Result<(), BadBody> {
+    let schemas = &mut Room::default();
     for (at, tool) in tools.into_iter().enumerate() {
         request.features.insert_if(tool.has_server_tools, Feature::ServerTools);
         for (index, function) in tool.functions.into_iter().enumerate() {
             let has_answer = function.response.is_some() || function.response_json_schema.is_some();
             request.features.insert_if(has_answer, Feature::Other);
-            request.tools.push(read_function(function, (at, index))?);
+            request.tools.push(read_function(function, schemas, (at, index))?);
         }
     }
     let Some(config) = config else { return Ok(()) };
@@ -33,11 +35,15 @@ pub(super) fn read<'a>(
     config.function_calling_config.map_or(Ok(()), |config| read_choice(request, config))
 }
 
-fn read_function(function: wire::Function<'_>, (at, index): (usize, usize)) -> Result<Tool<'_>, BadBody> {
+fn read_function<'a>(
+    function: wire::Function<'a>,
+    schemas: &mut Room,
+    (at, index): (usize, usize),
+) -> Result<Tool<'a>, BadBody> {
     let field = |name| format!("tools[{at}].functionDeclarations[{index}].{name}");
     let parameters = match (function.parameters_json_schema, function.parameters) {
-        (Some(schema), _) => Some(openapi::as_it_is(schema, || field("parametersJsonSchema"))?),
-        (None, Some(schema)) => Some(openapi::standard(schema, || field("parameters"))?),
+        (Some(schema), _) => Some(openapi::as_it_is(schema, schemas, || field("parametersJsonSchema"))?),
+        (None, Some(schema)) => Some(openapi::standard(schema, schemas, || field("parameters"))?),
         (None, None) => None,
     };
     let description = function.description.map(|Str(text)| text);

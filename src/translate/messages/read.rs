@@ -11,7 +11,7 @@ use crate::translate::features::{Feature, Features};
 use crate::translate::field::{Fault, parse};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Str, filled};
-use std::borrow::Cow;
+use crate::translate::schemas::Room;
 
 /// Reads a client's request.
 ///
@@ -33,9 +33,10 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
         streams: body.stream.unwrap_or_default(),
         ..Request::default()
     };
+    let mut schemas = Room::default();
     for (index, tool) in body.tools.unwrap_or_default().into_iter().enumerate() {
-        let tool = read_tool(tool, &mut features).map_err(|it| it.within(format!("tools[{index}]")))?;
-        request.tools.extend(tool);
+        let tool = read_tool(tool, &mut schemas, &mut features);
+        request.tools.extend(tool.map_err(|it| it.within(format!("tools[{index}]")))?);
     }
     if let Some(choice) = body.tool_choice {
         request.parallel_tool_calls = choice.disable_parallel_tool_use.map(|is_serial| !is_serial);
@@ -51,8 +52,8 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
         Some(format) => ("output_config.format", Some(format)),
         None => ("output_format", body.output_format),
     };
-    request.output =
-        format.as_ref().map(output).transpose().map_err(|it| it.within(path))?.unwrap_or_default();
+    let format = format.as_ref().map(|format| output(format, &mut schemas)).transpose();
+    request.output = format.map_err(|it| it.within(path))?.unwrap_or_default();
     let mut conversation = Conversation::new(features);
     if let Some(system) = body.system {
         conversation.add_system(system).map_err(|it| it.within("system"))?;
@@ -82,7 +83,11 @@ fn features_of(body: &Body<'_>) -> Features {
 }
 
 /// A tool that the client runs; `None` for one that only the vendor knows, which its type says.
-fn read_tool<'a>(tool: Tool<'a>, features: &mut Features) -> Result<Option<canonical::Tool<'a>>, Fault> {
+fn read_tool<'a>(
+    tool: Tool<'a>,
+    schemas: &mut Room,
+    features: &mut Features,
+) -> Result<Option<canonical::Tool<'a>>, Fault> {
     if tool.kind.is_some_and(|kind| kind.0 != "custom") {
         features.insert(Feature::ServerTools);
         return Ok(None);
@@ -93,13 +98,11 @@ fn read_tool<'a>(tool: Tool<'a>, features: &mut Features) -> Result<Option<canon
     features.insert_if(tool.cache_control.is_some(), Feature::CacheMarks);
     let name = filled(tool.name).ok_or_else(|| Fault::missing("name"))?;
     let schema = tool.input_schema.ok_or_else(|| Fault::missing("input_schema"))?;
-    if !schema.get().starts_with('{') {
-        return Err(Fault::at("input_schema", "must be a JSON object"));
-    }
+    let schema = schemas.take(schema).map_err(|why| Fault::at("input_schema", why))?;
     Ok(Some(canonical::Tool {
         name,
         description: tool.description.map(|it| it.0),
-        parameters: Some(Cow::Borrowed(schema)),
+        parameters: Some(schema),
         strict: tool.strict,
         ends_cache: tool.cache_control.is_some(),
     }))
@@ -151,12 +154,12 @@ fn reasoning(
     }
 }
 
-fn output<'a>(format: &Format<'a>) -> Result<Output<'a>, Fault> {
+fn output<'a>(format: &Format<'a>, schemas: &mut Room) -> Result<Output<'a>, Fault> {
     if format.kind != "json_schema" {
         return Err(Fault::at("type", "must be json_schema"));
     }
-    let schema = format.schema.filter(|it| it.get().starts_with('{'));
-    let schema = schema.ok_or_else(|| Fault::at("schema", "must be a JSON object"))?;
+    let schema = format.schema.ok_or_else(|| Fault::missing("schema"))?;
+    let schema = schemas.take(schema).map_err(|why| Fault::at("schema", why))?;
     // What it says is kept to the letter, and there is no other way here.
-    Ok(Output::Schema { name: None, schema: Cow::Borrowed(schema), strict: Some(true) })
+    Ok(Output::Schema { name: None, schema, strict: Some(true) })
 }

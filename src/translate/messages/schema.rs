@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The deepest nesting that is looked into. What is deeper goes as it is.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 32;
 
 /// Members that hold one schema.
 const INNER: [&str; 2] = ["items", "not"];

@@ -7,9 +7,9 @@ use crate::translate::features::{Feature, Features};
 use crate::translate::field::{bad, parse, parse_at};
 use crate::translate::peek::BadBody;
 use crate::translate::pieces::{Listed, Str};
+use crate::translate::schemas::Room;
 use crate::translate::{choice, openai};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// What asks for the probabilities of tokens, in `include`.
 const LOGPROBS: &str = "message.output_text.logprobs";
@@ -32,19 +32,20 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     input.system.extend(body.instructions.take().map(|text| Part::text(text.0)));
     take(&mut input, body.input.take())?;
 
-    let mut tools = Vec::new();
+    let (mut tools, mut schemas) = (Vec::new(), Room::default());
     for (index, tool) in body.tools.take().into_iter().flatten().enumerate() {
-        tools.extend(tool_of(tool, || format!("tools[{index}]"), &mut input.features)?);
+        tools.extend(tool_of(tool, || format!("tools[{index}]"), &mut schemas, &mut input.features)?);
     }
     for (item, added) in std::mem::take(&mut input.tools) {
         for (index, tool) in added.into_iter().enumerate() {
-            tools.extend(tool_of(tool, || format!("input[{item}].tools[{index}]"), &mut input.features)?);
+            let place = || format!("input[{item}].tools[{index}]");
+            tools.extend(tool_of(tool, place, &mut schemas, &mut input.features)?);
         }
     }
     let tool_choice =
         body.tool_choice.map(|choice| choose(choice, &mut tools, &mut input.features)).transpose()?;
     let format = body.text.and_then(|text| text.format);
-    let output = output(format, &mut input.features)?;
+    let output = output(format, &mut schemas, &mut input.features)?;
     let thinking = body.reasoning.as_ref();
     let effort = thinking.and_then(|thinking| thinking.effort.as_ref());
     let reasoning = effort.map(|Str(effort)| openai::reasoning(effort)).transpose();
@@ -132,6 +133,7 @@ fn features(body: &Body<'_>) -> Features {
 fn tool_of<'a>(
     tool: AnyTool<'a>,
     place: impl Fn() -> String,
+    schemas: &mut Room,
     features: &mut Features,
 ) -> Result<Option<Tool<'a>>, BadBody> {
     match tool.kind.as_ref().map_or("", |kind| &kind.0) {
@@ -148,17 +150,10 @@ fn tool_of<'a>(
     }
     let name = tool.name.map(|name| name.0).filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| bad(format_args!("{}.name", place()), "is missing"))?;
-    if tool.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
-        return Err(bad(format_args!("{}.parameters", place()), "must be a JSON schema"));
-    }
+    let parameters = tool.parameters.map(|schema| schemas.take(schema)).transpose();
+    let parameters = parameters.map_err(|why| bad(format_args!("{}.parameters", place()), why))?;
     let description = tool.description.map(|text| text.0);
-    Ok(Some(Tool {
-        name,
-        description,
-        parameters: tool.parameters.map(Cow::Borrowed),
-        strict: tool.strict,
-        ends_cache: false,
-    }))
+    Ok(Some(Tool { name, description, parameters, strict: tool.strict, ends_cache: false }))
 }
 
 /// The choice.
@@ -180,7 +175,8 @@ fn choose<'a>(
         "allowed_tools" => {
             let mut allowed = Vec::new();
             for (index, tool) in choice.tools.unwrap_or_default().into_iter().enumerate() {
-                let tool = tool_of(tool, || format!("tool_choice.tools[{index}]"), features)?;
+                let place = || format!("tool_choice.tools[{index}]");
+                let tool = tool_of(tool, place, &mut Room::default(), features)?;
                 allowed.extend(tool.map(|tool| (index, tool.name)));
             }
             let field = |index| format!("tool_choice.tools[{index}].name");
@@ -199,20 +195,20 @@ fn choice_of<'a>(word: &str, field: &str) -> Result<ToolChoice<'a>, BadBody> {
     openai::choice(word).ok_or_else(|| bad(field, "must be auto, required or none, or name a tool"))
 }
 
-fn output<'a>(format: Option<Format<'a>>, features: &mut Features) -> Result<Output<'a>, BadBody> {
+fn output<'a>(
+    format: Option<Format<'a>>,
+    schemas: &mut Room,
+    features: &mut Features,
+) -> Result<Output<'a>, BadBody> {
     let Some(format) = format else { return Ok(Output::Text) };
     match format.kind.as_ref() {
         "text" => Ok(Output::Text),
         "json_object" => Ok(Output::Json),
         "json_schema" => {
             features.insert_if(format.description.is_some(), Feature::Other);
-            let schema = format.schema.filter(|schema| schema.get().starts_with('{'));
-            let schema = schema.ok_or_else(|| bad("text.format.schema", "must be a JSON schema"))?;
-            Ok(Output::Schema {
-                name: format.name.map(|name| name.0),
-                schema: Cow::Borrowed(schema),
-                strict: format.strict,
-            })
+            let schema = format.schema.ok_or("is missing").and_then(|schema| schemas.take(schema));
+            let schema = schema.map_err(|why| bad("text.format.schema", why))?;
+            Ok(Output::Schema { name: format.name.map(|name| name.0), schema, strict: format.strict })
         }
         _ => Err(bad("text.format.type", "must be text, json_object or json_schema")),
     }
@@ -409,7 +405,7 @@ mod tests {
             (r#"{"input":"x","tools":[{"type":"function"}]}"#, "`tools[0].name` is missing"),
             (
                 r#"{"input":"x","tools":[{"type":"function","name":"f","parameters":[]}]}"#,
-                "`tools[0].parameters` must be a JSON schema",
+                "`tools[0].parameters` must be a JSON schema, an object",
             ),
             (
                 r#"{"input":"x","tool_choice":"secret"}"#,
@@ -428,7 +424,7 @@ mod tests {
             ),
             (
                 r#"{"input":"x","text":{"format":{"type":"json_schema","schema":1}}}"#,
-                "`text.format.schema` must be a JSON schema",
+                "`text.format.schema` must be a JSON schema, an object",
             ),
             (
                 r#"{"input":"x","reasoning":{"effort":"secret"}}"#,

@@ -41,6 +41,9 @@ const SILENT: [&str; 14] = [
     "nullable",
 ];
 
+/// The most bytes of an alternative that is nothing: a type, and a few words why.
+const MAX_NOTHING: usize = 1_024;
+
 /// What one schema says, whichever of its parts says so.
 #[derive(Default)]
 pub(super) struct Node<'s> {
@@ -188,7 +191,10 @@ impl<'s> Reading<'s> {
     /// Of alternatives, nothing is none; and a single one is what the schema says itself.
     fn choose_alternative(&mut self, node: &mut Node<'s>) {
         let is_null = |schema: &&RawValue| {
-            let name = Members::of(schema).and_then(|members| members.get("type").or(members.get("const")));
+            let nothing = Some(*schema).filter(|schema| schema.get().len() <= MAX_NOTHING);
+            let name = nothing
+                .and_then(Members::of)
+                .and_then(|members| members.get("type").or(members.get("const")));
             name.is_some_and(|name| matches!(name.get(), "\"null\"" | "null"))
         };
         let before = node.alternatives.len();
