@@ -47,6 +47,7 @@ mod secrets;
 mod shipping;
 mod simulator;
 mod slow_clients;
+mod stored;
 #[allow(dead_code, unused_imports, reason = "a toolbox: not every tool is in use at every time")]
 mod support;
 mod tidy;

@@ -245,7 +245,7 @@ fn snapshot(
         streaming: operations.streaming.clone(),
         pool: operations.connection_pool.clone(),
     };
-    Ok(Snapshot::new(clients, registry, settings, metrics, now))
+    Ok(Snapshot::new(clients, registry, settings, Arc::default(), metrics, now))
 }
 
 /// Pingora panics when it can't bind, far from whoever could say why; so it is tried first.

@@ -15,6 +15,7 @@ use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
 use crate::translate::features::Features;
 use crate::translate::frames::Framing;
+use crate::translate::kept::{self, Reference};
 use crate::translate::messages;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
@@ -205,6 +206,19 @@ impl Call {
         Some(match self.endpoint.subject? {
             Subject::Conversation | Subject::Count => self.question().map(Question::features),
             Subject::Embeddings(form) => embeddings::features(form, &self.body),
+        })
+    }
+
+    /// What the request refers to that only its maker has.
+    pub fn reference(&self) -> Option<Reference> {
+        let by_member = match &self.naming {
+            Naming::Json(peek) | Naming::Path(peek) => peek.reference(self.api(), &self.body),
+            Naming::Form(_) => None,
+        };
+        by_member.or_else(|| {
+            let may_be_said = kept::may_be_said(self.api(), &self.body);
+            let features = may_be_said.then(|| self.features()).flatten();
+            kept::said(features?.ok()?)
         })
     }
 

@@ -108,6 +108,9 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
 pub fn can_express(context: &Context, provider: &Definition) -> bool {
     let Some(endpoint) = context.endpoint else { return true };
     let lacks = |features: Features| features.refused_by(provider_api(provider.dialect)).is_some();
+    if let Some(home) = &context.home {
+        return provider.name == home.provider && speaks(provider, endpoint);
+    }
     speaks(provider, endpoint)
         || may_be_asked(provider, endpoint) && context.features.is_some_and(|features| !lacks(features))
 }
@@ -208,5 +211,6 @@ fn is_usable(context: &Context, target: &Target, ask: &Ask, entry: &Entry) -> bo
     let course = &context.course;
     let is_spent = matches!(ask, Ask::Credential(_)) && course.has_used(target, entry);
     let is_put_off = || course.is_put_off(target, entry, Instant::now());
-    !is_spent && !course.was_refused(target, entry) && !is_put_off()
+    let is_at_home = context.home.as_ref().is_none_or(|home| *entry.label() == home.credential);
+    is_at_home && !is_spent && !course.was_refused(target, entry) && !is_put_off()
 }

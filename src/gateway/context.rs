@@ -6,6 +6,7 @@
 use super::attempt::Attempt;
 use super::cors;
 use super::course::Course;
+use super::homes::Home;
 use super::keepalive::KeepAlive;
 use super::life::Open;
 use super::limits::Permit;
@@ -41,6 +42,8 @@ pub struct Context {
     pub endpoint: Option<&'static Endpoint>,
     /// What is asked for that not every dialect has; `None` where only providers of the client's dialect can be asked.
     pub features: Option<Features>,
+    /// Who alone can serve it, because it refers to what only its maker has.
+    pub home: Option<Home>,
     /// The model that the client named.
     pub model: Arc<str>,
     /// Which providers may serve it.
@@ -87,6 +90,7 @@ impl Context {
             cors: cors::Headers::new(),
             endpoint: None,
             features: None,
+            home: None,
             model: Arc::default(),
             route: None,
             course: Course::default(),

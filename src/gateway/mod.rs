@@ -21,6 +21,7 @@ pub mod course;
 pub mod door;
 pub mod exchange;
 pub mod headers;
+pub mod homes;
 mod hosted;
 pub mod keepalive;
 pub mod life;

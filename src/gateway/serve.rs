@@ -5,7 +5,7 @@ use super::clients::Client;
 use super::context::Context;
 use super::exchange::Delivery;
 use super::routes::{self, Endpoint, Route};
-use super::{Gateway, admit, body, choose, cors, count, exchange, models, passthrough, reply};
+use super::{Gateway, admit, body, choose, cors, count, exchange, homes, models, passthrough, reply};
 use crate::domain::{ErrorCode, Failure};
 use crate::operations::{self, Port};
 use crate::translate::features::Feature;
@@ -144,6 +144,7 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
         Some(Err(BadBody(why))) => return Err(Failure::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(features)) => Some(features),
     };
+    context.home = homes::of(context, &route, client, call)?;
     let can_express = definitions().any(|provider| choose::can_express(context, provider));
     let lacking = context.features.and_then(|features| {
         definitions().find_map(|provider| features.refused_by(provider_api(provider.dialect)))

@@ -2,6 +2,7 @@
 
 use super::clients::Clients;
 use super::config::{Cors, Limits, Retry, Streaming};
+use super::homes::Homes;
 use super::upstream::{Upstream, connectors};
 use crate::observe::Metrics;
 use crate::providers::config::Pool;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub registry: Registry,
     /// Their connections and meters, by provider index.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Who made what clients may refer to. Lives longer than a snapshot.
+    pub homes: Arc<Homes>,
     /// How.
     pub settings: Settings,
 }
@@ -42,6 +45,7 @@ impl Snapshot {
         clients: Clients,
         registry: Registry,
         settings: Settings,
+        homes: Arc<Homes>,
         metrics: &Metrics,
         now: Instant,
     ) -> Snapshot {
@@ -63,6 +67,6 @@ impl Snapshot {
                 Arc::new(Upstream::new(provider, connector, meters, max_idle, idle_timeout, now))
             })
             .collect();
-        Snapshot { clients, registry, upstreams, settings }
+        Snapshot { clients, registry, upstreams, homes, settings }
     }
 }

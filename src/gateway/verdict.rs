@@ -21,6 +21,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// When to come back if nobody said.
 pub const COME_BACK: Duration = Duration::from_secs(2);
 
+/// Whom a request has to go to that refers to what only its maker has.
+const AT_HOME: &str = "the one account that has what this request refers to";
+
 /// An attempt that came to nothing, or broke off where another may go on.
 #[derive(Debug)]
 pub struct Failed {
@@ -131,7 +134,10 @@ fn exhausted(context: &Context, call: &Call) -> Failure {
         let message = format!("every provider of model `{}` limits its rate: {why}", call.model);
         return Failure::new(ErrorCode::RateLimited, message).retry_after(come_back(context));
     }
-    let message = format!("no provider of model `{}` could answer: {why}; try again later", call.model);
+    let message = match &context.home {
+        None => format!("no provider of model `{}` could answer: {why}; try again later", call.model),
+        Some(_) => format!("{AT_HOME} could not answer: {why}; try again later"),
+    };
     Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(come_back(context))
 }
 
@@ -210,7 +216,10 @@ fn has_shape_of(dialect: Dialect, body: &[u8]) -> bool {
 /// Nobody could be tried at all.
 pub fn unavailable(context: &Context, call: &Call) -> Failure {
     let why = reasons(context);
-    let message = format!("no provider of model `{}` is available: {why}; try again later", call.model);
+    let message = match &context.home {
+        None => format!("no provider of model `{}` is available: {why}; try again later", call.model),
+        Some(_) => format!("{AT_HOME} is not available: {why}; try again later"),
+    };
     let is_keyless = |why| why == Why::Unavailable(Unavailable::NoCredential);
     if candidates(context).all(|target| is_keyless(Why::of(context, target))) {
         let message = format!("no provider of model `{}` has a usable key: {why}", call.model);

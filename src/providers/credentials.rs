@@ -74,6 +74,13 @@ impl Credentials {
         self.entries.load().iter().any(|entry| entry.status(now) == EntryStatus::Active)
     }
 
+    /// How many may be used at this time, or could with a new token.
+    pub fn in_use(&self, now: SystemTime) -> usize {
+        let is_in_use =
+            |entry: &&Arc<Entry>| matches!(entry.status(now), EntryStatus::Active | EntryStatus::NoToken);
+        self.entries.load().iter().filter(is_in_use).count()
+    }
+
     /// Whether any may be used at this time that is `usable`, too.
     pub fn any(&self, now: SystemTime, usable: impl Fn(&Entry) -> bool) -> bool {
         let entries = self.entries.load();

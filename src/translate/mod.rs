@@ -25,6 +25,7 @@ pub mod frames;
 pub mod generate;
 pub mod hosted;
 pub mod json;
+pub mod kept;
 mod media;
 mod members;
 pub mod messages;

@@ -3,6 +3,8 @@
 //! Budget: one pass over the body, no allocation but the model's name.
 
 use super::edit::Edit;
+use super::kept::{self, Reference};
+use super::signs::Api;
 use super::{json, places};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -10,8 +12,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// What is read. Gemini takes either name of its configuration.
-const MEMBERS: [&str; 7] =
-    ["model", "stream", "stream_options", "n", "prompt", "generationConfig", "generation_config"];
+const MEMBERS: [&str; 6] =
+    ["model", "stream", "stream_options", "n", "generationConfig", "generation_config"];
+
+/// The same, with what refers to something that only its maker has.
+const ALL_MEMBERS: [&str; MEMBERS.len() + kept::NAMES.len()] = {
+    let mut names = [""; MEMBERS.len() + kept::NAMES.len()];
+    let (own, others) = names.split_at_mut(MEMBERS.len());
+    own.copy_from_slice(&MEMBERS);
+    others.copy_from_slice(&kept::NAMES);
+    names
+};
 
 /// What the gateway must know of a JSON request before it can choose a provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +36,7 @@ pub struct Peek {
     pub several: bool,
     model_at: Option<ModelAt>,
     usage_ask: Option<Edit>,
+    kept: kept::Places,
 }
 
 /// Where a model's name is to stand.
@@ -62,8 +74,8 @@ impl Peek {
     /// read here twice, or gives one of them the wrong type.
     pub fn read(body: &[u8]) -> Result<Peek, BadBody> {
         check_utf8(body)?;
-        let [model_at, stream, options, n, prompt, config, snake_config] =
-            json::members(body, MEMBERS).map_err(|fault| named(fault, body))?;
+        let [model_at, stream, options, n, config, snake_config, kept @ ..] =
+            json::members(body, ALL_MEMBERS).map_err(|fault| named(fault, body))?;
         let text = |at: &Range<usize>| &body[at.clone()];
         let stream = match stream.as_ref().map(text) {
             None | Some(b"false" | b"null") => false,
@@ -74,10 +86,15 @@ impl Peek {
         let model = named.map(model_name).transpose()?;
         let model_at = model_at.map(ModelAt::Value).or_else(|| First::of(body, 0).map(ModelAt::New));
         let several = n.is_some_and(|at| is_several(text(&at)))
-            || prompt.is_some_and(|at| has_several_prompts(text(&at)))
+            || kept[kept::PROMPT].as_ref().is_some_and(|at| has_several_prompts(text(at)))
             || config.or(snake_config).is_some_and(|at| has_several_candidates(text(&at)));
         let usage_ask = usage_ask(body, options)?;
-        Ok(Peek { model, stream, several, model_at, usage_ask })
+        Ok(Peek { model, stream, several, model_at, usage_ask, kept })
+    }
+
+    /// What the members of the body refer to that only its maker has, in that API.
+    pub fn reference(&self, api: Api, body: &[u8]) -> Option<Reference> {
+        kept::in_members(api, body, &self.kept)
     }
 
     /// The edit that has the body name this model, and no other.

@@ -16,6 +16,7 @@ pub use stream::stream;
 use super::alarm::Alarm;
 use super::call::Call;
 use super::context::Context;
+use super::homes::Home;
 use super::reply;
 use super::upstream::Upstream;
 use super::verdict::Failed;
@@ -23,12 +24,14 @@ use super::wire::{Answer, Broken};
 use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::translate;
 use crate::translate::frames::Framing;
+use crate::translate::signs::Api;
 use crate::translate::translation::Translation;
 use crate::translate::usage::Meter;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::response::Parts;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Headers that an answer gets from us, at most.
@@ -120,6 +123,20 @@ fn header_from(context: &Context, upstream: &ResponseHeader) -> Parts {
     let mut header = super::headers::downstream(upstream, OUR_HEADERS);
     reply::provenance(context, &mut header.headers);
     header
+}
+
+/// Whether the answer to a call can be referred to later, if its provider keeps it.
+fn may_be_referred_to(call: &Call, is_translated: bool) -> bool {
+    call.api() == Api::Responses && call.endpoint.generates && !is_translated
+}
+
+/// Notes who made an answer that may be referred to.
+fn note_maker(context: &Context, answer: Option<String>) {
+    let (Some(id), Some(attempt)) = (answer, &context.attempt) else { return };
+    let client = context.settlement.client.as_ref().map_or("", |client| &client.name);
+    let provider = Arc::clone(attempt.upstream.provider.name());
+    let home = Home { provider, credential: Arc::clone(attempt.credential.label()) };
+    context.snapshot.homes.note(client, &id, home, Instant::now());
 }
 
 /// Records what the provider reported, or the estimate where it should have and didn't.

@@ -1,12 +1,13 @@
 //! Answers that are no stream: held back until they are complete, up to a bound and as long as there is room.
 
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
-use super::{answer_header, client_gone, header_from, settle_usage, stream};
+use super::{answer_header, client_gone, header_from, may_be_referred_to, note_maker, settle_usage, stream};
 use crate::domain::{Dialect, ErrorClass, TokenUsage};
 use crate::gateway::context::Context;
 use crate::gateway::limits::Kept;
 use crate::gateway::{count, mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
+use crate::translate::kept;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -71,6 +72,9 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
     let Some(translation) = &way.translation else {
         let mut meter = Meter::plain(way.call.dialect());
         meter.see(&body);
+        if may_be_referred_to(way.call, false) {
+            note_maker(way.context, kept::id_of_answer(&body));
+        }
         return give(way, answer, Given { body, usage: meter.reported(), estimate: None, error }).await;
     };
     match translation.whole(&body) {

@@ -6,13 +6,14 @@
 use super::plain::is_blocked;
 use super::recovery::{Joined, Recovery};
 use super::{Answer, Broken, Meter, Relayed, Way};
-use super::{answer_header, client_gone};
+use super::{answer_header, client_gone, may_be_referred_to, note_maker};
 use crate::domain::{ErrorClass, TokenUsage};
 use crate::gateway::context::Held;
 use crate::gateway::limits::Kept;
 use crate::gateway::{keepalive, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
+use crate::translate::kept;
 use crate::translate::responses::number_of;
 use crate::translate::signs::{Api, Signs};
 use crate::translate::usage::Frame;
@@ -40,7 +41,10 @@ pub async fn stream(
     let meter = Meter::stream(way.call.dialect(), framing);
     // An array has no place for the comment that tells a client who went on.
     let recovery = (framing == Framing::Events).then_some(recovery);
-    Stream::new(way, content, meter, recovery).run(answer, None).await
+    let is_yet_to_be_noted = may_be_referred_to(way.call, answer.translation().is_some());
+    let mut stream = Stream::new(way, content, meter, recovery);
+    stream.is_yet_to_be_noted = is_yet_to_be_noted;
+    stream.run(answer, None).await
 }
 
 /// Relays a plain answer that is too long to be held back, of which `first` was read already, and `kept`.
@@ -117,6 +121,8 @@ pub(super) struct Stream<'s, 'r> {
     pub(super) relayed: u64,
     /// The number of the next event, in an API that counts them.
     pub(super) next_number: u64,
+    /// Whether who makes it is to be remembered, and its id hasn't come yet.
+    is_yet_to_be_noted: bool,
 }
 
 /// The error that the provider said, where the stream is put into other words and ends with it.
@@ -146,6 +152,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             over_by: total.and_then(|total| Instant::now().checked_add(total.get())),
             relayed: 0,
             next_number: 0,
+            is_yet_to_be_noted: false,
             way,
             content,
             meter,
@@ -258,7 +265,8 @@ impl<'s, 'r> Stream<'s, 'r> {
         let (meter, signs, hides_usage) = (&mut self.meter, &mut self.signs, self.hides_usage);
         let recovery = &mut self.recovery;
         let mut next_number = (self.way.call.api() == Api::Responses).then_some(&mut self.next_number);
-        let mut end = None;
+        let is_yet_to_be_noted = &mut self.is_yet_to_be_noted;
+        let (mut end, mut made) = (None, None);
         // What was put together anew, where a broken stream is gone on with.
         let mut joined = BytesMut::new();
         let out = frames.push(chunk, |frame| {
@@ -270,6 +278,10 @@ impl<'s, 'r> Stream<'s, 'r> {
                 && let Some(number) = number_of(frame)
             {
                 **next = number + 1;
+            }
+            if *is_yet_to_be_noted && let Some(id) = kept::id_in_event(frame) {
+                *is_yet_to_be_noted = false;
+                made = id;
             }
             if signs.is_error()
                 && let Some(class) = error_inside(&frames::data(frame))
@@ -294,6 +306,7 @@ impl<'s, 'r> Stream<'s, 'r> {
                 }
             }
         });
+        note_maker(self.way.context, made);
         if frames.has_unread()
             && let Some(recovery) = recovery
             && !recovery.give_up()
