@@ -211,6 +211,7 @@ fn translated(api: Api, body: &Bytes, provider: Dialect) -> (Bytes, Translation)
         created: 1_700_000_000,
         body: body.clone(),
         framing: Framing::Events,
+        include_usage: true,
     };
     let target = Target { model: "provider-model", max_output_tokens: None };
     let question = Question::read(api, client.body.clone(), true).expect("a request");

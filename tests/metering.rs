@@ -112,6 +112,23 @@ fn a_client_that_asked_for_usage_gets_it() {
 }
 
 #[test]
+fn of_a_provider_of_another_dialect_a_client_hears_of_usage_only_if_it_asked() {
+    for dialect in [Dialect::Anthropic, Dialect::Gemini] {
+        let provider = Provider::of(dialect);
+        let gateway = gateway_of(&provider);
+        let (_, events) = openai_stream(&gateway, None);
+        assert!(events.iter().all(|event| !event.data.contains("\"usage\"")), "{dialect}");
+        assert_eq!(events.last().map(|event| event.data.as_str()), Some("[DONE]"));
+        let (_, events) = openai_stream(&gateway, Some(json!({"include_usage": true})));
+        let chunks: Vec<Value> = events.iter().filter(|it| it.data != "[DONE]").map(Event::json).collect();
+        let (last, others) = chunks.split_last().expect("chunks");
+        assert!(others.iter().all(|chunk| chunk.get("usage") == Some(&Value::Null)), "{dialect}");
+        assert_eq!((&last["choices"], &last["usage"]["completion_tokens"]), (&json!([]), &json!(60)));
+        assert_eq!(tokens(&Metrics::after(&gateway, 2), "output"), 2.0 * OUTPUT, "{dialect}");
+    }
+}
+
+#[test]
 fn a_gemini_stream_as_a_json_array_is_metered() {
     let provider = Provider::gemini();
     let gateway = gateway_of(&provider);

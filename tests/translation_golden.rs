@@ -60,6 +60,7 @@ fn translated(api: Api, client: &str, provider: Dialect) -> (Bytes, Translation)
         created: 1_700_000_000,
         body: read(&format!("request.{client}.json")).into(),
         framing: Framing::Events,
+        include_usage: true,
     };
     let target = Target { model: "provider-model", max_output_tokens: None };
     let question = Question::read(api, client.body.clone(), true).expect("a request");
@@ -131,6 +132,7 @@ fn an_array_of_answers_is_one_json_text() {
             created: 0,
             body: read("request.generate.json").into(),
             framing: Framing::Elements,
+            include_usage: true,
         };
         let target = Target { model: "provider-model", max_output_tokens: None };
         let question = Question::read(client.api, client.body.clone(), true).expect("a request");

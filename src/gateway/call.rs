@@ -46,6 +46,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version that has everything which other dialects know: later ones refuse sampling parameters.
 const OLDEST_ANTHROPIC: HeaderValue = HeaderValue::from_static("2023-06-01");
+/// The longest name of a model: it stands in headers, logs and messages. Amazon's have 200 bytes and some.
+const MAX_MODEL_BYTES: usize = 512;
 /// Room for the headers of nearly every request.
 const HEADERS: usize = 16;
 
@@ -105,6 +107,10 @@ impl Call {
         let Some(model) = model else {
             return Err(bad(BadBody("`model` is missing; say which model is to answer".to_owned())));
         };
+        if model.len() > MAX_MODEL_BYTES {
+            let why = format!("`model` has more than {MAX_MODEL_BYTES} bytes, as no model's name does");
+            return Err(bad(BadBody(why)));
+        }
         let path = Path::read(endpoint, &request.uri);
         if !path.is_confined(endpoint, &model) {
             return Err(bad(BadBody(
@@ -253,6 +259,7 @@ impl Call {
             created: wall_clock::unix_seconds(),
             body: self.body.clone(),
             framing: self.framing_asked(),
+            include_usage: !self.hides_usage(),
         };
         let model = &*attempt.model;
         let target = Target { model, max_output_tokens: provider.max_output_tokens(model) };
@@ -481,6 +488,14 @@ mod tests {
     fn a_missing_model_is_named() {
         let failure = read("/v1/chat/completions", "{}").err().expect("refused");
         assert!(failure.public.contains("`model` is missing"), "{}", failure.public);
+    }
+
+    #[test]
+    fn a_name_as_long_as_any_is_a_models_and_a_longer_one_is_not() {
+        for (length, is_one) in [(MAX_MODEL_BYTES, true), (MAX_MODEL_BYTES + 1, false)] {
+            let body = format!(r#"{{"model":"{}"}}"#, "x".repeat(length));
+            assert_eq!(read("/v1/chat/completions", body.leak()).is_ok(), is_one, "{length}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::exchange::Delivery;
 use super::routes::{self, Endpoint, Route};
 use super::{Gateway, admit, body, choose, cors, count, exchange, homes, models, passthrough, reply};
-use crate::domain::{ErrorCode, Failure};
+use crate::domain::{ErrorCode, Failure, Quoted};
 use crate::operations::{self, Port};
 use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
@@ -74,7 +74,7 @@ pub(super) async fn serve(
             } else {
                 "the routes are those of the OpenAI, Anthropic and Gemini APIs"
             };
-            let message = format!("there is nothing at {method} {}; {hint}", uri.path());
+            let message = format!("there is nothing at {method} {}; {hint}", Quoted(uri.path()));
             return Err(Failure::new(ErrorCode::NotFound, message));
         }
     }

@@ -59,7 +59,8 @@ pub enum Feature {
     Verbosity,
     /// What the provider's filter lets pass: `safetySettings`.
     SafetySettings,
-    /// Thoughts of earlier turns that their maker signed, or that no other dialect has a place for.
+    /// Thoughts of earlier turns that their maker signed, or that no other dialect has a place for; how hard to think, where
+    /// a model can't do just that.
     ForeignThoughts,
     /// Quotations that say where they are from.
     Citations,
@@ -81,6 +82,26 @@ pub enum Feature {
     TaskType,
     /// What the text of an embedding is called.
     Title,
+    /// A limit above what the model can say.
+    Limit,
+    /// A temperature that the model doesn't take.
+    Temperature,
+    /// The same of nucleus sampling.
+    TopP,
+    /// A text to stop at that is refused.
+    Stops,
+    /// Some JSON, whatever its schema.
+    AnyJson,
+    /// Bounds in a schema that nobody can be held to.
+    SchemaBounds,
+    /// White space at the end of what is to be gone on from.
+    TrailingSpace,
+    /// That a tool failed.
+    FailedResults,
+    /// Pictures and sounds that the model itself has given.
+    ModelMedia,
+    /// What files are called.
+    FileNames,
 }
 
 impl Feature {
@@ -117,11 +138,16 @@ const fn refused(feature: Feature, name: &'static str, lacking: &'static [Api]) 
     Row { feature, name, lacking, loss: Loss::Refused }
 }
 
+/// What is lost by the model or the value, and not by the API: who writes the request notes it.
+const fn noted(feature: Feature, name: &'static str) -> Row {
+    dropped(feature, name, &[])
+}
+
 /// Everybody: what only a pass within one dialect can keep.
 const ALL: &[Api] = &[Api::Completions, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages, `generateContent`, and of embeddings.
-static ROWS: [Row; 35] = [
+static ROWS: [Row; 45] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
@@ -158,6 +184,16 @@ static ROWS: [Row; 35] = [
     refused(Feature::ManyInputs, "more than 100 inputs in one request", &[Api::Messages, Api::Generate]),
     dropped(Feature::TaskType, "taskType", &[Api::Completions]),
     dropped(Feature::Title, "title", &[Api::Completions]),
+    noted(Feature::Limit, "max_tokens"),
+    noted(Feature::Temperature, "temperature"),
+    noted(Feature::TopP, "top_p"),
+    noted(Feature::Stops, "stop"),
+    noted(Feature::AnyJson, "response_format"),
+    noted(Feature::SchemaBounds, "schema"),
+    noted(Feature::TrailingSpace, "trailing whitespace"),
+    noted(Feature::FailedResults, "is_error"),
+    noted(Feature::ModelMedia, "media of the model"),
+    noted(Feature::FileNames, "file names"),
 ];
 
 /// What may hold words, or tools, that are not in the request, or not in words that are read.
@@ -234,7 +270,8 @@ mod tests {
             features.insert(row.feature);
             let others = ROWS.iter().filter(|other| features.contains(other.feature)).count();
             assert_eq!(others, 1, "{}", row.name);
-            assert!(!row.lacking.is_empty());
+            assert!(!row.lacking.is_empty() || row.loss == Loss::Dropped);
+            assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1, "{}", row.name);
         }
     }
 

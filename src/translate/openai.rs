@@ -4,6 +4,8 @@
 use super::canonical::{Effort, Media, MediaKind, Reasoning, Source, ToolChoice};
 use super::field::Fault;
 use super::media::{self, base64, types};
+use super::names::Rule;
+use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
 /// How an effort says what the hub means; of two names for one thing the first is written. Source: OpenAI's API
@@ -28,6 +30,32 @@ const SOUNDS: [(&str, &[&str]); 2] =
 
 /// How a PDF begins, in base64: `%PDF`, as far as whole characters go.
 const PDF_IN_BASE64: &str = "JVBER";
+
+/// What a schema is called whose client has no name for it: the reference asks for one.
+pub(super) const UNNAMED_SCHEMA: &str = "answer";
+
+/// What names of tools can be sent. Source: OpenAI's API reference, `tools[].function.name`.
+pub(super) const NAMES: Rule = Rule { marks: b"", begins_with_letter: false };
+
+/// What a document is called that has no name; both references ask for one.
+pub(super) const UNNAMED_FILE: &str = "document";
+
+/// An address, or a data URL, put together only while it is written.
+pub(super) enum Address<'r> {
+    Url(&'r str),
+    Inline { media_type: &'r str, data: &'r str },
+}
+
+impl Serialize for Address<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Address::Url(url) => serializer.serialize_str(url),
+            Address::Inline { media_type, data } => {
+                serializer.collect_str(&format_args!("data:{media_type};base64,{data}"))
+            }
+        }
+    }
+}
 
 /// What an effort means.
 ///

@@ -1,6 +1,7 @@
 //! What the two sides of a translation are told beside the words: the provider's that a request is written for, the
 //! client's that an answer is written for.
 
+use super::features::Feature;
 use super::frames::Framing;
 use std::borrow::Cow;
 
@@ -19,7 +20,7 @@ impl Target<'_> {
     pub(super) fn limit(&self, asked: Option<u64>, written: &mut Written) -> Option<u64> {
         let kept = asked?.min(self.max_output_tokens.unwrap_or(u64::MAX));
         if Some(kept) != asked {
-            written.lose("max_tokens");
+            written.lose(Feature::Limit);
         }
         Some(kept)
     }
@@ -38,7 +39,8 @@ pub struct Written {
 
 impl Written {
     /// Notes a loss, once.
-    pub fn lose(&mut self, name: &'static str) {
+    pub fn lose(&mut self, feature: Feature) {
+        let name = feature.name();
         if !self.lost.contains(&name) {
             self.lost.push(name);
         }

@@ -37,6 +37,8 @@ pub struct Client {
     pub body: Bytes,
     /// How its stream is framed.
     pub framing: Framing,
+    /// Whether it wants OpenAI's chunk of usage at the end of a stream.
+    pub include_usage: bool,
 }
 
 impl Client {
@@ -46,8 +48,7 @@ impl Client {
             created: self.created,
             body: &self.body,
             framing: self.framing,
-            // Always, for the count; the relay takes it out where the client doesn't want it.
-            include_usage: true,
+            include_usage: self.include_usage,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A client's messages, into the hub: who said what, and that every call has its result where it belongs.
 
 use super::wire::Maybe;
+use crate::domain::Quoted;
 use crate::translate::canonical::{
     Call, CallResult, Media, MediaKind, Part, Request, Speaker, Text, Thought, Turn,
 };
@@ -268,8 +269,9 @@ impl<'a> Conversation<'_, 'a> {
     fn expect_no_open_call(&self, at: usize) -> Result<(), BadBody> {
         let Some(id) = self.open.first() else { return Ok(()) };
         let why = format!(
-            "comes before the result of the tool call `{id}`, or is the last without it; a tool message must directly \
-             follow the call"
+            "comes before the result of the tool call {}, or is the last without it; a tool message must directly \
+             follow the call",
+            Quoted(id)
         );
         Err(bad(format_args!("messages[{at}]"), &why))
     }
@@ -351,8 +353,9 @@ impl<'a> Conversation<'_, 'a> {
                     None => return Err(bad(format_args!("{field}.file.file_data"), "is missing")),
                 },
                 (kind, ..) => {
+                    let kind = Quoted(kind);
                     let why = format!(
-                        "is `{kind}`, which this role's content can't have, or lacks what belongs to it"
+                        "is {kind}, which this role's content can't have, or lacks what belongs to it"
                     );
                     return Err(bad(format_args!("{field}.type"), &why));
                 }

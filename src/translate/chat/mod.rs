@@ -20,16 +20,13 @@ mod usage;
 mod wire;
 mod write;
 
-use super::names::Rule;
+use super::openai::NAMES;
 
 pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;
 pub use write::write;
-
-/// What names of tools can be sent. Source: OpenAI's API reference, `tools[].function.name`.
-const NAMES: Rule = Rule { marks: b"", begins_with_letter: false };
 
 #[cfg(test)]
 mod tests;

@@ -4,19 +4,18 @@
 //! text when it said them.
 
 use super::NAMES;
+use crate::domain::Quoted;
 use crate::translate::canonical::{Call, CallResult, Media, MediaKind, Part, Request, Source, Speaker, Turn};
-use crate::translate::openai::sound_format;
+use crate::translate::features::Feature;
+use crate::translate::openai::{Address, UNNAMED_FILE, sound_format};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::Written;
 use crate::translate::verbatim::Verbatim;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::borrow::Cow;
 
 /// What parts texts that a provider gets as one.
 const PARTING: &str = "\n\n";
-
-/// What a document is called that has no name; the reference asks for one.
-const UNNAMED_FILE: &str = "document";
 
 #[derive(Serialize)]
 #[serde(tag = "role", rename_all = "lowercase")]
@@ -75,23 +74,6 @@ pub(super) struct File<'r> {
     file_data: Address<'r>,
 }
 
-/// An address, or a data URL, put together only while it is written.
-pub(super) enum Address<'r> {
-    Url(&'r str),
-    Inline { media_type: &'r str, data: &'r str },
-}
-
-impl Serialize for Address<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Address::Url(url) => serializer.serialize_str(url),
-            Address::Inline { media_type, data } => {
-                serializer.collect_str(&format_args!("data:{media_type};base64,{data}"))
-            }
-        }
-    }
-}
-
 /// A call of a function, in requests and in answers.
 #[derive(Serialize)]
 pub(super) struct WireCall<'r> {
@@ -146,7 +128,7 @@ fn user<'r>(
 ) -> Result<(), BadBody> {
     for result in turns.iter().flat_map(|turn| results(turn)) {
         if result.is_error {
-            written.lose("is_error");
+            written.lose(Feature::FailedResults);
         }
         let content = joined(texts(&result.content), PARTING).unwrap_or_default();
         messages.push(Message::Tool { tool_call_id: &result.id, content });
@@ -197,7 +179,7 @@ fn medium<'r>(media: &'r Media<'_>) -> Result<ContentPart<'r>, BadBody> {
         }
         (MediaKind::Audio, Source::Inline { media_type, data }) => match sound_format(media_type) {
             Some(format) => Ok(ContentPart::InputAudio { input_audio: InputAudio { data, format } }),
-            None => cannot(&format!("sound of the type `{media_type}`; send wav or mp3")),
+            None => cannot(&format!("sound of the type {}; send wav or mp3", Quoted(media_type))),
         },
         (MediaKind::Document, Source::Inline { media_type, data }) => {
             let filename = media.name.as_deref().unwrap_or(UNNAMED_FILE);
@@ -225,7 +207,7 @@ fn model<'r>(turns: &'r [Turn<'_>], written: &mut Written, messages: &mut Vec<Me
 fn assistant<'r>(turns: &'r [Turn<'_>], written: &mut Written) -> Option<Message<'r>> {
     let parts = || turns.iter().flat_map(|turn| &turn.parts);
     if parts().any(|part| matches!(part, Part::Media(_))) {
-        written.lose("media of the model");
+        written.lose(Feature::ModelMedia);
     }
     let content = joined(texts(parts()), "");
     let reasoning_content = joined(parts().filter_map(thought).map(Verbatim::from), "");

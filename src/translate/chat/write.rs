@@ -4,7 +4,8 @@ use super::NAMES;
 use super::families::Family;
 use super::render::{self, Message};
 use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
-use crate::translate::openai::EFFORTS;
+use crate::translate::features::Feature;
+use crate::translate::openai::{EFFORTS, UNNAMED_SCHEMA};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use serde::ser::SerializeMap;
@@ -122,9 +123,6 @@ struct JsonSchema<'r> {
     strict: Option<bool>,
 }
 
-/// What a schema is called whose client has no name for it: the reference asks for one.
-const UNNAMED_SCHEMA: &str = "answer";
-
 /// Writes a request for a provider.
 ///
 /// Source: OpenAI's API reference, "Create chat completion". Beyond it: text alone is never sent as a list of parts,
@@ -141,10 +139,10 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
     let limit = target.limit(request.max_output_tokens, &mut written);
     let reasoning = request.reasoning.and_then(|asked| family.nearest(asked));
     let samples = family.samples(reasoning);
-    let sampled = |value: Option<f64>, name: &'static str, written: &mut Written| {
+    let sampled = |value: Option<f64>, feature: Feature, written: &mut Written| {
         let value = value.filter(|value| value.is_finite());
         if value.is_some() && !samples {
-            written.lose(name);
+            written.lose(feature);
         }
         value.filter(|_| samples)
     };
@@ -156,11 +154,11 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
         tools,
         max_tokens: limit.filter(|_| !family.limits_completion),
         max_completion_tokens: limit.filter(|_| family.limits_completion),
-        temperature: sampled(request.temperature, "temperature", &mut written),
-        top_p: sampled(request.top_p, "top_p", &mut written),
+        temperature: sampled(request.temperature, Feature::Temperature, &mut written),
+        top_p: sampled(request.top_p, Feature::TopP, &mut written),
         seed: request.seed,
-        presence_penalty: sampled(request.presence_penalty, "penalties", &mut written),
-        frequency_penalty: sampled(request.frequency_penalty, "penalties", &mut written),
+        presence_penalty: sampled(request.presence_penalty, Feature::Penalties, &mut written),
+        frequency_penalty: sampled(request.frequency_penalty, Feature::Penalties, &mut written),
         stop: &request.stop,
         response_format: format(&request.output),
         reasoning_effort: effort(request.reasoning, reasoning, &mut written),
@@ -215,7 +213,7 @@ fn effort(
 ) -> Option<&'static str> {
     let wanted = asked?.effort();
     if wanted.is_some() && nearest.and_then(Reasoning::effort) != wanted {
-        written.lose("reasoning_effort");
+        written.lose(Feature::ForeignThoughts);
     }
     EFFORTS.iter().find(|(_, reasoning)| Some(*reasoning) == nearest).map(|(name, _)| *name)
 }
@@ -344,16 +342,14 @@ mod tests {
             "model": "o3-mini", "messages": [], "max_completion_tokens": 9, "reasoning_effort": "high",
         });
         assert_eq!(body, expected);
-        assert_eq!(written.lost, ["temperature", "top_p", "penalties", "reasoning_effort"]);
+        assert_eq!(written.lost, ["temperature", "top_p", "penalties", "thinking"]);
     }
 
     #[test]
     fn thinking_asked_of_a_model_that_cant_is_left_out_and_named() {
-        for (reasoning, lost) in [
-            (Reasoning::Off, None),
-            (Reasoning::Dynamic, None),
-            (Reasoning::Budget(5_000), Some("reasoning_effort")),
-        ] {
+        for (reasoning, lost) in
+            [(Reasoning::Off, None), (Reasoning::Dynamic, None), (Reasoning::Budget(5_000), Some("thinking"))]
+        {
             let request = Request { reasoning: Some(reasoning), ..Request::default() };
             let (body, written) = written(&request, &target("gpt-4o"));
             assert_eq!(body["reasoning_effort"], Value::Null);

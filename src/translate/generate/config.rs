@@ -169,7 +169,7 @@ impl<'r> Config<'r> {
         // Gemini's seed has 32 bits.
         let seed = request.seed.and_then(|seed| i32::try_from(seed).ok());
         if seed.is_none() && request.seed.is_some() {
-            written.lose("seed");
+            written.lose(Feature::Seed);
         }
         let limit = target.limit(request.max_output_tokens, written);
         let mut config = Config {
@@ -251,7 +251,7 @@ impl Thinking {
             }
         };
         if is_too_little || !is_nearest {
-            written.lose("reasoning");
+            written.lose(Feature::ForeignThoughts);
         }
         thinking.filter(|thinking| !thinking.is_empty())
     }

@@ -12,6 +12,7 @@ mod node;
 mod references;
 
 use self::node::{Node, Reading};
+use crate::translate::features::Feature;
 use crate::translate::members::{push_comma, push_name, push_text, text};
 use crate::translate::sides::Written;
 use serde_json::value::RawValue;
@@ -58,7 +59,7 @@ pub(super) fn clean(schema: &RawValue, written: &mut Written) -> Option<Box<RawV
         cleaner.write(node, None);
     }
     if cleaner.reading.has_lost {
-        written.lose("schema");
+        written.lose(Feature::SchemaBounds);
     }
     if is_bare { None } else { RawValue::from_string(cleaner.out).ok() }
 }

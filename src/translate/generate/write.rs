@@ -8,9 +8,10 @@ use super::config::Config;
 use super::models;
 use super::said::{self, Content, FunctionCall, FunctionResponse, Given, Part};
 use super::tools::{Choice, Tools};
+use crate::domain::Quoted;
 use crate::translate::arguments;
 use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Speaker, Thought, Turn};
-use crate::translate::field::bad;
+use crate::translate::features::Feature;
 use crate::translate::members::Members;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
@@ -25,8 +26,6 @@ const SILENCE: &str = " ";
 /// What stands in for the signature of a call that Gemini 3 didn't make, and would refuse without one. Source: Gemini API
 /// guide "Thought signatures", on histories of other models.
 const UNSIGNED: &str = "skip_thought_signature_validator";
-/// What is lost where thoughts, or their signatures, don't go to their maker.
-const THINKING: &str = "thinking";
 
 /// `GenerateContentRequest`.
 #[derive(Serialize)]
@@ -173,19 +172,20 @@ impl<'w> Writing<'w, '_> {
 
     fn medium(&mut self, media: &'w canonical::Media<'_>) -> Part<'w> {
         if media.name.is_some() {
-            self.written.lose("file names");
+            self.written.lose(Feature::FileNames);
         }
         said::medium(media)
     }
 
     fn call(&mut self, call: &'w Call<'_>, is_first: bool) -> Result<Part<'w>, BadBody> {
-        let wrong = || bad(format_args!("arguments of the call {}", call.id), "must be a JSON object");
+        let wrong =
+            || BadBody(format!("the arguments of the call {} must be a JSON object", Quoted(&call.id)));
         let args = arguments::raw(&call.arguments).ok_or_else(wrong)?;
         let own = call.signature.as_ref().and_then(|signature| self.own(signature));
         // Of calls made at once the first alone is signed.
         let is_missing = own.is_none() && is_first && self.needs_signatures;
         if is_missing {
-            self.written.lose(THINKING);
+            self.written.lose(Feature::ForeignThoughts);
         }
         let thought_signature = own.or(is_missing.then_some(UNSIGNED)).map(Cow::Borrowed);
         let function_call = FunctionCall { id: &call.id, name: NAMES.sent(&call.name), args };
@@ -195,7 +195,7 @@ impl<'w> Writing<'w, '_> {
     /// A thought that Gemini signed; others are none of its own.
     fn thought(&mut self, thought: &'w Thought<'_>) -> Option<Part<'w>> {
         let Some(signature) = &thought.signature else {
-            self.written.lose(THINKING);
+            self.written.lose(Feature::ForeignThoughts);
             return None;
         };
         let own = self.own(signature)?;
@@ -206,7 +206,7 @@ impl<'w> Writing<'w, '_> {
 
     fn own(&mut self, signature: &'w Signature<'_>) -> Option<&'w str> {
         if signature.maker != Api::Generate {
-            self.written.lose(THINKING);
+            self.written.lose(Feature::ForeignThoughts);
             return None;
         }
         Some(signature.text.as_ref())
@@ -507,7 +507,7 @@ mod tests {
         let level = |name: &str| json!({"thinkingLevel": name, "includeThoughts": true});
         let (low, max) = (Reasoning::Effort(Effort::Low), Reasoning::Effort(Effort::Max));
         let medium = Reasoning::Effort(Effort::Medium);
-        let reasoning = Some("reasoning");
+        let reasoning = Some("thinking");
         for (model, reasoning, limit, expected, lost) in [
             ("gemini-2.5-flash", Reasoning::Off, None, json!({"thinkingBudget": 0}), None),
             ("gemini-2.5-flash", Reasoning::Dynamic, None, budget(-1), None),

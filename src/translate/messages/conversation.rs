@@ -4,6 +4,7 @@
 //! follows. Must not know what a provider can take; what only the vendor itself understands is noted as a feature.
 
 use super::incoming::{Block, Content, Message, Place, Source as Origin};
+use crate::domain::Quoted;
 use crate::translate::canonical::{
     self, Call, CallResult, Media, MediaKind, Part, Source, Speaker, Text, Thought, Turn,
 };
@@ -99,7 +100,7 @@ impl<'a> Conversation<'a> {
         let id = open.map(|(id, _)| id.as_ref()).unwrap_or_default();
         Err(Fault::at(
             format!("messages[{index}].content"),
-            format!("lacks the result of the tool_use `{id}`"),
+            format!("lacks the result of the tool_use {}", Quoted(id)),
         ))
     }
 

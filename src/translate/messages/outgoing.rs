@@ -4,7 +4,9 @@
 
 use super::blocks::{Block, CacheControl, Input, Source};
 use super::{NAMES, ids};
+use crate::domain::Quoted;
 use crate::translate::canonical::{self, CallResult, Media, MediaKind, Part, Request, Speaker, Thought};
+use crate::translate::features::Feature;
 use crate::translate::media::{base64, types};
 use crate::translate::peek::BadBody;
 use crate::translate::sides::Written;
@@ -57,7 +59,7 @@ impl<'o> Outgoing<'o> {
             request.tools.iter().filter(|tool| tool.ends_cache).count() + said.map(marks).sum::<usize>();
         let surplus_marks = marks.saturating_sub(MAX_CACHE_MARKS);
         if surplus_marks > 0 {
-            written.lose("cache_control");
+            written.lose(Feature::CacheMarks);
         }
         Outgoing { written, surplus_marks }
     }
@@ -135,7 +137,7 @@ impl<'o> Outgoing<'o> {
     fn thought<'w>(&mut self, thought: &'w Thought<'_>) -> Option<Block<'w>> {
         let signature = thought.signature.as_ref().filter(|it| it.maker == Api::Messages);
         let Some(signature) = signature else {
-            self.written.lose("thinking");
+            self.written.lose(Feature::ForeignThoughts);
             return None;
         };
         Some(if thought.is_redacted {
@@ -166,7 +168,8 @@ fn image<'w>(source: &'w canonical::Source<'_>) -> Result<Source<'w>, BadBody> {
         canonical::Source::Inline { media_type, data } => {
             let known = IMAGES.iter().find(|(name, _)| name.eq_ignore_ascii_case(media_type));
             let Some((_, media_type)) = known else {
-                return Err(BadBody(format!("this provider takes no images of type `{media_type}`")));
+                let media_type = Quoted(media_type);
+                return Err(BadBody(format!("this provider takes no images of type {media_type}")));
             };
             Ok(Source::Base64 { media_type, data })
         }
@@ -186,7 +189,8 @@ fn document<'w>(source: &'w canonical::Source<'_>) -> Result<Source<'w>, BadBody
         canonical::Source::Inline { media_type, data } => {
             let text = if types::is_text(media_type) { base64::words(data) } else { None };
             text.map(Cow::Owned).ok_or_else(|| {
-                BadBody(format!("this provider takes documents as PDF or text, not as `{media_type}`"))
+                let media_type = Quoted(media_type);
+                BadBody(format!("this provider takes documents as PDF or text, not as {media_type}"))
             })?
         }
     };
@@ -251,16 +255,20 @@ pub(super) fn check_results(messages: &[Message<'_>]) -> Result<(), BadBody> {
         for id in message.content.iter().filter_map(result_id) {
             if !calls.remove(id) {
                 return Err(BadBody(format!(
-                    "the result for `{id}` must directly follow its call, and only once"
+                    "the result for {} must directly follow its call, and only once",
+                    Quoted(id)
                 )));
             }
         }
         if let Some(id) = calls.into_iter().next() {
-            return Err(BadBody(format!("the call `{id}` has no result in the turn that follows it")));
+            return Err(BadBody(format!(
+                "the call {} has no result in the turn that follows it",
+                Quoted(id)
+            )));
         }
     }
     let last = messages.last().and_then(|last| last.content.iter().find_map(call_id));
-    last.map_or(Ok(()), |id| Err(BadBody(format!("the call `{id}` has no result"))))
+    last.map_or(Ok(()), |id| Err(BadBody(format!("the call {} has no result", Quoted(id)))))
 }
 
 fn call_id<'b>(block: &'b Block<'_>) -> Option<&'b str> {

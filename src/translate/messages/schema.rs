@@ -6,6 +6,7 @@
 //!
 //! Source: Anthropic, "Structured outputs", on limits of JSON schemas; `transform_schema` of its SDK 2.12.
 
+use crate::translate::features::Feature;
 use crate::translate::members::{Members, elements, push_comma, push_name, push_text, text};
 use crate::translate::sides::Written;
 use serde_json::value::RawValue;
@@ -54,7 +55,7 @@ pub(super) fn held<'s>(schema: &'s RawValue, written: &mut Written) -> Cow<'s, R
     let mut holding = Holding { out, has_changed: false, has_lost: false };
     holding.write(schema, 0);
     if holding.has_lost {
-        written.lose("schema");
+        written.lose(Feature::SchemaBounds);
     }
     let changed = holding.has_changed.then(|| RawValue::from_string(holding.out).ok()).flatten();
     changed.map_or(Cow::Borrowed(schema), Cow::Owned)

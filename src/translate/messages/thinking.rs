@@ -6,6 +6,7 @@
 
 use super::words;
 use crate::translate::canonical::{Reasoning, Request, ToolChoice};
+use crate::translate::features::Feature;
 use crate::translate::sides::Written;
 use serde::Serialize;
 
@@ -99,7 +100,7 @@ pub(super) fn choose(
     let is_cut_off = course.is_unthought_loop && generation == Generation::Budgets;
     let budget = reasoning.budget_within(Some(max_tokens));
     let Some(budget) = budget.filter(|_| !is_forced && !is_cut_off && !course.ends_with_model) else {
-        written.lose("thinking");
+        written.lose(Feature::ForeignThoughts);
         return Some((Thinking::Disabled {}, None));
     };
     Some(match generation {

@@ -9,6 +9,7 @@ use super::outgoing::{Message, Outgoing, Role, check_results, merged, open_with_
 use super::schema;
 use super::thinking::{self, Course, Generation, Thinking};
 use crate::translate::canonical::{Output, Request, Tool, ToolChoice};
+use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
 use crate::translate::sides::{Target, Written};
 use serde::Serialize;
@@ -182,22 +183,22 @@ impl Sampling {
         let mut temperature = request.temperature;
         if temperature.is_some_and(|it| it > 1.0) {
             temperature = Some(1.0);
-            written.lose("temperature");
+            written.lose(Feature::Temperature);
         }
         if thinks || takes_none {
             if temperature.is_some_and(|it| it < 1.0) {
-                written.lose("temperature");
+                written.lose(Feature::Temperature);
             }
             temperature = None;
         }
         let least = if thinks { MIN_THINKING_TOP_P } else { 0.0 };
         let top_p = request.top_p.filter(|it| !takes_none && temperature.is_none() && *it >= least);
         if top_p != request.top_p {
-            written.lose("top_p");
+            written.lose(Feature::TopP);
         }
         let top_k = request.top_k.filter(|_| !takes_none && !thinks);
         if top_k != request.top_k {
-            written.lose("top_k");
+            written.lose(Feature::TopK);
         }
         Sampling { temperature, top_p, top_k }
     }
@@ -260,13 +261,13 @@ fn settled<'w>(
             message.content.retain(|block| !block.is_thought());
         }
         while message.content.pop_if(|block| block.is_thought()).is_some() {
-            written.lose("thinking");
+            written.lose(Feature::ForeignThoughts);
         }
     }
     let mut messages = merged(messages);
     open_with_user(&mut messages);
     if trim_last(&mut messages) {
-        written.lose("trailing whitespace");
+        written.lose(Feature::TrailingSpace);
     }
     messages
 }
@@ -276,7 +277,7 @@ fn stops<'w>(request: &'w Request<'_>, written: &mut Written) -> Vec<&'w str> {
     let stops: Vec<&str> =
         request.stop.iter().map(AsRef::as_ref).filter(|it: &&str| !it.trim().is_empty()).collect();
     if stops.len() < request.stop.len() {
-        written.lose("stop");
+        written.lose(Feature::Stops);
     }
     stops
 }
@@ -292,7 +293,7 @@ fn output_config<'w>(
     let format = match &request.output {
         Output::Text => None,
         Output::Json => {
-            written.lose("response_format");
+            written.lose(Feature::AnyJson);
             None
         }
         Output::Schema { schema, .. } => Some(Format { schema: schema::held(schema, written) }),
@@ -303,7 +304,7 @@ fn output_config<'w>(
 fn user<'w>(request: &'w Request<'_>, written: &mut Written) -> Option<&'w str> {
     let user = request.user.as_deref().filter(|it| !it.is_empty())?;
     if user.len() > MAX_USER {
-        written.lose("user");
+        written.lose(Feature::User);
         return None;
     }
     Some(user)

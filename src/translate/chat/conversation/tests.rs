@@ -115,6 +115,19 @@ fn a_tool_loop_has_its_results_in_one_turn_with_the_names_of_their_calls() {
 }
 
 #[test]
+fn what_a_client_wrote_is_repeated_as_far_as_it_is_short() {
+    let long = "x\n".repeat(100_000);
+    for messages in [
+        json!([{"role": "user", "content": [{"type": long}]}]),
+        json!([{"role": "assistant", "tool_calls": [{"id": long, "type": "function", "function": {"name": "f"}}]}]),
+    ] {
+        let body = json!({"model": "m", "messages": messages}).to_string();
+        let BadBody(why) = read(body.as_bytes()).map(|_| ()).expect_err("bad");
+        assert!(why.len() < 400 && !why.contains('\n') && why.contains('…'), "{why}");
+    }
+}
+
+#[test]
 fn of_very_many_calls_each_finds_its_result_in_whatever_order_they_come() {
     const CALLS: usize = 20_000;
     let ids: Vec<_> = (0..CALLS).map(|at| format!("call_{at}")).collect();
