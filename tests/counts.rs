@@ -90,6 +90,49 @@ fn who_counts_is_asked_in_its_own_words() {
 }
 
 #[test]
+fn an_openai_provider_that_has_the_responses_api_counts_in_it() {
+    for asker in askers() {
+        let provider = Provider::openai();
+        let entry = provider.yaml_with("only", &["models: [m]", "responses: true"]);
+        let gateway = Gateway::start(&format!("providers:\n{entry}"));
+        let answer = asker.ask(&gateway.client()).send().expect(200);
+        assert_eq!(answer.json()[asker.number], TOKENS, "{}", asker.path);
+        assert_eq!(answer.header("x-cliproxy-estimated"), None);
+        let asked = provider.asked();
+        assert_eq!((asked.len(), &*asked[0].path), (1, "/v1/responses/input_tokens"));
+    }
+}
+
+#[test]
+fn one_that_turns_out_not_to_count_is_estimated_for_or_another_counts() {
+    let lacking = || {
+        Canned::answering(
+            "HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nnot found",
+        )
+    };
+    let lines = ["api_key: k", "models: [m]", "responses: true", "priority: 1"];
+    for asker in askers() {
+        let first = lacking();
+        let alone = Gateway::start(&format!("providers:\n{}", first.yaml("only", Dialect::OpenAi, &lines)));
+        let answer = asker.ask(&alone.client()).send().expect(200);
+        assert_eq!(answer.header("x-cliproxy-estimated"), Some("tokens"), "{}", asker.path);
+        assert_eq!(first.heads().len(), 1);
+        let (first, second) = (lacking(), Provider::gemini());
+        let both = Gateway::start(&format!(
+            "providers:\n{}{}",
+            first.yaml("first", Dialect::OpenAi, &lines),
+            second.yaml_with("second", &["models: [m]", "priority: 2"]),
+        ));
+        let answer = asker.ask(&both.client()).send().expect(200);
+        assert_eq!(
+            (&answer.json()[asker.number], answer.header("x-cliproxy-estimated")),
+            (&json!(TOKENS), None)
+        );
+        assert_eq!(answer.header("x-cliproxy-provider"), Some("second"));
+    }
+}
+
+#[test]
 fn an_openai_provider_counts_nothing_and_the_estimate_says_so() {
     for asker in askers() {
         let provider = Provider::openai();

@@ -5,12 +5,12 @@ use super::choose;
 use super::count;
 use super::headers;
 use super::hosted;
+use super::path::{self, Path};
 use super::routes::{Endpoint, ModelIn, Streams, Subject};
 use super::wire::Outgoing;
 use crate::domain::{Dialect, ErrorCode, Failure, wall_clock};
-use crate::providers::base::is_confined;
 use crate::providers::credential;
-use crate::providers::platform::{Platform, Wish};
+use crate::providers::platform::Wish;
 use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
 use crate::translate::features::Features;
@@ -37,7 +37,6 @@ use pingora::http::RequestHeader;
 use pingora::{Error, OrErr};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
@@ -268,13 +267,14 @@ impl Call {
                 Translation::of_embeddings(client, form, provider.dialect, &target)
             }
             Some(Subject::Count) => {
-                Translation::of_count(self.question()?, client, provider.dialect, &target)
+                let api = choose::api_of(provider, self.endpoint);
+                Translation::of_count(self.question()?, client, api, &target)
             }
             Some(Subject::Conversation) | None => {
                 Translation::of_request(self.question()?, client, provider.dialect, &target)
             }
         }?;
-        let path = path_of(provider.dialect, translation.endpoint(), model);
+        let path = path::of(provider.dialect, translation.endpoint(), model);
         let path = hosted::path(provider, model, wish, path);
         let mut header = header_for(attempt, &path, from_client)?;
         header.headers.insert(CONTENT_TYPE, JSON);
@@ -385,63 +385,10 @@ fn signed(mut header: Parts, attempt: &Attempt, body: Bytes) -> Outgoing {
     Outgoing { header: Box::new(header.into()), body }
 }
 
-/// Where an endpoint of a provider's is, or one of Gemini's verbs.
-fn path_of(dialect: Dialect, endpoint: &str, model: &str) -> Cow<'static, str> {
-    match dialect {
-        Dialect::OpenAi | Dialect::Anthropic => format!("/v1/{endpoint}").into(),
-        Dialect::Gemini => format!("/v1beta/models/{}:{endpoint}", escaped(model)).into(),
-    }
-}
-
 /// Media types have no case (RFC 9110, section 8.3.1).
 fn is_form(content_type: &str) -> bool {
     const FORM: &str = "multipart/form-data";
     content_type.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
-}
-
-/// A client's path, with or without the model in it.
-#[derive(Clone)]
-enum Path {
-    /// As the client sent it.
-    Fixed(PathAndQuery),
-    /// Gemini's `/{version}/models/{model}:{verb}{query}`, without the model.
-    WithModel { version: &'static str, query: String },
-}
-
-impl Path {
-    fn read(endpoint: &Endpoint, uri: &http::Uri) -> Path {
-        if endpoint.model_in == ModelIn::Body {
-            let root = || PathAndQuery::from_static("/");
-            return Path::Fixed(uri.path_and_query().cloned().unwrap_or_else(root));
-        }
-        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-        Path::WithModel { version: if uri.path().starts_with("/v1/") { "v1" } else { "v1beta" }, query }
-    }
-
-    /// Whether it can't lead elsewhere at a provider. One that the client can't write anything into can't.
-    fn is_confined(&self, endpoint: &Endpoint, model: &str) -> bool {
-        match self {
-            Path::Fixed(_) => true,
-            Path::WithModel { .. } => {
-                is_confined(self.with_model(endpoint, model).split('?').next().unwrap_or_default())
-            }
-        }
-    }
-
-    /// The path for a model. Its name is escaped anew: the client's escapes could lead anywhere.
-    fn with_model(&self, endpoint: &Endpoint, model: &str) -> Cow<'_, str> {
-        match self {
-            Path::Fixed(path) => path.as_str().into(),
-            Path::WithModel { version, query } => {
-                format!("/{version}/models/{}:{}{query}", escaped(model), endpoint.path).into()
-            }
-        }
-    }
-}
-
-/// A model's name as a part of a path.
-fn escaped(model: &str) -> String {
-    hosted::escaped(Platform::Own, model)
 }
 
 /// The credential of an attempt, as headers for the request that is otherwise complete.

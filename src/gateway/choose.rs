@@ -4,6 +4,7 @@
 
 use super::attempt::Attempt;
 use super::context::Context;
+use super::count;
 use super::course::{Ask, Course, Outcome, Tried};
 use super::routes::{Endpoint, Subject};
 use super::upstream::Upstream;
@@ -15,6 +16,7 @@ use crate::providers::platform::Platform;
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use crate::translate::features::Features;
+use crate::translate::signs::Api;
 use crate::translate::translation::provider_api;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,12 +109,21 @@ fn able(context: &Context, now: SystemTime) -> impl Iterator<Item = &Target> + C
 /// Whether a provider can be asked for this at all, in the client's words or in its own.
 pub fn can_express(context: &Context, provider: &Definition) -> bool {
     let Some(endpoint) = context.endpoint else { return true };
-    let lacks = |features: Features| features.refused_by(provider_api(provider.dialect)).is_some();
+    let lacks = |features: Features| features.refused_by(api_of(provider, endpoint)).is_some();
     if let Some(home) = &context.home {
         return provider.name == home.provider && speaks(provider, endpoint);
     }
     speaks(provider, endpoint)
         || may_be_asked(provider, endpoint) && context.features.is_some_and(|features| !lacks(features))
+}
+
+/// The API that a provider is asked through, in other words than the client's. OpenAI's counts tokens in one alone.
+pub fn api_of(provider: &Definition, endpoint: &Endpoint) -> Api {
+    if count::is_count(endpoint) && provider.dialect == Dialect::OpenAi && provider.responses {
+        Api::Responses
+    } else {
+        provider_api(provider.dialect)
+    }
 }
 
 /// Whether who hosts a provider has what is called there for a client of another dialect. Google's cloud takes counts and

@@ -1,5 +1,5 @@
 //! Estimates, and the header that marks them: of tokens that no provider of the model counts, by what the
-//! request says.
+//! request says. Who imitates OpenAI's Responses API may lack its counting, which shows only when it is asked.
 
 use super::call::Call;
 use super::context::Context;
@@ -16,6 +16,11 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-cliproxy-estimated");
 /// Whether the endpoint counts the tokens of a request, and nothing else.
 pub fn is_count(endpoint: &Endpoint) -> bool {
     endpoint.subject == Some(Subject::Count)
+}
+
+/// Whether a provider's status says that it doesn't count at all.
+pub fn is_missing(endpoint: &Endpoint, status: StatusCode) -> bool {
+    is_count(endpoint) && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// Marks an answer whose tokens are an estimate.

@@ -8,6 +8,7 @@ use super::alarm::Alarm;
 use super::call::{Call, Unsendable, is_event_stream};
 use super::choose;
 use super::context::Context;
+use super::count;
 use super::hosted;
 use super::keepalive::{self, KeepAlive};
 use super::mask;
@@ -186,7 +187,7 @@ async fn attempt_once(
     };
     if !answer.header().status.is_success() {
         alarm.set(by);
-        return refused(session, &upstream.provider.definition, answer, alarm).await;
+        return refused(session, &upstream.provider.definition, call, answer, alarm).await;
     }
     let framing = framing(call, &answer, translation.as_ref());
     let deadline = if framing.is_some() { of_stream } else { of_plain };
@@ -302,6 +303,7 @@ async fn relayed(
 async fn refused(
     session: &mut Session,
     provider: &Definition,
+    call: &Call,
     mut answer: Answer,
     mut alarm: Alarm,
 ) -> Ended {
@@ -319,8 +321,10 @@ async fn refused(
     let class = classify(header.status.as_u16(), Some(&body));
     let broken = Broken { class, reason: format!("answered {answered}") };
     let dialect = hosted::dialect_of_error(provider, &body);
+    // Another may count.
+    let is_unsaid = class != ErrorClass::ModelNotFound && count::is_missing(call.endpoint, header.status);
     let refusal = Some(Refusal { header, body, dialect });
-    Ended::Failed(Box::new(Failed { refusal, ..Failed::of(broken) }))
+    Ended::Failed(Box::new(Failed { refusal, is_unsaid, ..Failed::of(broken) }))
 }
 
 /// Ends a stream that broke off and that nobody could go on with.
@@ -375,6 +379,13 @@ async fn conclude(
         return Ok(end_early(session, context, call, verdict, last).await);
     }
     match (verdict, last) {
+        (Verdict::TheirWords(class), Some(refusal))
+            if class != ErrorClass::ModelNotFound
+                && count::is_missing(call.endpoint, refusal.header.status) =>
+        {
+            let told = count::estimate(session.as_downstream_mut(), context, call).await;
+            Ok(told.map_or(Delivery::CutOff, |()| Delivery::Whole))
+        }
         (Verdict::TheirWords(class), Some(refusal)) => {
             let Refusal { header, body, .. } = verdict::for_client(refusal, class, call.dialect());
             context.settlement.answered(header.status.as_u16(), Some(class));

@@ -30,6 +30,7 @@ pub mod mask;
 mod models;
 pub mod onward;
 pub mod passthrough;
+mod path;
 pub mod relay;
 pub mod reply;
 pub mod retry;

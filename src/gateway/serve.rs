@@ -10,7 +10,6 @@ use crate::domain::{ErrorCode, Failure, Quoted};
 use crate::operations::{self, Port};
 use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
-use crate::translate::translation::provider_api;
 use http::StatusCode;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -147,7 +146,7 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
     context.home = homes::of(context, &route, client, call)?;
     let can_express = definitions().any(|provider| choose::can_express(context, provider));
     let lacking = context.features.and_then(|features| {
-        definitions().find_map(|provider| features.refused_by(provider_api(provider.dialect)))
+        definitions().find_map(|provider| features.refused_by(choose::api_of(provider, call.endpoint)))
     });
     if can_express {
         context.route = Some(route);

@@ -14,7 +14,7 @@ use super::question;
 use super::sides::{Target, Written};
 use super::signs::Api;
 use super::usage::BYTES_PER_TOKEN;
-use super::{generate, messages};
+use super::{generate, messages, responses};
 use serde_json::json;
 
 /// The member in which Gemini is given all of a request, system prompt and tools included.
@@ -92,9 +92,8 @@ pub fn write(
     match provider {
         Api::Messages => Ok((messages::write_count(request, target)?, "messages/count_tokens")),
         Api::Generate => Ok((for_gemini(request, target)?, "countTokens")),
-        Api::Completions | Api::Responses | Api::Other => {
-            Err(BadBody("this provider doesn't count tokens".to_owned()))
-        }
+        Api::Responses => Ok((responses::write_count(request, target)?, "responses/input_tokens")),
+        Api::Completions | Api::Other => Err(BadBody("this provider doesn't count tokens".to_owned())),
     }
 }
 

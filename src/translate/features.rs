@@ -143,8 +143,8 @@ const fn noted(feature: Feature, name: &'static str) -> Row {
     dropped(feature, name, &[])
 }
 
-/// Everybody: what only a pass within one dialect can keep.
-const ALL: &[Api] = &[Api::Completions, Api::Messages, Api::Generate];
+/// Everybody: what only a pass within one dialect can keep. Providers of the Responses API are asked for counts alone.
+const ALL: &[Api] = &[Api::Completions, Api::Responses, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages, `generateContent`, and of embeddings.
 static ROWS: [Row; 45] = [
@@ -159,13 +159,13 @@ static ROWS: [Row; 45] = [
     refused(Feature::SixStops, "more than 5 stop sequences", &[Api::Completions, Api::Generate]),
     refused(Feature::AudioInput, "audio input", &[Api::Messages]),
     refused(Feature::MediaOutput, "audio or image output", ALL),
-    refused(Feature::VideoInput, "video input", &[Api::Completions, Api::Messages]),
+    refused(Feature::VideoInput, "video input", &[Api::Completions, Api::Responses, Api::Messages]),
     refused(Feature::DocumentUrl, "documents by URL", &[Api::Completions]),
     refused(Feature::ProviderState, "files kept by the provider", ALL),
     refused(Feature::StoredConversation, "stored conversations", ALL),
     refused(Feature::ServerTools, "tools run by the provider", ALL),
     refused(Feature::CustomTools, "custom tools", ALL),
-    dropped(Feature::CacheMarks, "cache_control", &[Api::Completions, Api::Generate]),
+    dropped(Feature::CacheMarks, "cache_control", &[Api::Completions, Api::Responses, Api::Generate]),
     dropped(Feature::User, "user", &[Api::Generate]),
     dropped(Feature::ServiceTier, "service_tier", ALL),
     dropped(Feature::Labels, "metadata", ALL),

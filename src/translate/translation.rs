@@ -100,17 +100,16 @@ impl Translation {
         Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back }))
     }
 
-    /// The same of a request whose tokens are to be counted.
+    /// The same of a request whose tokens are to be counted, which not every provider does in the API that it answers in.
     ///
     /// # Errors
     /// When the request can't be said there, or nobody counts there.
     pub fn of_count(
         question: &Question,
         client: Client,
-        provider: Dialect,
+        provider: Api,
         target: &Target<'_>,
     ) -> Result<(Bytes, Translation), BadBody> {
-        let provider = provider_api(provider);
         let request = question.request();
         let (written, endpoint) = count::write(request, provider, target)?;
         let dropped = dropped(request.features, provider, &written.lost);

@@ -21,10 +21,11 @@ use serde_json::{Value, json};
 pub(super) use embeddings::vector;
 
 /// The endpoints.
-pub(super) static ROUTES: [Route; 11] = [
+pub(super) static ROUTES: [Route; 12] = [
     Route { method: "POST", path: "/v1/chat/completions", body: Body::Json, answer: chat::chat },
     Route { method: "POST", path: "/v1/completions", body: Body::Json, answer: chat::completion },
     Route { method: "POST", path: "/v1/responses", body: Body::Json, answer: responses::respond },
+    Route { method: "POST", path: "/v1/responses/input_tokens", body: Body::Json, answer: responses::count },
     Route { method: "POST", path: "/v1/embeddings", body: Body::Json, answer: embeddings::embed },
     Route { method: "POST", path: "/v1/moderations", body: Body::Json, answer: tasks::moderate },
     Route { method: "POST", path: "/v1/rerank", body: Body::Json, answer: tasks::rerank },

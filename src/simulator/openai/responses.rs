@@ -16,14 +16,25 @@ struct Response<'a> {
     turn: Turn,
 }
 
-pub(super) fn respond(call: &Call<'_>) -> Result<Reply, Refusal> {
+/// What an answer and a count of tokens have in common: the model, and what goes in.
+fn question<'a>(call: &'a Call<'_>) -> Result<(&'a str, Prompt<'a>), Refusal> {
     if call.json["input"].is_null() {
         return Err(missing("input"));
     }
     let model = call.required_text("model")?;
     strict::check_response(&call.json)?;
+    Ok((model, prompt::of_response(&call.json)))
+}
+
+pub(super) fn count(call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (_, prompt) = question(call)?;
+    Ok(Reply::json(200, &json!({"object": "response.input_tokens", "input_tokens": prompt.tokens()})))
+}
+
+pub(super) fn respond(call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (model, prompt) = question(call)?;
     let limit = word_limit(&call.json["max_output_tokens"])?;
-    let prompt = Prompt { limit, ..prompt::of_response(&call.json) };
+    let prompt = Prompt { limit, ..prompt };
     let response = Response { call, model, input: prompt.tokens(), turn: Turn::of(&prompt) };
     if call.wants_stream() {
         return Ok(response.stream());
