@@ -117,7 +117,7 @@ mod tests {
             (r#"{"other":{"name":"b","x":[1]},"name":"a"}"#, Some("a"), true),
             (r#"{"name":"a","Name":0}"#, Some("a"), true),
         ] {
-            let by_us = reader::read::<Noted<Body<'_>>>(text).ok().expect(text);
+            let by_us = reader::read::<Noted<Body<'_>>>(text).expect(text);
             let by_serde: Noted<Body<'_>> = serde_json::from_str(text).expect(text);
             for read in [by_us, by_serde] {
                 let found = read.known.name.as_ref().map(|Str(name)| name.as_ref());

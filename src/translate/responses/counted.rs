@@ -254,7 +254,7 @@ mod tests {
         ]});
         let written = asked(Api::Generate, &body).expect("written").to_string();
         let of_theirs =
-            |request: Request<'_>| request.turns.iter().map(|turn| format!("{:?}", turn)).collect::<Vec<_>>();
+            |request: Request<'_>| request.turns.iter().map(|turn| format!("{turn:?}")).collect::<Vec<_>>();
         let again = of_theirs(super::super::read(written.as_bytes()).expect("our own"));
         let body = body.to_string();
         assert_eq!(again, of_theirs(read(Api::Generate, body.as_bytes()).expect("a request")));
