@@ -11,6 +11,7 @@ use super::call::Call;
 use super::choose;
 use super::clients::Client;
 use super::context::Context;
+use super::routes::Subject;
 use crate::domain::{ErrorCode, Failure, wall_clock};
 use crate::providers::provider::Provider;
 use crate::providers::routes::Route;
@@ -85,10 +86,17 @@ fn key(client: &str, answer: &str) -> String {
 /// # Errors
 /// When it refers to something, and it isn't known who has it, or nobody has it any more.
 pub fn of(context: &Context, route: &Route, client: &Client, call: &Call) -> Result<Option<Home>, Failure> {
+    if !matches!(call.endpoint.subject, Some(Subject::Conversation | Subject::Count)) {
+        return Ok(None);
+    }
     let now = wall_clock::now();
     let makers = || makers(context, route, call);
-    let accounts: usize = makers().map(|provider| provider.credentials().in_use(now)).sum();
-    if accounts < 2 {
+    let accounts = || makers().map(|provider| provider.credentials().in_use(now));
+    let mut more_than_one = accounts().scan(0, |sum, more| {
+        *sum += more;
+        Some(*sum > 1)
+    });
+    if !more_than_one.any(|is_so| is_so) {
         return Ok(None);
     }
     let Some(reference) = call.reference() else { return Ok(None) };
@@ -102,7 +110,7 @@ pub fn of(context: &Context, route: &Route, client: &Client, call: &Call) -> Res
     };
     let (named, _) = call.model.split_once('/').unwrap_or_default();
     let Some(provider) = makers().find(|provider| **provider.name() == *named) else {
-        return Err(unknown(call, what, accounts, makers().next()));
+        return Err(unknown(call, what, accounts().sum(), makers().next()));
     };
     // Of several of one provider a client always gets the same.
     let number =

@@ -105,7 +105,7 @@ async fn infer(
     context.model = Arc::clone(&call.model);
     context.settlement.model = Arc::clone(&call.model);
     if !client.may_use(&call.model) {
-        let message = format!("this client may not use the model `{}`", call.model);
+        let message = format!("this client may not use the model {}", Quoted(&call.model));
         return Err(Failure::new(ErrorCode::ModelForbidden, message));
     }
     route(context, &client, &call)?;
@@ -128,7 +128,7 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
         let near: Vec<String> = unknown.near.into_iter().filter(|name| client.may_use(name)).collect();
         let hint =
             if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
-        let message = format!("no provider serves the model `{}`{hint}", call.model);
+        let message = format!("no provider serves the model {}{hint}", Quoted(&call.model));
         Failure::new(ErrorCode::ModelNotFound, message)
     })?;
     let definitions = || {
