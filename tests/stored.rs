@@ -61,6 +61,24 @@ fn every_follow_up_reaches_the_account_that_made_the_answer() {
 }
 
 #[test]
+fn an_answer_too_long_to_be_held_has_a_maker_too() {
+    let (first, second) = accounts();
+    let lines = ["models: [large-8M]", "responses: true"];
+    let providers = first.yaml_with("first", &lines) + &second.yaml_with("second", &lines);
+    let gateway = Gateway::start(&format!("providers:\n{providers}"));
+    let large = json!({"model": "large-8M"});
+    let answer = ask(&gateway.client(), &large).expect(200);
+    assert_eq!(answer.header("content-length"), None, "relayed as it comes");
+    let by = answer.header("x-cliproxy-provider").expect("a provider").to_owned();
+    let from = answer.text();
+    let id = from.split_once(r#""id":"resp_"#).and_then(|(_, id)| id.split('"').next()).expect("an id");
+    for _ in 0..4 {
+        let more = json!({"model": "large-8M", "previous_response_id": format!("resp_{id}")});
+        assert_eq!(ask(&gateway.client(), &more).expect(200).header("x-cliproxy-provider"), Some(&*by));
+    }
+}
+
+#[test]
 fn of_two_keys_of_one_provider_the_one_that_made_the_answer_is_used() {
     let provider = Provider::openai();
     let keys = format!("api_keys: [\"{}\", \"another\"]", provider.key());

@@ -91,6 +91,21 @@ pub fn last_members<const N: usize>(
     (looked.is_ok() && !is_twice && scan.next().is_none()).then_some(found)
 }
 
+/// Where the value of a member lies that is in the beginning of an object's text, whatever follows.
+pub fn early_member(text: &[u8], name: &str) -> Option<Range<usize>> {
+    let mut scan = Scan::of(text);
+    let mut found = None;
+    // It is over where the member is found, or where the text breaks off.
+    let _ = scan.root(|scan, member, value| match scan.position(&[name], member)? {
+        None => Ok(()),
+        Some(_) => {
+            found = Some(value);
+            Err(Expected::End)
+        }
+    });
+    found
+}
+
 /// The text of a value that was found, if it is a string.
 pub fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     let plain = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

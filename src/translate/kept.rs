@@ -7,6 +7,7 @@ use super::features::{Feature, Features};
 use super::signs::Api;
 use super::{frames, json};
 use memchr::memmem;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What a request refers to.
@@ -89,7 +90,12 @@ pub fn said(features: Features) -> Option<Reference> {
 pub fn id_of_answer(answer: &[u8]) -> Option<String> {
     let [id, store] = json::members(answer, ["id", "store"]).ok()?;
     let is_kept = store.is_none_or(|at| &answer[at] != b"false");
-    json::text(&answer[id?]).filter(|_| is_kept).map(std::borrow::Cow::into_owned)
+    json::text(&answer[id?]).filter(|_| is_kept).map(Cow::into_owned)
+}
+
+/// The same, of the beginning of an answer that is too long to be held, as those with pictures are: the id comes early.
+pub fn id_at_start(answer: &[u8]) -> Option<String> {
+    json::text(&answer[json::early_member(answer, "id")?]).map(Cow::into_owned)
 }
 
 /// The same, of an event that says how its answer stands; `None` for any other.
@@ -190,6 +196,14 @@ mod tests {
         assert_eq!(whole("").as_deref(), Some("resp_1"));
         assert_eq!(whole(r#","store":true"#).as_deref(), Some("resp_1"));
         assert_eq!(whole(r#","store":false"#), None);
+        let start = |text: &str| id_at_start(text.as_bytes());
+        assert_eq!(
+            start("{\n  \"id\" : \"resp_1\",\n  \"output\": [{\"result\":\"iVBO").as_deref(),
+            Some("resp_1")
+        );
+        for other in ["", "{", r#"{"id":"resp"#, r#"{"id":7,"x":"y"}"#, r#"{"x":[{"id":"y"},"#] {
+            assert_eq!(start(other), None, "{other}");
+        }
         let event = |data: &str| id_in_event(format!("event: x\ndata: {data}\n\n").as_bytes());
         let made = |more: &str| {
             event(&format!(r#"{{"type":"response.created","response":{{"id":"resp_2"{more}}}}}"#))

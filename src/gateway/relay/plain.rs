@@ -56,7 +56,12 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
             let reason = "an answer too long to be put into other words".to_owned();
             return Relayed::failed(Broken { class: ErrorClass::ServerError, reason });
         }
-        Ok(Gathered::Part(part)) => return Box::pin(stream::unread(way, answer, part, kept)).await,
+        Ok(Gathered::Part(part)) => {
+            if may_be_referred_to(way.call, false) {
+                note_maker(way.context, kept::id_at_start(&part));
+            }
+            return Box::pin(stream::unread(way, answer, part, kept)).await;
+        }
         Err(broken) => return Relayed::failed(broken),
     };
     if !answer.is_framed() && is_torn(answer.header(), &body) {
