@@ -41,6 +41,7 @@ mod passthrough;
 mod pem_files;
 mod provider_tls;
 mod readme;
+mod returning;
 mod sdk;
 mod sdk_gateway;
 mod secrets;

@@ -74,7 +74,7 @@ const CHECKS: &[Check] =
 /// Turns down what the vendor would.
 pub(super) fn check(body: &Value, messages: &[Value], version: &str) -> Result<(), Refusal> {
     CHECKS.iter().try_for_each(|check| check(body))?;
-    messages::check(messages, version, thinks(body))
+    messages::check(messages, version, body["thinking"]["type"] == "enabled")
 }
 
 pub(super) fn refuse<T>(message: impl Into<String>) -> Result<T, Refusal> {

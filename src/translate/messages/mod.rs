@@ -29,7 +29,7 @@ pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;
-pub use returning::may_hold_foreign;
+pub use returning::without_foreign;
 pub use write::{write, write_count};
 
 /// What names of tools can be sent. Source: Anthropic's reference of `tools` (`^[a-zA-Z0-9_-]{1,64}$`).
