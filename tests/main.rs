@@ -13,6 +13,7 @@ mod attempts;
 mod bad_input;
 mod balancing;
 mod bodies;
+mod broken_calls;
 mod cancellation;
 mod clouds;
 mod config;

@@ -266,6 +266,16 @@ enum Encoder {
     Generate(generate::Encoder),
 }
 
+impl Decoder {
+    fn is_broken(&self) -> bool {
+        match self {
+            Decoder::Chat(decoder) => decoder.is_broken(),
+            Decoder::Messages(decoder) => decoder.is_broken(),
+            Decoder::Generate(decoder) => decoder.is_broken(),
+        }
+    }
+}
+
 impl Encoder {
     fn put(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
@@ -366,6 +376,11 @@ impl Stream {
     /// The error that the provider said in its stream, in its own words; nothing is translated after it.
     pub fn error(&self) -> Option<&Bytes> {
         self.course.error.as_ref()
+    }
+
+    /// Whether a call in it was lost, or a piece of one: what the client got of the answer isn't whole, and never will be.
+    pub fn is_broken(&self) -> bool {
+        self.decoder.is_broken()
     }
 
     /// What the provider says that the answer took so far.
