@@ -30,6 +30,7 @@ mod http2_clients;
 mod http2_providers;
 mod http2_sharing;
 mod idle_connections;
+mod json_answers;
 mod keepalive;
 mod life;
 mod logging;

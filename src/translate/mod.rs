@@ -15,6 +15,7 @@ mod choice;
 pub mod count;
 mod cuts;
 pub mod decoding;
+mod disguise;
 pub mod edit;
 pub mod embeddings;
 pub mod error;

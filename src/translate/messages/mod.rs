@@ -7,12 +7,14 @@
 //! Source of all outside rules: Anthropic's API reference of Messages, version 2023-06-01, and the types of its SDK 2.12.
 
 mod answer;
+mod answer_tool;
 mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
 mod ids;
 mod incoming;
+mod models;
 mod outgoing;
 mod read;
 mod returning;
