@@ -113,6 +113,10 @@ fn unreadable(root: &str, json: &str, error: &serde_json::Error) -> Option<BadBo
 
 /// Reads once more to see where it went wrong; `None` if it isn't JSON.
 fn explain<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Option<BadBody> {
+    if let Some(at) = reader::misplaced_list::<T>(json) {
+        let path = joined(root.to_owned(), &places::of_offset(json.as_bytes(), at));
+        return Some(if path.is_empty() { no_object() } else { bad(path, "must be an object") });
+    }
     let mut reader = serde_json::Deserializer::from_str(json);
     let error = serde_path_to_error::deserialize::<_, T>(&mut reader).err()?;
     if !error.inner().is_data() {
@@ -130,10 +134,14 @@ fn explain<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Option<BadBody>
         return Some(bad(field, "is missing"));
     }
     Some(match expected(&message) {
-        _ if path.is_empty() => BadBody("the body is not a JSON object".to_owned()),
+        _ if path.is_empty() => no_object(),
         Some(expected) => bad(path, format_args!("must be {expected}")),
         None => bad(path, "has a value of the wrong type"),
     })
+}
+
+fn no_object() -> BadBody {
+    BadBody("the body is not a JSON object".to_owned())
 }
 
 /// What serde says that it expected. It says so last, behind what was there instead.
@@ -197,6 +205,9 @@ mod tests {
             (r#"{"name":"x","inner":7}"#, "`inner` must be a string, or the longer form of this field"),
             (r#"{"name":"x","inner":{"name":"x","inner":{}}}"#, "`inner.inner.name` is missing"),
             (r#"{"name":"x","list":["secret"]}"#, "`list[0]` must be an object"),
+            (r#"{"name":"x","list":[["secret"]]}"#, "`list[0]` must be an object"),
+            (r#"{"name":"x","inner":["secret"]}"#, "`inner` must be an object"),
+            (r#"["secret"]"#, "the body is not a JSON object"),
             (r#"{"name":"x","list":[{"name":"x"},{"name":{}}]}"#, "`list[1].name` must be a string"),
             (r#"{"name":"x","speaker":"secret"}"#, "`speaker` must be `user` or `model`"),
             (r#"{"name":"x","speaker":7}"#, "`speaker` has a value of the wrong type"),

@@ -8,8 +8,9 @@
 //! bound of depth.
 
 use super::json::{Expected, MAX_DEPTH, Scan};
+use super::pieces::Str;
 use super::verbatim::slowly;
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use std::fmt::{self, Display};
@@ -27,7 +28,15 @@ pub(super) const FORMS: &str = "$cliproxy::forms";
 /// # Errors
 /// serde_json's, where it isn't JSON or not as it should be.
 pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
-    fast(text).or_else(|Unread| slowly(|| serde_json::from_str(text)))
+    fast(text).or_else(|unread| match unread.list_at {
+        Some(_) => Err(de::Error::custom("invalid type: sequence, expected an object")),
+        None => slowly(|| serde_json::from_str(text)),
+    })
+}
+
+/// Where a list stands in the place of an object, if that is why a text can't be read.
+pub(super) fn misplaced_list<'a, T: Deserialize<'a>>(text: &'a str) -> Option<usize> {
+    fast::<T>(text).err()?.list_at
 }
 
 /// The same of bytes.
@@ -44,12 +53,19 @@ pub(super) fn read_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json:
 fn fast<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread> {
     let mut reader = Reader { text, scan: Scan::of(text.as_bytes()), depth: 0 };
     let value = T::deserialize(&mut reader)?;
-    if reader.scan.next().is_none() { Ok(value) } else { Err(Unread) }
+    if reader.scan.next().is_none() { Ok(value) } else { Err(UNREAD) }
 }
 
 /// What can't be read here.
 #[derive(Debug)]
-struct Unread;
+struct Unread {
+    /// Where a list stands in the place of an object. Serde takes its elements for the object's members, one by one, and
+    /// so would serde_json: this has no second reader.
+    list_at: Option<usize>,
+}
+
+/// What serde_json may read, or say why not.
+const UNREAD: Unread = Unread { list_at: None };
 
 impl Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,13 +77,13 @@ impl std::error::Error for Unread {}
 
 impl de::Error for Unread {
     fn custom<T: Display>(_: T) -> Unread {
-        Unread
+        UNREAD
     }
 }
 
 impl From<Expected> for Unread {
     fn from(_: Expected) -> Unread {
-        Unread
+        UNREAD
     }
 }
 
@@ -86,7 +102,7 @@ impl<'de> Reader<'de> {
         self.scan.next();
         let from = self.scan.at();
         pass(&mut self.scan)?;
-        self.text.get(from..self.scan.at()).ok_or(Unread)
+        self.text.get(from..self.scan.at()).ok_or(UNREAD)
     }
 
     /// The text of the next value.
@@ -99,9 +115,9 @@ impl<'de> Reader<'de> {
         let mut is_plain = false;
         let json = self.passed(|scan| scan.string().map(|plain| is_plain = plain))?;
         if !is_plain {
-            return visitor.visit_string(serde_json::from_str(json).map_err(|_| Unread)?);
+            return visitor.visit_string(serde_json::from_str(json).map_err(|_| UNREAD)?);
         }
-        visitor.visit_borrowed_str(json.get(1..json.len() - 1).ok_or(Unread)?)
+        visitor.visit_borrowed_str(json.get(1..json.len() - 1).ok_or(UNREAD)?)
     }
 
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Unread> {
@@ -113,8 +129,8 @@ impl<'de> Reader<'de> {
         if is_whole && let Ok(number) = number.parse() {
             return visitor.visit_i64(number);
         }
-        let number: f64 = number.parse().map_err(|_| Unread)?;
-        if number.is_finite() { visitor.visit_f64(number) } else { Err(Unread) }
+        let number: f64 = number.parse().map_err(|_| UNREAD)?;
+        if number.is_finite() { visitor.visit_f64(number) } else { Err(UNREAD) }
     }
 
     /// Reads a list or an object, whose bracket is next.
@@ -125,14 +141,14 @@ impl<'de> Reader<'de> {
     ) -> Result<T, Unread> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Unread);
+            return Err(UNREAD);
         }
         self.scan.skip();
         let mut inside = Inside { reader: self, close, is_first: true, is_over: false };
         let value = read(&mut inside)?;
         // Who has all that it wants doesn't ask for the end.
         if !inside.is_over && inside.goes_on()? {
-            return Err(Unread);
+            return Err(UNREAD);
         }
         self.depth -= 1;
         Ok(value)
@@ -151,8 +167,20 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             Some(b't') => self.passed(|scan| scan.word(b"true")).and_then(|_| visitor.visit_bool(true)),
             Some(b'f') => self.passed(|scan| scan.word(b"false")).and_then(|_| visitor.visit_bool(false)),
             Some(b'n') => self.passed(|scan| scan.word(b"null")).and_then(|_| visitor.visit_unit()),
-            _ => Err(Unread),
+            _ => Err(UNREAD),
         }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unread> {
+        if self.scan.next() == Some(b'[') {
+            return Err(Unread { list_at: Some(self.scan.at()) });
+        }
+        self.deserialize_any(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
@@ -182,11 +210,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Unread> {
         if self.scan.next() != Some(b'"') {
-            return Err(Unread);
+            return Err(UNREAD);
         }
-        let name = self.raw()?;
-        // An escape in a name is serde_json's to undo.
-        visitor.visit_enum(BorrowedStrDeserializer::new(name.get(1..name.len() - 1).ok_or(Unread)?))
+        let Str(name) = Str::deserialize(self)?;
+        visitor.visit_enum(CowStrDeserializer::new(name))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
@@ -195,7 +222,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier
+        seq tuple tuple_struct map identifier
     }
 }
 
@@ -221,7 +248,7 @@ impl Inside<'_, '_> {
         }
         if !std::mem::take(&mut self.is_first) {
             if next != Some(b',') {
-                return Err(Unread);
+                return Err(UNREAD);
             }
             self.reader.scan.skip();
         }
@@ -245,14 +272,14 @@ impl<'de> MapAccess<'de> for Inside<'_, 'de> {
             return Ok(None);
         }
         if self.reader.scan.next() != Some(b'"') {
-            return Err(Unread);
+            return Err(UNREAD);
         }
         seed.deserialize(&mut *self.reader).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unread> {
         if self.reader.scan.next() != Some(b':') {
-            return Err(Unread);
+            return Err(UNREAD);
         }
         self.reader.scan.skip();
         seed.deserialize(&mut *self.reader)
@@ -274,14 +301,14 @@ impl<'de> MapAccess<'de> for Raw<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unread> {
-        seed.deserialize(BorrowedStrDeserializer::new(self.0.take().ok_or(Unread)?))
+        seed.deserialize(BorrowedStrDeserializer::new(self.0.take().ok_or(UNREAD)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::members::Members;
-    use super::super::pieces::{Listed, Str, TextOr};
+    use super::super::pieces::{Listed, TextOr};
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -328,6 +355,23 @@ mod tests {
         assert_eq!(list.len(), 2);
         let other: Body<'_> = fast(r#"{"name":"a","list":7}"#).expect("read");
         assert!(matches!(other.list, Some(Listed::Other)));
+    }
+
+    #[test]
+    fn a_list_is_no_object_whichever_reader_looks() {
+        for text in [
+            r#" ["b"]"#,
+            r#"{"name":"a","list":[ ["b"]]}"#,
+            r#"{"speaker":"m\u006fdel","name":"a","list":[{"name":""},["b"]]}"#,
+        ] {
+            assert_eq!(misplaced_list::<Body<'_>>(text), text.find(r#"["b"]"#), "{text}");
+            assert!(read::<Body<'_>>(text).is_err(), "{text}");
+        }
+        for text in [r#"{"name":"a","inner":["b"]}"#, r#"{"name":7,"inner":["b"]}"#] {
+            assert!(read::<Body<'_>>(text).is_err(), "{text}");
+        }
+        let escaped: Body<'_> = fast(r#"{"speaker":"m\u006fdel","name":"a"}"#).expect("read");
+        assert_eq!(escaped.speaker, Some(Speaker::Model));
     }
 
     #[test]
