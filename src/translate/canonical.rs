@@ -8,6 +8,7 @@
 //! they came, byte for byte; nothing is invented here.
 
 use super::features::{Feature, Features};
+use super::peek::BadBody;
 use super::signs::Api;
 use super::verbatim::Verbatim;
 use crate::domain::TokenUsage;
@@ -55,6 +56,9 @@ pub struct Request<'a> {
     pub streams: bool,
     /// What is asked for that not every dialect has.
     pub features: Features,
+    /// Of calls that stand last: that they have no results, as the client is told who wants an answer to that. Who has
+    /// tokens counted may stop anywhere.
+    pub unanswered: Option<Box<BadBody>>,
 }
 
 impl Request<'_> {

@@ -46,7 +46,7 @@ const ON_ANSWERS: [Feature; 15] = [
 pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let mut request = match client {
         Api::Generate => generate_request(body),
-        client => question::read(client, body),
+        client => question::said(client, body),
     }?;
     ON_ANSWERS.iter().for_each(|feature| request.features.remove(*feature));
     request.features.insert(Feature::Counting);
@@ -61,6 +61,7 @@ pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
         stop: Vec::new(),
         user: None,
         streams: false,
+        unanswered: None,
         ..request
     })
 }
@@ -69,10 +70,10 @@ pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
 fn generate_request(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let [whole, snake, contents] = json::members(body, [WHOLE, "generate_content_request", "contents"])?;
     match (whole.or(snake), contents) {
-        (None, _) => question::read(Api::Generate, body),
+        (None, _) => question::said(Api::Generate, body),
         (Some(_), Some(_)) => Err(BadBody(format!("`contents` must not stand beside `{WHOLE}`"))),
         (Some(at), None) => {
-            question::read(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
+            question::said(Api::Generate, &body[at]).map_err(|BadBody(why)| match why.strip_prefix('`') {
                 Some(path) => BadBody(format!("`{WHOLE}.{path}")),
                 None => BadBody(format!("`{WHOLE}`: {why}")),
             })

@@ -57,8 +57,17 @@ impl Question {
 /// Reads a client's request, and checks what holds in every API: [`Question::read`] without keeping the body.
 ///
 /// # Errors
-/// When it can't be understood; names the field.
+/// When it can't be understood, or ends where there is nothing to answer; names the field.
 pub fn read(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
+    let mut request = said(client, body)?;
+    request.unanswered.take().map_or(Ok(request), |why| Err(*why))
+}
+
+/// The same of a request that wants no answer: it may end with calls that have no results yet.
+///
+/// # Errors
+/// When it can't be understood; names the field.
+pub(super) fn said(client: Api, body: &[u8]) -> Result<Request<'_>, BadBody> {
     let request = match client {
         Api::Completions => chat::read(body),
         Api::Responses => responses::read(body),
@@ -96,6 +105,32 @@ mod tests {
         ] {
             let BadBody(why) = read(api, body.as_bytes()).expect_err(body);
             assert!(why.contains(field) && why.ends_with("must be an object"), "{body}: {why}");
+        }
+    }
+
+    #[test]
+    fn calls_may_stand_last_only_where_no_answer_is_wanted() {
+        for (client, body, expected) in [
+            (
+                Api::Messages,
+                r#"{"model":"m","messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]}]}"#,
+                "`messages` ends with the tool_use `t`; send its tool_result after it",
+            ),
+            (
+                Api::Responses,
+                r#"{"model":"m","input":[{"type":"function_call","call_id":"t","name":"f","arguments":"{}"}]}"#,
+                "`input[0].call_id` has no function_call_output; send the result of every call",
+            ),
+            (
+                Api::Generate,
+                r#"{"contents":[{"role":"model","parts":[{"functionCall":{"id":"t","name":"f"}}]}]}"#,
+                "`contents[0].parts[0].functionCall` has no functionResponse that follows it; send one for each \
+                 call before the model goes on",
+            ),
+        ] {
+            assert_eq!(read(client, body.as_bytes()).err(), Some(BadBody(expected.to_owned())));
+            let counted = count::read(client, body.as_bytes()).expect("what can be counted");
+            assert_eq!(counted.turns.len(), 1, "{body}");
         }
     }
 }

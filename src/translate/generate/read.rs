@@ -45,7 +45,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     for (index, content) in body.contents.0.into_iter().enumerate() {
         reading.content(index, content)?;
     }
-    reading.calls.settle()?;
+    reading.settle()?;
     reading.request.note_settings();
     Ok(reading.request)
 }
@@ -101,6 +101,16 @@ impl<'a> Reading<'a> {
         }
         if !said.is_empty() {
             self.request.turns.push(Turn { speaker, parts: said });
+        }
+        Ok(())
+    }
+
+    /// Nothing more is said: calls may wait for their results only if they stand last.
+    fn settle(&mut self) -> Result<(), BadBody> {
+        let ends_with_model = self.request.turns.last().is_some_and(|turn| turn.speaker == Speaker::Model);
+        match self.calls.settle() {
+            Err(why) if ends_with_model => self.request.unanswered = Some(Box::new(why)),
+            settled => settled?,
         }
         Ok(())
     }
@@ -515,7 +525,12 @@ mod tests {
             (model(r#"{"functionCall":{"name":"","args":{}}}"#), "contents[0].parts[0].functionCall.name"),
             (model(r#"{"functionCall":{"name":"f","args":[1]}}"#), "contents[0].parts[0].functionCall.args"),
             (model(r#"{"functionCall":{"name":"f","args":"{}"}}"#), "contents[0].parts[0].functionCall.args"),
-            (model(r#"{"text":"a"},{"functionCall":{"name":"f"}}"#), "contents[0].parts[1].functionCall"),
+            (
+                r#"{"contents":[{"role":"model","parts":[{"text":"a"},{"functionCall":{"name":"f"}}]},
+                    {"parts":[{"text":"b"}]}]}"#
+                    .to_owned(),
+                "contents[0].parts[1].functionCall",
+            ),
             (config(r#""topK":1.5"#), "generationConfig.topK"),
             (config(r#""maxOutputTokens":-1"#), "generationConfig.maxOutputTokens"),
             (config(r#""temperature":"hot""#), "generationConfig.temperature"),

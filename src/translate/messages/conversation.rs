@@ -27,6 +27,8 @@ pub(super) struct Conversation<'a> {
     /// How many of them have no result yet.
     open: usize,
     features: Features,
+    /// What is wrong with calls that stand last, where an answer is wanted.
+    unanswered: Option<Fault>,
 }
 
 /// A call that a result may refer to.
@@ -38,12 +40,22 @@ struct Called<'a> {
 impl<'a> Conversation<'a> {
     /// Before anything is said.
     pub(super) fn new(features: Features) -> Conversation<'a> {
-        Conversation { system: Vec::new(), turns: Vec::new(), calls: HashMap::new(), open: 0, features }
+        Conversation {
+            system: Vec::new(),
+            turns: Vec::new(),
+            calls: HashMap::new(),
+            open: 0,
+            features,
+            unanswered: None,
+        }
     }
 
-    /// The system prompt, the turns, and what of all is asked for that not everybody has.
-    pub(super) fn finish(self) -> (Vec<Part<'a>>, Vec<Turn<'a>>, Features) {
-        (self.system, self.turns, self.features)
+    /// Puts what was said into a request.
+    pub(super) fn finish(self, request: &mut canonical::Request<'a>) {
+        request.unanswered = self.unanswered.map(|fault| Box::new(fault.into()));
+        request.system = self.system;
+        request.turns = self.turns;
+        request.features = self.features;
     }
 
     /// Reads a piece of the system prompt: words.
@@ -84,19 +96,25 @@ impl<'a> Conversation<'a> {
             let parts = parts.map_err(|it| it.within("content").within(at()))?;
             self.turns.push(Turn { speaker, parts });
         }
-        // Calls that stand last wait for nobody yet; whether a provider takes that is its own to say.
-        let ends_with_user = self.turns.last().is_some_and(|turn| turn.speaker == Speaker::User);
-        if ends_with_user { self.check_answered(last_user) } else { Ok(()) }
+        self.check_answered(last_user)?;
+        self.unanswered = self.first_open().map(|id| {
+            Fault::at("messages", format!("ends with the tool_use `{id}`; send its tool_result after it"))
+        });
+        Ok(())
+    }
+
+    /// The id of a call that has no result.
+    fn first_open(&self) -> Option<&str> {
+        if self.open == 0 {
+            return None;
+        }
+        self.calls.iter().find(|(_, called)| !called.is_answered).map(|(id, _)| id.as_ref())
     }
 
     /// Every call has to be answered in the turn of the user that follows it, whose last message is `index`.
     fn check_answered(&self, index: usize) -> Result<(), Fault> {
         let follows_model = self.turns.last().is_none_or(|turn| turn.speaker == Speaker::Model);
-        if self.open == 0 || follows_model {
-            return Ok(());
-        }
-        let open = self.calls.iter().find(|(_, called)| !called.is_answered);
-        let id = open.map(|(id, _)| id.as_ref()).unwrap_or_default();
+        let Some(id) = self.first_open().filter(|_| !follows_model) else { return Ok(()) };
         Err(Fault::at(
             format!("messages[{index}].content"),
             format!("lacks the result of the tool_use `{id}`"),

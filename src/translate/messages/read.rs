@@ -58,7 +58,7 @@ fn request(body: Body<'_>) -> Result<Request<'_>, Fault> {
         conversation.add_system(system).map_err(|it| it.within("system"))?;
     }
     conversation.add(body.messages)?;
-    (request.system, request.turns, request.features) = conversation.finish();
+    conversation.finish(&mut request);
     request.note_settings();
     Ok(request)
 }

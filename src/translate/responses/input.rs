@@ -108,16 +108,22 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// What is wrong with a call that has no result: nothing, if it waits for none yet because its turn stands last.
+    pub(super) fn settle(&self) -> Result<Option<Box<BadBody>>, BadBody> {
+        let Some(call) = self.calls.iter().find(|call| !call.is_answered) else { return Ok(None) };
+        let why = bad(
+            format_args!("input[{}].call_id", call.item),
+            "has no function_call_output; send the result of every call",
+        );
+        let is_last = call.turn + 1 == self.turns.len();
+        let has_results = self.results.iter().any(|(turn, _)| *turn == call.turn);
+        if is_last && !has_results { Ok(Some(Box::new(why))) } else { Err(why) }
+    }
+
     /// The turns, each that calls followed by one of its results.
-    pub(super) fn finish(mut self) -> Result<Vec<Turn<'a>>, BadBody> {
-        if let Some(call) = self.calls.iter().find(|call| !call.is_answered) {
-            return Err(bad(
-                format_args!("input[{}].call_id", call.item),
-                "has no function_call_output; send the result of every call",
-            ));
-        }
+    pub(super) fn finish(mut self) -> Vec<Turn<'a>> {
         if self.results.is_empty() {
-            return Ok(self.turns);
+            return self.turns;
         }
         self.results.sort_by_key(|(turn, _)| *turn);
         let mut turns = Vec::with_capacity(self.turns.len() + self.calls.len());
@@ -130,7 +136,7 @@ impl<'a> Input<'a> {
                 turns.push(Turn { speaker: Speaker::User, parts });
             }
         }
-        Ok(turns)
+        turns
     }
 
     fn message(&mut self, at: usize, item: Item<'a>) -> Result<(), BadBody> {

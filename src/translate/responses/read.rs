@@ -53,7 +53,8 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, BadBody> {
     let features = input.features;
     let mut request = Request {
         system: std::mem::take(&mut input.system),
-        turns: input.finish()?,
+        unanswered: input.settle()?,
+        turns: input.finish(),
         tools,
         tool_choice: tool_choice.unwrap_or_default(),
         parallel_tool_calls: body.parallel_tool_calls,
@@ -451,7 +452,8 @@ mod tests {
                 "`input[0].content[0].text` must be a string",
             ),
             (
-                r#"{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]}"#,
+                r#"{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},
+                    {"role":"user","content":"x"}]}"#,
                 "`input[0].call_id` has no function_call_output; send the result of every call",
             ),
             (

@@ -6,22 +6,47 @@ use crate::translate::members::{Members, elements, text};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// What both have, by the same name and with the same meaning.
-const KEPT: [&str; 13] = [
-    "title",
-    "description",
-    "default",
-    "minItems",
-    "maxItems",
-    "minLength",
-    "maxLength",
-    "minProperties",
-    "maxProperties",
-    "minimum",
-    "maximum",
-    "pattern",
-    "propertyOrdering",
+/// What both have, by the same name and with the same meaning, and what its value must be: Gemini refuses a request
+/// for another, whatever other validators make of it.
+const KEPT: [(&str, Value); 13] = [
+    ("title", Value::Text),
+    ("description", Value::Text),
+    ("default", Value::Any),
+    ("minItems", Value::Count),
+    ("maxItems", Value::Count),
+    ("minLength", Value::Count),
+    ("maxLength", Value::Count),
+    ("minProperties", Value::Count),
+    ("maxProperties", Value::Count),
+    ("minimum", Value::Number),
+    ("maximum", Value::Number),
+    ("pattern", Value::Text),
+    ("propertyOrdering", Value::List),
 ];
+
+/// What a member's value is.
+#[derive(Clone, Copy)]
+enum Value {
+    Any,
+    Text,
+    Number,
+    /// A whole number of at least 0.
+    Count,
+    List,
+}
+
+impl Value {
+    fn is(self, value: &RawValue) -> bool {
+        let value = value.get();
+        match self {
+            Value::Any => true,
+            Value::Text => value.starts_with('"'),
+            Value::Number => value.starts_with(|first: char| first == '-' || first.is_ascii_digit()),
+            Value::Count => value.parse::<u64>().is_ok(),
+            Value::List => value.starts_with('['),
+        }
+    }
+}
 
 /// What binds no model, or is put in where it is meant.
 const SILENT: [&str; 14] = [
@@ -115,15 +140,15 @@ impl<'s> Reading<'s> {
             "const" if node.values.is_none() => node.values = Some(vec![value]),
             "format" if node.format.is_none() => node.format = text(value),
             "additionalProperties" => self.has_lost |= value.get() != "false",
-            kept if KEPT.contains(&kept) => {
-                if !node.kept.iter().any(|(known, _)| *known == name) {
-                    node.kept.push((name, value));
+            other => match KEPT.iter().find(|(kept, _)| *kept == other) {
+                Some((_, kind)) if !kind.is(value) => self.has_lost = true,
+                Some(_) if node.kept.iter().any(|(known, _)| *known == name) => {}
+                Some(_) => node.kept.push((name, value)),
+                None => {
+                    node.is_nullable |= other == "nullable" && value.get() == "true";
+                    self.has_lost |= !SILENT.contains(&other) && other != "type";
                 }
-            }
-            silent => {
-                node.is_nullable |= silent == "nullable" && value.get() == "true";
-                self.has_lost |= !SILENT.contains(&silent) && silent != "type";
-            }
+            },
         }
     }
 

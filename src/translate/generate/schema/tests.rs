@@ -58,6 +58,8 @@ fn what_says_less_afterwards_is_named_once() {
         (r#"{"type":"string","format":"email","minLength":1}"#, r#"{"type":"STRING","minLength":1}"#),
         (r#"{"type":"integer","exclusiveMinimum":0,"multipleOf":2}"#, r#"{"type":"INTEGER"}"#),
         (r#"{"type":"integer","enum":[1,2]}"#, r#"{"type":"INTEGER"}"#),
+        (r#"{"type":"string","minLength":"1","maxLength":-1,"pattern":5}"#, r#"{"type":"STRING"}"#),
+        (r#"{"type":"number","minimum":"0","maximum":-1.5e3}"#, r#"{"type":"NUMBER","maximum":-1.5e3}"#),
         (r#"{"enum":["a",1]}"#, r#"{"type":"STRING","enum":["a","1"]}"#),
         (r#"{"enum":["a",""]}"#, r#"{"type":"STRING","enum":["a"]}"#),
         (r#"{"const":true}"#, r#"{"type":"BOOLEAN"}"#),
