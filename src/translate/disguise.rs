@@ -127,7 +127,7 @@ mod tests {
             Some(Event::Text(text)) => streamed.push(format!("text {text}")),
             Some(Event::Call { name, .. }) => streamed.push(format!("call {name}")),
             Some(Event::Arguments(text)) => {
-                streamed.last_mut().expect("a call").push_str(&format!(" {text}"))
+                streamed.last_mut().expect("a call").push_str(&format!(" {text}"));
             }
             Some(Event::Finish(finish)) => streamed.push(format!("{finish:?}")),
             _ => {}

@@ -28,7 +28,8 @@ const RESULT: &str = r#""tool_result""#;
 /// Costs three searches, and one more with a budget; only a tool's result beside a budget is worth a closer look.
 pub fn without_foreign(body: &[u8]) -> Vec<Edit> {
     let is_in_it = |text: &str| memmem::find(body, text.as_bytes()).is_some();
-    if !may_hold_foreign(body) && !(is_in_it(BUDGET) && is_in_it(RESULT)) {
+    let may_need_off = || is_in_it(BUDGET) && is_in_it(RESULT);
+    if !may_hold_foreign(body) && !may_need_off() {
         return Vec::new();
     }
     let Ok(text) = std::str::from_utf8(body) else { return Vec::new() };

@@ -2,14 +2,13 @@
 
 use super::{TARGET, conversation, json, read, said, write};
 use crate::translate::canonical::{
-    Call, CallResult, Effort, Media, MediaKind, Output, Part, Reasoning, Request, Signature, Source, Speaker,
-    Text, Thought, Tool, ToolChoice, Turn,
+    Call, CallResult, Effort, Media, MediaKind, Part, Reasoning, Request, Signature, Source, Speaker, Text,
+    Thought, Tool, ToolChoice, Turn,
 };
 use crate::translate::messages;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 
 fn user(parts: Vec<Part<'_>>) -> Turn<'_> {
     Turn { speaker: Speaker::User, parts }
@@ -23,7 +22,7 @@ fn asks<'a>(turns: Vec<Turn<'a>>) -> Request<'a> {
     Request { turns, ..Request::default() }
 }
 
-fn hi<'a>() -> Request<'a> {
+pub(super) fn hi<'a>() -> Request<'a> {
     asks(vec![user(vec![Part::text("hi")])])
 }
 
@@ -42,7 +41,7 @@ fn thought(maker: Api) -> Part<'static> {
     Part::Thought(Thought { text: "hm".into(), signature, is_redacted: false })
 }
 
-fn tool(name: &'static str) -> Tool<'static> {
+pub(super) fn tool(name: &'static str) -> Tool<'static> {
     Tool { name: name.into(), description: None, parameters: None, strict: None, ends_cache: false }
 }
 
@@ -50,7 +49,7 @@ fn refused(request: &Request<'_>) -> String {
     messages::write(request, &TARGET).expect_err("a refusal").0
 }
 
-fn to(model: &'static str, request: &Request<'_>) -> (Value, Vec<&'static str>) {
+pub(super) fn to(model: &'static str, request: &Request<'_>) -> (Value, Vec<&'static str>) {
     let Written { body, lost, .. } =
         messages::write(request, &Target { model, ..TARGET }).expect("a request");
     (json(&body), lost)
@@ -392,49 +391,6 @@ fn media_are_written_as_they_are_taken() {
         media(MediaKind::Audio, url()),
     ] {
         assert!(refused(&asks(vec![user(vec![part])])).starts_with("this provider takes"));
-    }
-}
-
-#[test]
-fn a_schema_is_the_form_of_the_answer_where_there_is_a_place_for_it() {
-    let schema: Box<serde_json::value::RawValue> =
-        serde_json::from_str(r#"{ "type":"object" }"#).expect("JSON");
-    let output = || Output::Schema { name: Some("n".into()), schema: Cow::Borrowed(&schema), strict: None };
-    let (body, lost) = to("claude-sonnet-4-5", &Request { output: output(), ..hi() });
-    let held = json!({"type": "json_schema", "schema": {"type": "object", "additionalProperties": false}});
-    assert_eq!((&body["output_config"]["format"], &body["tools"]), (&held, &Value::Null));
-    assert_eq!(lost, Vec::<&str>::new());
-    for model in ["claude-3-7-sonnet-20250219", "claude-opus-4-1", "somebody-elses"] {
-        let (body, lost) = to(model, &Request { output: output(), ..hi() });
-        assert_eq!((&body["output_config"], lost), (&Value::Null, vec![]), "{model}");
-        assert_eq!(body["tools"][0]["input_schema"], json!({"type": "object"}));
-    }
-}
-
-#[test]
-fn an_answer_in_json_is_the_call_of_a_tool_of_ours() {
-    let forced = json!({"type": "tool", "name": "answer", "disable_parallel_tool_use": true});
-    let any = json!({"type": "any"});
-    for (tools, tool_choice, names, choice) in [
-        (vec![], ToolChoice::Auto, json!(["answer"]), forced.clone()),
-        (vec![tool("f")], ToolChoice::None, json!(["f", "answer"]), forced),
-        (vec![tool("f")], ToolChoice::Auto, json!(["f", "answer"]), any.clone()),
-        (vec![tool("answer")], ToolChoice::Auto, json!(["answer", "answer_"]), any.clone()),
-        (vec![tool("f")], ToolChoice::Any, json!(["f"]), any),
-        (vec![tool("f")], ToolChoice::One("f".into()), json!(["f"]), json!({"type": "tool", "name": "f"})),
-    ] {
-        let reasoning = Some(Reasoning::Effort(Effort::High));
-        let output = Output::Json;
-        let request = Request { output, tools, tool_choice, reasoning, ..hi() };
-        let written = write(&request);
-        let body = json(&written.body);
-        let found: Vec<&Value> =
-            body["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
-        assert_eq!((json!(found), &body["tool_choice"]), (names.clone(), &choice));
-        // A forced call leaves no room for a thought.
-        assert_eq!((&body["thinking"]["type"], written.lost), (&json!("disabled"), vec!["thinking"]));
-        let ours = names[names.as_array().map_or(0, Vec::len) - 1].as_str().filter(|name| *name != "f");
-        assert_eq!(written.answers_by.as_deref(), ours);
     }
 }
 
