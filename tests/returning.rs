@@ -185,3 +185,37 @@ fn a_conversation_goes_to_another_dialects_provider_and_comes_back() {
         }
     }
 }
+
+/// Translated it would lose its quotations, how long the cache is to be kept, and the version that it speaks.
+#[test]
+fn everything_else_of_a_message_comes_home_byte_for_byte() {
+    let provider = Provider::anthropic();
+    let gateway = Gateway::before(&provider, "models: [m]");
+    let (begin, rest) = (
+        r#"{ "model":"m","max_tokens":90 , "system":[{"type":"text","text":"cliproxy: \"signature\":\"\"",
+            "cache_control":{"type":"ephemeral","ttl":"1h"}}],"unheard_of":[1.0 ],"messages":[{"role":"user","content":"\"cliproxy:messages:x"},
+            {"role":"assistant","content":[ "#,
+        r#"{"type":"text","text":"a\u00e9","citations":[{"type":"char_location","cited_text":"a","new":1e0}]}]},
+            {"role":"user","content":[{"type":"text","text":"b"} ]} ] }"#,
+    );
+    let client = gateway.client();
+    let thoughts = [
+        r#"{"type":"thinking","thinking":"Hm","signature":"cliproxy:generate:c2ln"}, "#,
+        r#"{"type":"redacted_thinking","data":"cliproxy:generate-redacted:c2ln"} , "#,
+        r#"{"signature": "","thinking":"Hm","type":"thinking"},"#,
+        "",
+    ];
+    for thought in thoughts {
+        let request = client.post("/v1/messages").header("content-type", "application/json");
+        let request = request.header("anthropic-version", "2026-10-21").header("anthropic-beta", "new-2026");
+        let answer = request.body(format!("{begin}{thought}{rest}")).send().expect(200);
+        let dropped = (!thought.is_empty()).then_some("thinking");
+        assert_eq!(answer.header("x-cliproxy-dropped"), dropped);
+        let asked = provider.asked().pop().expect("asked");
+        assert_eq!(String::from_utf8_lossy(&asked.body), format!("{begin}{rest}"));
+        for (name, value) in [("anthropic-version", "2026-10-21"), ("anthropic-beta", "new-2026")] {
+            let sent = asked.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str());
+            assert_eq!(sent, Some(value));
+        }
+    }
+}
