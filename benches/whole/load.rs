@@ -21,7 +21,7 @@ struct Counts {
 }
 
 /// A reading of the counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
     /// Whole answers.
     pub answers: u64,

@@ -10,6 +10,7 @@
 //! profiles in the folder that is printed, for `callgrind_annotate`.
 
 mod ask;
+mod cores;
 mod figures;
 mod instructions;
 mod load;
@@ -21,6 +22,7 @@ mod translated;
 mod upstream;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use cores::Cores;
 use process::Process;
 use sections::{Effort, Outcome};
 use servers::{Site, free_address, installed};
@@ -37,10 +39,10 @@ use tokio::runtime::{Builder, Runtime};
 struct Options {
     #[command(subcommand)]
     part: Option<Part>,
-    /// Visits to each server
-    #[arg(long, default_value_t = 9)]
+    /// Rounds, each with processes of its own
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Length of a visit
+    /// How long each server is measured in a round
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Connections of the load
@@ -88,8 +90,8 @@ enum Section {
 const USUAL: [Section; 5] =
     [Section::Requests, Section::Events, Section::Latency, Section::Memory, Section::Translated];
 
-/// Says that the limit of open files was raised.
-const RAISED: &str = "CLIPROXY_BENCH_FILES";
+/// Says that this is the program begun anew, and which cores the servers have: `taskset`'s arguments, or nothing.
+const PREPARED: &str = "CLIPROXY_BENCH_SERVERS";
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -114,9 +116,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         runtime.block_on(upstream::serve(address))?;
         return Ok(true);
     }
-    if std::env::var_os(RAISED).is_none() {
-        return Err(raise_file_limit().into());
-    }
+    let Ok(before_servers) = std::env::var(PREPARED) else { return Err(prepare().into()) };
     let program = std::env::current_exe()?;
     let binaries = program.parent().unwrap_or(Path::new(".")).to_owned();
     if !options.no_build {
@@ -130,7 +130,8 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         &scratch.join("upstream.log"),
     )?;
     wait_for(upstream)?;
-    let site = Site { binaries, scratch, upstream };
+    let before_servers = before_servers.split_ascii_whitespace().map(str::to_owned).collect();
+    let site = Site { binaries, scratch, upstream, before_servers };
     let is_met = measure(&runtime, &site, options)?;
     drop(mock);
     Ok(is_met || !options.check)
@@ -168,12 +169,15 @@ fn measure(runtime: &Runtime, site: &Site, options: &Options) -> Result<bool, Bo
     Ok(is_met)
 }
 
-/// Starts this program anew with as many open files as it may have: a thousand streams are more than the usual
-/// limit. Comes back only if that fails.
-fn raise_file_limit() -> std::io::Error {
+/// Starts this program anew, on its cores, and with as many open files as it may have: a thousand streams are more than
+/// the usual limit. Comes back only if that fails.
+fn prepare() -> std::io::Error {
     const RAISE: &str = r#"ulimit -Sn "$(ulimit -Hn)"; exec "$@""#;
+    let cores = Cores::of_this_machine();
+    say(&cores.to_string());
     let mut command = Command::new("sh");
-    command.args(["-c", RAISE, "sh"]).args(std::env::args_os()).env(RAISED, "raised").exec()
+    command.args(["-c", RAISE, "sh"]).args(cores.for_load()).args(std::env::args_os());
+    command.env(PREPARED, cores.for_servers().join(" ")).exec()
 }
 
 /// Builds the gateway and the bare loop with the profile that this program was built with.

@@ -18,7 +18,9 @@ pub const SMALL: usize = 2 << 10;
 pub const LARGE: usize = 200 << 10;
 
 /// How long a load runs before it is measured.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_millis(100);
+/// In how many turns each server is measured in a round: the machine's speed changes within seconds, too.
+const TURNS: u32 = 4;
 /// Streams at a time while events are counted.
 pub const STREAMS: usize = 64;
 /// Reads with several events in them, from which on a figure per event would be too good.
@@ -41,9 +43,9 @@ const STEP: Duration = Duration::from_millis(35);
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Visits to each server.
+    /// Rounds, each with processes of its own.
     pub rounds: usize,
-    /// How long a visit is.
+    /// How long each server is measured in a round.
     pub duration: Duration,
     /// Connections of the load.
     pub connections: usize,
@@ -70,30 +72,68 @@ pub fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// CPU time of a server and what came of it, over one visit.
+/// A server, and what it is asked.
+pub struct Visit<'s> {
+    /// Who is visited.
+    pub server: &'s Server,
+    /// What each connection asks again and again.
+    pub request: Vec<u8>,
+    /// How many connections ask at a time.
+    pub connections: usize,
+}
+
+/// What visits came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// The server's CPU time.
+    cpu: Duration,
+    /// What came of it.
+    came: Reading,
+}
+
+impl Taken {
+    /// CPU per answer, in microseconds.
+    pub fn per_answer(&self) -> f64 {
+        micros(self.cpu) / self.came.answers as f64
+    }
+
+    /// CPU per event, in microseconds.
+    pub fn per_event(&self) -> f64 {
+        micros(self.cpu) / self.came.events as f64
+    }
+
+    /// The share of the events that came together with one before them.
+    fn merged(&self) -> f64 {
+        1.0 - self.came.reads as f64 / self.came.events as f64
+    }
+}
+
+/// Visits each in turn, several times, so long in all.
 ///
 /// # Errors
-/// When the server fails.
-pub fn visit(
-    runtime: &Runtime,
-    server: &Server,
-    request: Vec<u8>,
-    connections: usize,
-    duration: Duration,
-) -> Done<(Duration, Reading)> {
-    runtime.block_on(async {
-        let mut load = Load::start(server.address, request, connections);
-        load.go_on(WARM_UP).await?;
-        let (cpu, before) = (server.process.cpu()?, load.read());
-        load.go_on(duration).await?;
-        let (cpu, after) = (server.process.cpu()? - cpu, load.read());
-        let came = Reading {
-            answers: after.answers - before.answers,
-            events: after.events - before.events,
-            reads: after.reads - before.reads,
-        };
-        Ok((cpu, came))
-    })
+/// When a server fails.
+pub fn take_turns(runtime: &Runtime, visits: &[Visit<'_>], duration: Duration) -> Done<Vec<Taken>> {
+    let mut sums = vec![Taken::default(); visits.len()];
+    for _ in 0..TURNS {
+        for (visit, sum) in visits.iter().zip(&mut sums) {
+            runtime.block_on(take_turn(visit, duration / TURNS, sum))?;
+        }
+    }
+    Ok(sums)
+}
+
+async fn take_turn(visit: &Visit<'_>, duration: Duration, sum: &mut Taken) -> Done<()> {
+    let process = &visit.server.process;
+    let mut load = Load::start(visit.server.address, visit.request.clone(), visit.connections);
+    load.go_on(WARM_UP).await?;
+    let (cpu, before) = (process.cpu()?, load.read());
+    load.go_on(duration).await?;
+    let after = load.read();
+    sum.cpu += process.cpu()? - cpu;
+    sum.came.answers += after.answers - before.answers;
+    sum.came.events += after.events - before.events;
+    sum.came.reads += after.reads - before.reads;
+    Ok(())
 }
 
 /// CPU per request, of 2 KB and of 200 KB, answered in one piece.
@@ -108,11 +148,11 @@ pub fn requests(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome>
     for _ in 0..effort.rounds {
         let servers = start_all(site)?;
         for (size, rounds, rates) in &mut sizes {
-            for server in &servers {
-                let request = request(server.address, Model::Plain, *size);
-                let (cpu, came) = visit(runtime, server, request, effort.connections, effort.duration)?;
-                rounds.add(server.kind.name(), micros(cpu) / came.answers as f64);
-                rates.add(server.kind.name(), came.answers as f64 / effort.duration.as_secs_f64());
+            let visit = |server| ask(server, Model::Plain, *size, effort.connections);
+            let visits: Vec<_> = servers.iter().map(visit).collect();
+            for (server, taken) in servers.iter().zip(take_turns(runtime, &visits, effort.duration)?) {
+                rounds.add(server.kind.name(), taken.per_answer());
+                rates.add(server.kind.name(), taken.came.answers as f64 / effort.duration.as_secs_f64());
             }
         }
     }
@@ -120,6 +160,10 @@ pub fn requests(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome>
     let measured = vec![(Target::SmallRequest, small.ratio(OURS))];
     let tables = sizes.iter().flat_map(|(_, rounds, rates)| [rounds.table(), rates.table()]).collect();
     Ok(Outcome { tables, measured })
+}
+
+fn ask(server: &Server, model: Model, size: usize, connections: usize) -> Visit<'_> {
+    Visit { server, request: request(server.address, model, size), connections }
 }
 
 /// CPU per relayed event, of streams whose events come one by one.
@@ -131,11 +175,11 @@ pub fn events(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcome> {
     let mut merged = Vec::new();
     for _ in 0..effort.rounds {
         let servers = start_all(site)?;
-        for server in &servers {
-            let request = request(server.address, Model::Stream, SMALL);
-            let (cpu, came) = visit(runtime, server, request, STREAMS, effort.duration)?;
-            rounds.add(server.kind.name(), micros(cpu) / came.events as f64);
-            merged.push(1.0 - came.reads as f64 / came.events as f64);
+        let visit = |server| ask(server, Model::Stream, SMALL, STREAMS);
+        let visits: Vec<_> = servers.iter().map(visit).collect();
+        for (server, taken) in servers.iter().zip(take_turns(runtime, &visits, effort.duration)?) {
+            rounds.add(server.kind.name(), taken.per_event());
+            merged.push(taken.merged());
         }
     }
     let mut table = rounds.table();

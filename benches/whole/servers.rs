@@ -53,6 +53,8 @@ pub struct Site {
     pub scratch: PathBuf,
     /// The mock upstream.
     pub upstream: SocketAddr,
+    /// The command that starts a server on its core, if it has one.
+    pub before_servers: Vec<String>,
 }
 
 impl Site {
@@ -100,7 +102,8 @@ impl Site {
     /// # Errors
     /// When it doesn't.
     pub fn start(&self, kind: Kind) -> Result<Server, Box<dyn Error>> {
-        self.start_under(kind, &[])
+        let wrapper: Vec<_> = self.before_servers.iter().map(String::as_str).collect();
+        self.start_under(kind, &wrapper)
     }
 
     /// The same under another program, such as valgrind, with its arguments.

@@ -3,7 +3,7 @@
 
 use crate::figures::{OURS, Rounds, Target};
 use crate::message::{Client, Model, request_of};
-use crate::sections::{Done, Effort, Outcome, SMALL, STREAMS, micros, visit};
+use crate::sections::{Done, Effort, Outcome, SMALL, STREAMS, Visit, take_turns};
 use crate::servers::{Kind, Site};
 use cliproxy::domain::Dialect;
 use tokio::runtime::Runtime;
@@ -44,14 +44,17 @@ pub fn translated(runtime: &Runtime, site: &Site, effort: Effort) -> Done<Outcom
     let mut events = Rounds::beside(PASSED, format!("CPU of the {OURS} per event, µs"));
     for _ in 0..effort.rounds {
         let server = site.start(Kind::Gateway)?;
-        for Pair { name, client, provider } in &PAIRS {
-            let request = |model| request_of(*client, *provider, server.address, model, SMALL);
-            let plain = request(Model::Plain);
-            let (cpu, came) = visit(runtime, &server, plain, effort.connections, effort.duration)?;
-            requests.add(name, micros(cpu) / came.answers as f64);
-            let (cpu, came) = visit(runtime, &server, request(Model::Stream), STREAMS, effort.duration)?;
-            events.add(name, micros(cpu) / came.events as f64);
-        }
+        let visits = |model, connections| {
+            let visit = |pair: &Pair| {
+                let request = request_of(pair.client, pair.provider, server.address, model, SMALL);
+                Visit { server: &server, request, connections }
+            };
+            PAIRS.iter().map(visit).collect::<Vec<_>>()
+        };
+        let taken = take_turns(runtime, &visits(Model::Plain, effort.connections), effort.duration)?;
+        PAIRS.iter().zip(taken).for_each(|(pair, taken)| requests.add(pair.name, taken.per_answer()));
+        let taken = take_turns(runtime, &visits(Model::Stream, STREAMS), effort.duration)?;
+        PAIRS.iter().zip(taken).for_each(|(pair, taken)| events.add(pair.name, taken.per_event()));
     }
     let measured = vec![(Target::Translated, requests.worst_ratio())];
     Ok(Outcome { tables: vec![requests.table(), events.table()], measured })

@@ -207,6 +207,5 @@ fn pick(
 fn is_usable(context: &Context, target: &Target, ask: &Ask, entry: &Entry) -> bool {
     let course = &context.course;
     let is_spent = matches!(ask, Ask::Credential(_)) && course.has_used(target, entry);
-    let is_put_off = || course.is_put_off(target, entry, Instant::now());
-    !is_spent && !course.was_refused(target, entry) && !is_put_off()
+    !is_spent && !course.was_refused(target, entry) && !course.is_put_off(target, entry, Instant::now)
 }

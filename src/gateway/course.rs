@@ -133,10 +133,10 @@ impl Course {
     }
 
     /// Whether the target's last word to this credential was to come back later than now.
-    pub fn is_put_off(&self, target: &Target, entry: &Entry, now: Instant) -> bool {
+    pub fn is_put_off(&self, target: &Target, entry: &Entry, now: impl FnOnce() -> Instant) -> bool {
         let to_it = |tried: &&Tried| tried.target == *target && tried.has_used(entry);
         let last = self.tried.iter().rev().find(to_it);
-        last.is_some_and(|tried| tried.will_be_back() && tried.back_at.is_some_and(|at| at > now))
+        last.is_some_and(|tried| tried.will_be_back() && tried.back_at.is_some_and(|at| at > now()))
     }
 
     /// Whether nobody with the same target and credential was asked since.
@@ -213,8 +213,8 @@ mod tests {
         };
         let both = course(&[limited("one", 2), limited("two", 60)]);
         assert_eq!(soonest(&both), Some(("one", at(2))));
-        assert!(both.is_put_off(&target(0), &key("two"), at(2)));
-        assert!(!both.is_put_off(&target(0), &key("one"), at(2)));
+        assert!(both.is_put_off(&target(0), &key("two"), || at(2)));
+        assert!(!both.is_put_off(&target(0), &key("one"), || at(2)));
         let again = course(&[limited("one", 2), limited("two", 60), limited("one", 70)]);
         assert_eq!(soonest(&again), Some(("two", at(60))), "what it said before doesn't count");
         let silent = (0, "two", ErrorClass::Timeout, None);

@@ -10,7 +10,7 @@ mod marks;
 #[cfg(test)]
 mod tests;
 
-use self::marks::{BLOCK, IS_SHORT_ESCAPE, length_of_short, marks, marks_at_end};
+use self::marks::{BLOCK, IS_SHORT_ESCAPE, length_of_short, marks, padded_block};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -251,33 +251,52 @@ impl<'t> Scan<'t> {
     #[inline(never)]
     fn rest_of_string(&mut self) -> Result<bool, Expected> {
         let mut is_plain = true;
-        loop {
-            let block = self.at;
-            let rest = self.text.get(block..).unwrap_or_default();
-            let mut marks = rest.first_chunk().map_or_else(|| marks_at_end(rest), marks);
+        'blocks: loop {
+            let begin = self.at;
+            let rest = self.text.get(begin..).unwrap_or_default();
+            let padded;
+            let block = match rest.first_chunk() {
+                Some(block) => block,
+                None => {
+                    padded = padded_block(rest);
+                    &padded
+                }
+            };
+            let mut marks = marks(block);
             while marks != 0 {
-                let offset = marks.trailing_zeros() as usize;
-                self.at += offset;
-                let length = match self.text.get(self.at) {
-                    Some(b'"') => {
-                        self.at += 1;
+                let offset = marks.trailing_zeros() as usize % BLOCK;
+                match (block[offset], block.get(offset + 1)) {
+                    (b'"', _) => {
+                        self.at = begin + offset + 1;
                         return Ok(is_plain);
                     }
-                    Some(b'\\') => self.escape().ok_or(Expected::Escape)?,
-                    Some(_) => return Err(Expected::Escape),
-                    None => return Err(Expected::Quote),
-                };
-                // What is escaped marks nothing, and may lie behind the block.
-                is_plain = false;
-                self.at += length;
-                marks >>= offset + length;
+                    // A letter that is escaped marks nothing.
+                    (b'\\', Some(letter)) if IS_SHORT_ESCAPE[usize::from(*letter)] => {
+                        marks &= !(0b11 << offset);
+                        is_plain = false;
+                    }
+                    _ => {
+                        self.at = begin + offset;
+                        self.at += self.escape()?;
+                        is_plain = false;
+                        continue 'blocks;
+                    }
+                }
             }
-            self.at = self.at.max(block + BLOCK);
+            self.at = begin + BLOCK;
         }
     }
 
-    /// The length of the escape that stands there, if it is one.
-    fn escape(&self) -> Option<usize> {
+    /// The length of the escape that stands there.
+    fn escape(&self) -> Result<usize, Expected> {
+        match self.text.get(self.at) {
+            Some(b'\\') => self.length_of_escape().ok_or(Expected::Escape),
+            Some(_) => Err(Expected::Escape),
+            None => Err(Expected::Quote),
+        }
+    }
+
+    fn length_of_escape(&self) -> Option<usize> {
         let letter = *self.text.get(self.at + 1)?;
         if IS_SHORT_ESCAPE[usize::from(letter)] {
             return Some(r"\n".len());

@@ -38,12 +38,12 @@ pub(super) fn marks(block: &[u8; BLOCK]) -> u64 {
     halves.iter().rev().fold(0, |bits, half| bits << HALF | u64::from(marks_of_half(half)))
 }
 
-/// The same of less than a block; what is behind the text is marked.
+/// Less than a block as one: what is behind the text is marked.
 #[cold]
-pub(super) fn marks_at_end(text: &[u8]) -> u64 {
+pub(super) fn padded_block(text: &[u8]) -> [u8; BLOCK] {
     let mut padded = [0; BLOCK];
     padded[..text.len()].copy_from_slice(text);
-    marks(&padded)
+    padded
 }
 
 /// Half of a block: the widest register that every machine has.
