@@ -58,8 +58,8 @@ fn lines_that_find_no_room_are_dropped_counted_and_told() {
     let provider = Provider::openai();
     let (mut gateway, log) = unread(&provider);
     let client = gateway.client();
-    // What is cut at 1 KiB and then escaped makes the longest lines that a client can have us write.
-    let long = json!({"model": "\u{1}".repeat(1024), "messages": []});
+    // The longest name of a model, escaped, makes the longest lines that a client can have us write.
+    let long = json!({"model": "\u{1}".repeat(512), "messages": []});
     let dropped = (0..ENOUGH).step_by(100).find_map(|_| {
         (0..100).for_each(|_| drop(client.post("/v1/chat/completions").json(&long).send()));
         Some(Metrics::read(&gateway).of("cliproxy_log_dropped_total")).filter(|dropped| *dropped > 0.0)
