@@ -106,6 +106,26 @@ fn what_one_provider_has_no_words_for_is_asked_of_the_next() {
 }
 
 #[test]
+fn who_stops_at_no_text_is_not_asked_to() {
+    let (thinks, stops) = (Provider::openai(), Provider::openai());
+    let gateway = Gateway::start(&format!(
+        "providers:\n{}{}",
+        thinks.yaml_with("thinks", &["models: [o4-mini, gpt-5]", "priority: 1"]),
+        stops.yaml_with("stops", &["models: [{name: gpt-4o, alias: o4-mini}]", "priority: 2"]),
+    ));
+    let client = gateway.client();
+    for (model, status) in [("o4-mini", 200), ("gpt-5", 400)] {
+        let body = json!({"model": model, "max_tokens": 99, "stop_sequences": ["nothing"],
+            "messages": [{"role": "user", "content": "a"}]});
+        let request = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&body);
+        let answer = request.send().expect(status);
+        let told = "this provider's model can't be told where to stop";
+        assert_eq!(answer.text().contains(told), status == 400, "{}", answer.text());
+    }
+    assert_eq!((thinks.asked().len(), stops.asked().len()), (0, 1));
+}
+
+#[test]
 fn a_request_that_makes_no_sense_is_refused_by_the_name_of_its_field() {
     for (clients, providers) in pairs() {
         let provider = Provider::of(providers);

@@ -4,6 +4,7 @@ use crate::domain::Dialect;
 use crate::gist::{Called, Conversation};
 use crate::sides::api;
 use crate::translate::peek::BadBody;
+use crate::translate::sides::Written;
 use crate::translate::signs::Api;
 
 /// What a client is told of a request that isn't taken.
@@ -14,25 +15,21 @@ pub fn complaint(BadBody(why): &BadBody) {
     assert!(!why.is_empty() && why.len() < 1_000, "{why:?}");
 }
 
-/// Compares what a provider of that dialect is asked with what the client asked. Tools may be renamed: the names as sent,
-/// and as the client has them.
+/// Compares what a provider of that dialect is asked with what the client asked. Tools may be renamed, and one of ours be
+/// among them, by which the model answers.
 ///
 /// # Panics
 /// Where anything is lost, added or moved.
-pub fn compare(
-    dialect: Dialect,
-    said: &Conversation,
-    again: &Conversation,
-    renamed: &[(String, String)],
-    text: &str,
-) {
+pub fn compare(dialect: Dialect, said: &Conversation, again: &Conversation, written: &Written, text: &str) {
     assert_eq!(again.system, said.system, "{dialect} {text}");
     if !said.has_documents {
         assert_eq!(without_opening(dialect, &again.user, &said.user), said.user, "{dialect} {text}");
     }
     assert_eq!(again.model, said.model, "{dialect} {text}");
     assert_eq!(again.pictures, said.pictures, "{dialect} {text}");
-    let names: Vec<_> = again.tools.iter().map(|name| own_name(renamed, name)).collect();
+    let renamed = &written.renamed;
+    let clients = again.tools.iter().filter(|name| written.answers_by.as_ref() != Some(*name));
+    let names: Vec<_> = clients.map(|name| own_name(renamed, name)).collect();
     assert_eq!(names, said.tools, "{dialect} {text}");
     calls(dialect, said, again, renamed);
     assert_eq!(again.given.len(), said.given.len(), "{dialect} {text}");

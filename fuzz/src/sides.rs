@@ -29,8 +29,8 @@ pub const MODELS: [&str; 8] = [
     "gemini-3-pro-preview",
 ];
 
-/// Every client before every provider that it is translated for; Anthropic's own, where others' signatures have to be
-/// left out.
+/// Every client before every provider that it is translated for; and Anthropic's own, to see that what is read is written
+/// again.
 pub const PAIRS: [(Api, Dialect); 10] = [
     (Api::Completions, Dialect::Anthropic),
     (Api::Completions, Dialect::Gemini),

@@ -80,7 +80,7 @@ fn asked(dialect: Dialect, request: &Request<'_>, said: &Conversation, target: &
         Ok(again) => again,
         Err(why) => unreachable!("{why:?}: {text}"),
     };
-    kept::compare(dialect, said, &Conversation::of(&again), &written.renamed, &text);
+    kept::compare(dialect, said, &Conversation::of(&again), &written, &text);
     if dialect == Dialect::Anthropic {
         let Ok(found) = json::members(&written.body, ON_ANSWERS) else { unreachable!("JSON: {text}") };
         assert!(found.iter().all(Option::is_none), "{text}");

@@ -42,7 +42,7 @@ fn check(input: &Input<'_>) {
     let said = Conversation::of(&request);
     let max_output_tokens = (input.option >= 128).then_some(4_096);
     let target = Target { model: input.option(&MODELS), max_output_tokens };
-    // Anthropic's own clients are translated too, where others' signatures have to be left out.
+    // Nobody translates for Anthropic's own clients; it shows whether what is read is written again.
     let is_spoken = |dialect: &Dialect| api(*dialect) == client && client != Api::Messages;
     let dialects: Vec<Dialect> = PROVIDERS.into_iter().filter(|dialect| !is_spoken(dialect)).collect();
     for &dialect in ways(input.choice / CLIENTS.len(), &dialects) {
@@ -75,7 +75,7 @@ fn judge(
         assert_eq!(peek.stream, request.streams);
     }
     match question::read(api(dialect), &written.body) {
-        Ok(again) => kept::compare(dialect, said, &Conversation::of(&again), &written.renamed, &text),
+        Ok(again) => kept::compare(dialect, said, &Conversation::of(&again), written, &text),
         Err(why) => unreachable!("{why:?}: {text}"),
     }
 }

@@ -13,14 +13,13 @@ use crate::providers::credential;
 use crate::providers::platform::Wish;
 use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
-use crate::translate::features::Features;
+use crate::translate::features::{Feature, Features};
 use crate::translate::frames::Framing;
 use crate::translate::kept::{self, Reference};
-use crate::translate::messages;
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
-use crate::translate::responses;
+use crate::translate::returning;
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
 use crate::translate::translation::{Client, Question, Translation};
@@ -119,7 +118,7 @@ impl Call {
         Ok(Call { endpoint, model, path, body_length: body.len(), body, naming, question: OnceLock::new() })
     }
 
-    /// The dialect of client and, for now, provider.
+    /// The dialect of the client.
     pub fn dialect(&self) -> Dialect {
         self.endpoint.dialect
     }
@@ -238,24 +237,21 @@ impl Call {
         self.question().map_or_else(by_length, Question::estimated_tokens)
     }
 
-    /// The request for the provider of an attempt, with what may cross of the client's headers; where it is in other words
-    /// than the client's, with the way back.
+    /// The request for the provider of an attempt, with what may cross of the client's headers.
     ///
     /// # Errors
     /// When the configuration leads to a path or header that can't be sent, or the request can't be said to this provider.
-    pub fn outgoing(
-        &self,
-        attempt: &Attempt,
-        from_client: &HeaderMap,
-    ) -> Result<(Outgoing, Option<Translation>), Unsendable> {
+    pub fn outgoing(&self, attempt: &Attempt, from_client: &HeaderMap) -> Result<Said, Unsendable> {
         let provider = &attempt.upstream.provider.definition;
         let wish = self.wish();
-        if choose::speaks(provider, self.endpoint) && !self.must_lose_signatures() {
+        if choose::speaks(provider, self.endpoint) {
             let path = self.path.with_model(self.endpoint, &attempt.model);
             let path = hosted::path(provider, &attempt.model, wish, path);
             let mut header = header_for(attempt, &path, from_client)?;
-            let body = hosted::adapt(provider, wish, &mut header, self.body_for(&attempt.model))?;
-            return Ok((signed(header, attempt, body), None));
+            let foreign = returning::without_foreign(self.api(), &self.body, &attempt.model);
+            let dropped = if foreign.is_empty() { Vec::new() } else { vec![Feature::ForeignThoughts.name()] };
+            let body = hosted::adapt(provider, wish, &mut header, self.body_for(&attempt.model, foreign))?;
+            return Ok(Said { outgoing: signed(header, attempt, body), translation: None, dropped });
         }
         let client = Client {
             api: self.api(),
@@ -287,7 +283,8 @@ impl Call {
             header.headers.insert(ANTHROPIC_VERSION, OLDEST_ANTHROPIC);
         }
         let body = hosted::adapt(provider, wish, &mut header, body)?;
-        Ok((signed(header, attempt, body), Some(translation)))
+        let dropped = translation.dropped().to_vec();
+        Ok(Said { outgoing: signed(header, attempt, body), translation: Some(translation), dropped })
     }
 
     /// What is asked for.
@@ -299,14 +296,6 @@ impl Call {
         }
     }
 
-    /// Whether the conversation has signatures of other makers, which Anthropic would refuse as forged: it went on from
-    /// a provider of another dialect. Then it is read and written anew, unless something would be lost with them.
-    fn must_lose_signatures(&self) -> bool {
-        self.api() == Api::Messages
-            && messages::may_hold_foreign(&self.body)
-            && self.question().is_ok_and(|question| question.features().refused_by(Api::Messages).is_none())
-    }
-
     /// How the client wants a stream to be framed.
     pub fn framing_asked(&self) -> Framing {
         match &self.path {
@@ -315,15 +304,9 @@ impl Call {
         }
     }
 
-    /// The edit that takes out what other providers thought, where a client of the Responses API goes on from them at one
-    /// that has that API itself.
-    pub fn foreign_reasoning(&self) -> Option<Edit> {
-        if self.api() == Api::Responses { responses::without_foreign(&self.body) } else { None }
-    }
-
-    fn body_for(&self, model: &str) -> Bytes {
-        let asked = [self.usage_edit(), self.foreign_reasoning()];
-        let mut edits: Vec<Edit> = asked.into_iter().flatten().collect();
+    /// The client's body for a model, with these edits and those that it wants anyway.
+    fn body_for(&self, model: &str, mut edits: Vec<Edit>) -> Bytes {
+        edits.extend(self.usage_edit());
         if model != &*self.model {
             match &self.naming {
                 Naming::Json(peek) => edits.extend(peek.rename_model(model)),
@@ -339,6 +322,16 @@ impl Call {
 /// Whether an answer says that it is a stream of events.
 pub fn is_event_stream(answer: &HeaderMap) -> bool {
     answer.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// A call as one provider is asked for it.
+pub struct Said {
+    /// The request.
+    pub outgoing: Outgoing,
+    /// The way back, where it is in other words than the client's.
+    pub translation: Option<Translation>,
+    /// What the provider doesn't hear of it, by the names in `x-cliproxy-dropped`.
+    pub dropped: Vec<&'static str>,
 }
 
 /// Why a request can't be sent to a provider.
@@ -458,8 +451,9 @@ mod tests {
             for body in [r#"{"input":"x"}"#, r#"{"model":null,"input":"x"}"#] {
                 let call = read(path, body).expect("a call");
                 assert_eq!(&*call.model, default);
-                assert_eq!(&*call.body_for(default), body.as_bytes(), "as the client sent it");
-                let asked: serde_json::Value = serde_json::from_slice(&call.body_for("mine")).expect("JSON");
+                assert_eq!(&*call.body_for(default, Vec::new()), body.as_bytes(), "as the client sent it");
+                let asked: serde_json::Value =
+                    serde_json::from_slice(&call.body_for("mine", Vec::new())).expect("JSON");
                 assert_eq!(asked, serde_json::json!({"model": "mine", "input": "x"}));
             }
         }
@@ -483,10 +477,11 @@ mod tests {
     fn the_body_is_renamed_and_asked_for_usage() {
         let call = read("/v1/chat/completions", r#"{"model":"alias","stream":true}"#).expect("a call");
         assert!(call.wants_stream() && call.hides_usage());
-        let body: serde_json::Value = serde_json::from_slice(&call.body_for("real")).expect("JSON");
+        let body: serde_json::Value =
+            serde_json::from_slice(&call.body_for("real", Vec::new())).expect("JSON");
         assert_eq!(body["model"], "real");
         assert_eq!(body["stream_options"]["include_usage"], true);
         let untouched = read("/v1/messages", r#"{"model":"m","stream":true}"#).expect("a call");
-        assert_eq!(untouched.body_for("m").as_ptr(), untouched.body.as_ptr(), "no edit, no copy");
+        assert_eq!(untouched.body_for("m", Vec::new()).as_ptr(), untouched.body.as_ptr(), "no edit, no copy");
     }
 }

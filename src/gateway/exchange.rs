@@ -22,7 +22,6 @@ use crate::domain::{ErrorClass, Failure, wall_clock};
 use crate::providers::classify::classify;
 use crate::providers::definition::Definition;
 use crate::translate;
-use crate::translate::features::Feature;
 use crate::translate::frames::Framing;
 use crate::translate::peek::BadBody;
 use crate::translate::translation::Translation;
@@ -221,21 +220,16 @@ fn outgoing(
     let Some(attempt) = &mut context.attempt else { return Err(failed(unmade(&"no attempt is under way"))) };
     recovery.prepare(call, attempt);
     let call = recovery.prefilled().unwrap_or(call);
-    let (outgoing, translation) =
+    let said =
         call.outgoing(attempt, &session.req_header().headers).map_err(|unsendable| match unsendable {
             Unsendable::Unmade(error) => failed(unmade(&error)),
             Unsendable::Unspeakable(BadBody(why)) => Box::new(Failed::unspeakable(&why, call.dialect())),
         })?;
-    let dropped = match &translation {
-        Some(translation) => translation.dropped().join(", "),
-        None => {
-            call.foreign_reasoning().map_or_else(String::new, |_| Feature::ForeignThoughts.name().to_owned())
-        }
-    };
+    let dropped = said.dropped.join(", ");
     // A table's words are always a header's value.
     attempt.dropped =
         Some(dropped).filter(|it| !it.is_empty()).and_then(|it| HeaderValue::from_str(&it).ok());
-    Ok((outgoing, translation))
+    Ok((said.outgoing, said.translation))
 }
 
 /// When an attempt must have committed. What limits the whole of a plain answer is no limit for a stream, unless

@@ -89,6 +89,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody
 pub(super) fn parse_at<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, BadBody> {
     reader::read(json).map_err(|unreadable| match unreadable {
         Unreadable::TooMany(at) => too_many(root, json, at),
+        Unreadable::List(at) => no_list(root, json, at),
         Unreadable::Json(error) => slowly(|| explain::<T>(root, json)).unwrap_or_else(|| not_json(&error)),
     })
 }
@@ -98,6 +99,12 @@ fn too_many(root: &str, json: &str, at: usize) -> BadBody {
     let path = joined(root.to_owned(), &places::of_offset(json.as_bytes(), at));
     let most = elements::most(json.len());
     bad(path, format_args!("is one element too many: a body of this length may have {most} in all its lists"))
+}
+
+/// Names the list that should be an object.
+fn no_list(root: &str, json: &str, at: usize) -> BadBody {
+    let path = joined(root.to_owned(), &places::of_offset(json.as_bytes(), at));
+    if path.is_empty() { no_object() } else { bad(path, "must be an object") }
 }
 
 /// What is wrong with a value that is JSON by its grammar and yet can't be read. Sources: the errors of `serde_json`.
@@ -140,10 +147,14 @@ fn explain<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Option<BadBody>
         return Some(bad(field, "is missing"));
     }
     Some(match expected(&message) {
-        _ if path.is_empty() => BadBody("the body is not a JSON object".to_owned()),
+        _ if path.is_empty() => no_object(),
         Some(expected) => bad(path, format_args!("must be {expected}")),
         None => bad(path, "has a value of the wrong type"),
     })
+}
+
+fn no_object() -> BadBody {
+    BadBody("the body is not a JSON object".to_owned())
 }
 
 /// What serde says that it expected. It says so last, behind what was there instead.
@@ -207,6 +218,9 @@ mod tests {
             (r#"{"name":"x","inner":7}"#, "`inner` must be a string, or the longer form of this field"),
             (r#"{"name":"x","inner":{"name":"x","inner":{}}}"#, "`inner.inner.name` is missing"),
             (r#"{"name":"x","list":["secret"]}"#, "`list[0]` must be an object"),
+            (r#"{"name":"x","list":[["secret"]]}"#, "`list[0]` must be an object"),
+            (r#"{"name":"x","inner":["secret"]}"#, "`inner` must be an object"),
+            (r#"["secret"]"#, "the body is not a JSON object"),
             (r#"{"name":"x","list":[{"name":"x"},{"name":{}}]}"#, "`list[1].name` must be a string"),
             (r#"{"name":"x","speaker":"secret"}"#, "`speaker` must be `user` or `model`"),
             (r#"{"name":"x","speaker":7}"#, "`speaker` has a value of the wrong type"),

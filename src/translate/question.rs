@@ -85,6 +85,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_list_is_no_object_of_any_api() {
+        for (api, body, field) in [
+            (Api::Completions, r#"{"model":"m","messages":[["user","hi"]]}"#, "`messages[0]`"),
+            (
+                Api::Completions,
+                r#"{"messages":[{"role":"user","content":[["text","hi"]]}]}"#,
+                "messages[0].content[0]`",
+            ),
+            (Api::Responses, r#"{"model":"m","input":[["message","user","hi"]]}"#, "`input[0]`"),
+            (Api::Messages, r#"{"model":"m","max_tokens":9,"messages":[["user","hi"]]}"#, "`messages[0]`"),
+            (
+                Api::Messages,
+                r#"{"max_tokens":9,"messages":[{"role":"user","content":"a"}],"thinking":["enabled",1024]}"#,
+                "`thinking`",
+            ),
+            (Api::Generate, r#"{"contents":[["user",[{"text":"hi"}]]]}"#, "`contents[0]`"),
+            (Api::Generate, r#"{"contents":[],"systemInstruction":["user",[]]}"#, "`systemInstruction`"),
+        ] {
+            let BadBody(why) = read(api, body.as_bytes()).expect_err(body);
+            assert!(why.contains(field) && why.ends_with("must be an object"), "{body}: {why}");
+        }
+    }
+
+    #[test]
     fn calls_may_stand_last_only_where_no_answer_is_wanted() {
         for (client, body, expected) in [
             (

@@ -3,14 +3,15 @@
 //! serde_json takes some hundred instructions to pass over an escape, and can't be asked what comes next, so that a value
 //! with two forms is passed over once to see which it is, and read after. A long prompt is passed over once here.
 //!
-//! It has the last word on one thing, how many elements a text may have ([`elements`]). Whatever else it doesn't take,
-//! serde_json reads, whose errors say what is wrong. That one reads slowly: it passes over nothing to read it after,
+//! It has the last word on two things: how many elements a text may have ([`elements`]), and that a list is no object.
+//! Whatever else it doesn't take, serde_json reads, whose errors say what is wrong. That one reads slowly: it passes over nothing to read it after,
 //! which at each level would begin anew, and so keeps its own bound of depth.
 
 use super::elements;
 use super::json::{Expected, MAX_DEPTH, Scan};
+use super::pieces::Str;
 use super::verbatim::slowly;
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::value::RawValue;
@@ -29,6 +30,8 @@ pub(super) const FORMS: &str = "$cliproxy::forms";
 pub(super) enum Unreadable {
     /// It has more elements than one of its length may; there is the first of these.
     TooMany(usize),
+    /// There is a list where an object should be.
+    List(usize),
     /// It isn't JSON, or not as it should be.
     Json(serde_json::Error),
 }
@@ -41,6 +44,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadabl
     match fast(text) {
         Ok(value) => Ok(value),
         Err(Unread::TooMany(at)) => Err(Unreadable::TooMany(at)),
+        Err(Unread::List(at)) => Err(Unreadable::List(at)),
         Err(Unread::Otherwise) => last(text.as_bytes(), || serde_json::from_str(text)),
     }
 }
@@ -89,6 +93,10 @@ enum Unread {
     /// There is the first element that is one too many.
     #[error("has too many elements")]
     TooMany(usize),
+    /// There is a list in the place of an object. Serde takes its elements for the object's members, one by one, and so
+    /// would serde_json: this has no second reader.
+    #[error("has a list for an object")]
+    List(usize),
 }
 
 impl de::Error for Unread {
@@ -195,6 +203,18 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unread> {
+        if self.scan.next() == Some(b'[') {
+            return Err(Unread::List(self.scan.at()));
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
         if self.scan.next() != Some(b'n') {
             return visitor.visit_some(self);
@@ -224,10 +244,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         if self.scan.next() != Some(b'"') {
             return Err(Unread::Otherwise);
         }
-        let name = self.raw()?;
-        // An escape in a name is serde_json's to undo.
-        visitor
-            .visit_enum(BorrowedStrDeserializer::new(name.get(1..name.len() - 1).ok_or(Unread::Otherwise)?))
+        let Str(name) = Str::deserialize(self)?;
+        visitor.visit_enum(CowStrDeserializer::new(name))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
@@ -236,7 +254,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier
+        seq tuple tuple_struct map identifier
     }
 }
 
@@ -325,7 +343,7 @@ impl<'de> MapAccess<'de> for Raw<'de> {
 #[cfg(test)]
 mod tests {
     use super::super::members::Members;
-    use super::super::pieces::{Listed, Str, TextOr};
+    use super::super::pieces::{Listed, TextOr};
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -371,6 +389,24 @@ mod tests {
         assert_eq!(list.len(), 2);
         let other: Body<'_> = fast(r#"{"name":"a","list":7}"#).expect("read");
         assert!(matches!(other.list, Some(Listed::Other)));
+    }
+
+    #[test]
+    fn a_list_is_no_object_whichever_reader_looks() {
+        for text in [
+            r#" ["b"]"#,
+            r#"{"name":"a","list":[ ["b"]]}"#,
+            r#"{"speaker":"m\u006fdel","name":"a","list":[{"name":""},["b"]]}"#,
+        ] {
+            let expected = text.find(r#"["b"]"#).expect("a list");
+            let unreadable = read::<Body<'_>>(text).expect_err(text);
+            assert!(matches!(unreadable, Unreadable::List(at) if at == expected), "{text}: {unreadable:?}");
+        }
+        for text in [r#"{"name":"a","inner":["b"]}"#, r#"{"name":7,"inner":["b"]}"#] {
+            assert!(read::<Body<'_>>(text).is_err(), "{text}");
+        }
+        let escaped: Body<'_> = fast(r#"{"speaker":"m\u006fdel","name":"a"}"#).expect("read");
+        assert_eq!(escaped.speaker, Some(Speaker::Model));
     }
 
     #[test]

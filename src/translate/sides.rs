@@ -35,6 +35,8 @@ pub struct Written {
     pub lost: Vec<&'static str>,
     /// Tools whose names the dialect can't have: as sent, and as the client calls them.
     pub renamed: Vec<(String, String)>,
+    /// A tool of ours, which the model calls to answer: its arguments are the answer's text.
+    pub answers_by: Option<String>,
 }
 
 impl Written {

@@ -18,7 +18,7 @@ const OURS: &str = "cliproxy";
 /// What begins every wrapper that stands as it is.
 pub(super) const WRAPPED: &str = "cliproxy:";
 /// [`OURS`] and [`SLASH`] in base64, of either alphabet.
-const OURS_ENCODED: &str = "Y2xpcHJveHkv";
+pub(super) const OURS_ENCODED: &str = "Y2xpcHJveHkv";
 /// What stands between the parts of a plain wrapper, and of one in base64.
 const COLON: &str = ":";
 const SLASH: &str = "/";

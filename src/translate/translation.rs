@@ -3,7 +3,8 @@
 //! The dialects know only the hub; who is on which side is known here alone. A stream is translated event by event, and
 //! nothing of it is kept but what the client's dialect needs for its next word.
 
-use super::canonical::{Answer, Event, Finish, Part};
+use super::canonical::{Event, Finish};
+use super::disguise::{Disguise, Undoing};
 use super::features::Features;
 use super::frames::{self, Frames, Framing};
 use super::peek::BadBody;
@@ -13,7 +14,6 @@ use super::signs::{self, Api};
 use super::{chat, count, embeddings, generate, messages, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
-use std::borrow::Cow;
 
 /// The API that a provider of that dialect is asked through for an answer.
 pub fn provider_api(dialect: Dialect) -> Api {
@@ -64,8 +64,8 @@ pub struct Translation {
 
 /// What comes back, with what has to be known for it.
 enum Back {
-    /// An answer, and the names of tools that were changed.
-    Answer(Vec<(String, String)>),
+    /// An answer, in the disguise that the request had to take on.
+    Answer(Disguise),
     /// A number of tokens.
     Count,
     /// Vectors.
@@ -85,7 +85,7 @@ impl Translation {
     ) -> Result<(Bytes, Translation), BadBody> {
         let provider = provider_api(provider);
         let request = question.request();
-        let (written, endpoint) = match provider {
+        let (mut written, endpoint) = match provider {
             Api::Messages => (messages::write(request, target)?, "messages"),
             Api::Generate if request.streams => {
                 (generate::write(request, target)?, "streamGenerateContent?alt=sse")
@@ -96,7 +96,7 @@ impl Translation {
             }
         };
         let dropped = dropped(request.features, provider, &written.lost);
-        let back = Back::Answer(written.renamed);
+        let back = Back::Answer(Disguise::of(&mut written));
         Ok((written.body.into(), Translation { client, provider, endpoint, dropped, back }))
     }
 
@@ -164,7 +164,7 @@ impl Translation {
     /// A whole answer in the client's words, and what it took, if that was said; `None` if it can't be understood.
     pub fn whole(&self, body: &[u8]) -> Option<(Bytes, Option<TokenUsage>)> {
         let (written, usage) = match &self.back {
-            Back::Answer(renamed) => self.answer(body, renamed)?,
+            Back::Answer(disguise) => self.answer(body, disguise)?,
             Back::Count => {
                 let tokens = count::read_answer(self.provider, body)?;
                 (count::write_answer(self.client.api, tokens), None)
@@ -174,13 +174,13 @@ impl Translation {
         Some((written.into(), usage))
     }
 
-    fn answer(&self, body: &[u8], renamed: &[(String, String)]) -> Option<(Vec<u8>, Option<TokenUsage>)> {
+    fn answer(&self, body: &[u8], disguise: &Disguise) -> Option<(Vec<u8>, Option<TokenUsage>)> {
         let mut answer = match self.provider {
             Api::Messages => messages::read_answer(body),
             Api::Generate => generate::read_answer(body),
             Api::Completions | Api::Responses | Api::Other => chat::read_answer(body),
         }?;
-        give_names_back(&mut answer, renamed);
+        disguise.undo(&mut answer);
         let asked = self.client.asked();
         let written = match self.client.api {
             Api::Responses => responses::write_answer(&answer, &asked),
@@ -211,10 +211,10 @@ impl Translation {
             decoder,
             course: Course {
                 encoder,
-                renamed: match self.back {
-                    Back::Answer(renamed) => renamed,
-                    Back::Count | Back::Embeddings(_) => Vec::new(),
-                },
+                undoing: Undoing::new(match self.back {
+                    Back::Answer(disguise) => disguise,
+                    Back::Count | Back::Embeddings(_) => Disguise::default(),
+                }),
                 usage: None,
                 is_finished: false,
                 has_content: false,
@@ -239,20 +239,6 @@ fn dropped(features: Features, provider: Api, lost: &[&'static str]) -> Vec<&'st
     dropped
 }
 
-fn give_names_back(answer: &mut Answer<'_>, renamed: &[(String, String)]) {
-    for part in &mut answer.parts {
-        if let Part::Call(call) = part
-            && let Some(name) = clients_name(renamed, &call.name)
-        {
-            call.name = Cow::Owned(name.to_owned());
-        }
-    }
-}
-
-fn clients_name<'r>(renamed: &'r [(String, String)], sent: &str) -> Option<&'r str> {
-    renamed.iter().find(|(name, _)| name == sent).map(|(_, clients)| clients.as_str())
-}
-
 enum Decoder {
     Chat(chat::Decoder),
     Messages(messages::Decoder),
@@ -264,6 +250,16 @@ enum Encoder {
     Responses(responses::Encoder),
     Messages(messages::Encoder),
     Generate(generate::Encoder),
+}
+
+impl Decoder {
+    fn is_broken(&self) -> bool {
+        match self {
+            Decoder::Chat(decoder) => decoder.is_broken(),
+            Decoder::Messages(decoder) => decoder.is_broken(),
+            Decoder::Generate(decoder) => decoder.is_broken(),
+        }
+    }
 }
 
 impl Encoder {
@@ -294,7 +290,7 @@ pub struct Stream {
 /// What the client has been told.
 struct Course {
     encoder: Encoder,
-    renamed: Vec<(String, String)>,
+    undoing: Undoing,
     usage: Option<TokenUsage>,
     is_finished: bool,
     has_content: bool,
@@ -368,6 +364,11 @@ impl Stream {
         self.course.error.as_ref()
     }
 
+    /// Whether a call in it was lost, or a piece of one: what the client got of the answer isn't whole, and never will be.
+    pub fn is_broken(&self) -> bool {
+        self.decoder.is_broken()
+    }
+
     /// What the provider says that the answer took so far.
     pub fn usage(&self) -> Option<TokenUsage> {
         self.course.usage
@@ -404,18 +405,12 @@ impl Course {
     }
 
     fn put(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        let Some(event) = self.undoing.undo(event) else { return };
         let event = match event {
             Event::Usage(usage) => {
                 let usage = self.usage.unwrap_or_default().larger(usage);
                 self.usage = Some(usage);
                 Event::Usage(usage)
-            }
-            Event::Call { id, name, signature } => {
-                let name = match clients_name(&self.renamed, &name) {
-                    Some(clients) => Cow::Owned(clients.to_owned()),
-                    None => name,
-                };
-                Event::Call { id, name, signature }
             }
             Event::Finish(finish) => {
                 self.is_finished = true;

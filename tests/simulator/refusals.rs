@@ -150,6 +150,7 @@ fn what_only_some_of_openais_models_refuse() {
         ("/v1/chat/completions", chat("gpt-5", &json!({"reasoning_effort": "none"})), "'minimal', 'low'"),
         ("/v1/chat/completions", chat("gpt-5", &json!({"temperature": 0.5})), "'temperature'"),
         ("/v1/chat/completions", chat("o3", &json!({"max_tokens": 9})), "'max_completion_tokens'"),
+        ("/v1/chat/completions", chat("o4-mini", &json!({"stop": ["x"]})), "'stop'"),
         (
             "/v1/chat/completions",
             chat("gpt-5.1", &json!({"reasoning_effort": "low", "top_p": 0.5})),

@@ -7,6 +7,7 @@ use crate::gateway::{mask, reply};
 use crate::providers::classify::error_inside;
 use crate::translate;
 use crate::translate::frames::{self, Framing};
+use crate::translate::translation::Stream as Translated;
 use crate::translate::usage::Frame;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -22,6 +23,7 @@ impl Stream<'_, '_> {
         {
             return self.left();
         }
+        self.note_skipped(answer);
         let rest = self.rest();
         match end {
             End::Clean if self.is_whole(rest.is_some()) => self.finish(answer, rest, true).await,
@@ -50,6 +52,17 @@ impl Stream<'_, '_> {
             return Ok(());
         }
         self.pass(&rest, answer).await.map(|_| ()).map_err(|_| Gone)
+    }
+
+    /// Events that can't be read are left out of a translated stream, and nothing of it shows there.
+    fn note_skipped(&self, answer: &Answer) {
+        let skipped = answer.translation().map_or(0, Translated::skipped);
+        if skipped > 0 {
+            let (provider, model) = (self.way.upstream.provider.name(), &self.way.call.model);
+            log::warn!(
+                "{provider}: {skipped} events of a stream of `{model}` can't be read, and were left out"
+            );
+        }
     }
 
     async fn truncated(&mut self, reason: &str, answer: &mut Answer) -> Relayed {

@@ -144,10 +144,12 @@ impl Answer {
     /// says in a stream that is translated that it failed. How long it may take is the caller's to say.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
-            let has_failed =
-                self.translation.as_ref().is_some_and(|translation| translation.error().is_some());
-            if has_failed {
+            let told = self.translation.as_ref();
+            if told.is_some_and(|translation| translation.error().is_some()) {
                 return Err(Broken::truncated("the provider said in its stream that it failed"));
+            }
+            if told.is_some_and(|translation| translation.is_broken()) {
+                return Err(Broken::truncated("a call of a tool can't be read as a whole"));
             }
             let piece = self.piece().await?;
             let is_last = piece.is_none();

@@ -48,7 +48,7 @@ const KINDS: &[Kind] = &[
 ];
 
 /// Turns down what the vendor would. Messages of one role in a row are one turn, as the vendor sees them.
-pub(super) fn check(messages: &[Value], version: &str, thinks: bool) -> Result<(), Refusal> {
+pub(super) fn check(messages: &[Value], version: &str, has_budget: bool) -> Result<(), Refusal> {
     for (index, message) in messages.iter().enumerate() {
         role(message, index, version)?;
         content(message, index, index + 1 == messages.len())?;
@@ -58,7 +58,7 @@ pub(super) fn check(messages: &[Value], version: &str, thinks: bool) -> Result<(
         return refuse("messages: first message must use the \"user\" role");
     }
     results(turns())?;
-    if thinks { thought_before_calls(messages) } else { Ok(()) }
+    if has_budget { thought_before_calls(messages) } else { Ok(()) }
 }
 
 fn role(message: &Value, index: usize, version: &str) -> Result<(), Refusal> {
@@ -245,7 +245,8 @@ fn results<'a>(turns: impl Iterator<Item = &'a [Value]>) -> Result<(), Refusal> 
     }
 }
 
-/// With thinking on, a turn whose calls are being answered begins with its thought.
+/// With a budget to think by, a turn whose calls are being answered begins with its thought. Adaptive thinking doesn't
+/// ask for one. Source: Anthropic, "Adaptive thinking".
 fn thought_before_calls(messages: &[Value]) -> Result<(), Refusal> {
     let last = messages.iter().rposition(|message| message["role"] == "assistant");
     let Some((at, last)) = last.map(|at| (at, list(&messages[at], "content"))) else { return Ok(()) };

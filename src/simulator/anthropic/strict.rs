@@ -56,6 +56,10 @@ const BUDGET_ONLY: [&str; 7] = [
     "claude-haiku-4-5",
 ];
 
+/// Begins the names of models whose answers can't be held to a schema. Source: Anthropic, "Structured outputs".
+const NO_FORMAT: [&str; 5] =
+    ["claude-3", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-sonnet-4-2"];
+
 /// Begins the names of models that think without one, and can't be sampled. Source: Anthropic, "What's new in Claude 4.7".
 const NO_BUDGET: [&str; 3] = ["claude-opus-4-7", "claude-opus-5", "claude-sonnet-5"];
 
@@ -74,7 +78,7 @@ const CHECKS: &[Check] =
 /// Turns down what the vendor would.
 pub(super) fn check(body: &Value, messages: &[Value], version: &str) -> Result<(), Refusal> {
     CHECKS.iter().try_for_each(|check| check(body))?;
-    messages::check(messages, version, thinks(body))
+    messages::check(messages, version, body["thinking"]["type"] == "enabled")
 }
 
 pub(super) fn refuse<T>(message: impl Into<String>) -> Result<T, Refusal> {
@@ -252,6 +256,9 @@ fn output_format(body: &Value) -> Result<(), Refusal> {
     let format = &body["output_config"]["format"];
     if format.is_null() {
         return Ok(());
+    }
+    if is_one_of(body, &NO_FORMAT) {
+        return refuse(format!("output_config.format: not supported by model {}", body["model"]));
     }
     if format["type"] != "json_schema" {
         return refuse("output_config.format.type: Input should be 'json_schema'");

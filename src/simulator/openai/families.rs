@@ -24,6 +24,9 @@ static FAMILIES: [(&str, &[&str]); 9] = [
 /// Open-weight models, which others serve.
 const OPEN_WEIGHTS: &str = "gpt-oss";
 
+/// Begins the names of models that stop at no text.
+const NO_STOP: [&str; 4] = ["gpt-5", "gpt-6", "o3", "o4"];
+
 /// Settings of sampling, with the values that are no setting at all.
 const SAMPLING: [(&str, f64); 4] =
     [("temperature", 1.0), ("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)];
@@ -58,6 +61,11 @@ pub(super) fn check(body: &Value, effort: &Value, param: &str) -> Result<(), Ref
             body["model"]
         );
         return refuse(param, "unsupported_value", message);
+    }
+    let is_endless =
+        NO_STOP.iter().any(|prefix| body["model"].as_str().is_some_and(|it| it.starts_with(prefix)));
+    if is_endless && !body["stop"].is_null() {
+        return unsupported("stop", "");
     }
     if !body["max_tokens"].is_null() {
         return unsupported("max_tokens", " Use 'max_completion_tokens' instead.");

@@ -57,7 +57,9 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     let finish = finish::read(finish_reason.0.as_deref().unwrap_or("stop"), said)?;
     parts.extend(refusal.map(Part::Refusal));
     for (nth, call) in calls.into_iter().enumerate() {
+        let is_bare = call.function.as_ref().is_none_or(|function| function.arguments().is_empty());
         match read_call(call, &id, nth) {
+            Some(_) if is_bare && finish == Finish::Length => {}
             Some(call) => parts.push(Part::Call(call)),
             None if finish == Finish::Length => {}
             None => return None,
@@ -247,6 +249,9 @@ mod tests {
 
     #[test]
     fn a_call_that_the_limit_cut_short_is_left_out_and_any_other_broken_one_is_no_answer() {
+        let bare = json!({"content": "x", "tool_calls": [call("a", &json!(""))]});
+        assert_eq!(read_answer(&body(&bare, "length")).map(|answer| answer.parts.len()), Some(1));
+        assert_eq!(read_answer(&body(&bare, "tool_calls")).map(|answer| answer.parts.len()), Some(2));
         let message = json!({"content": "x", "tool_calls": [call("a", &json!("{\"x\":"))]});
         assert_eq!(read_answer(&body(&message, "length")).map(|answer| answer.parts.len()), Some(1));
         assert_eq!(read_answer(&body(&message, "tool_calls")), None);

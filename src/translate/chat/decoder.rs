@@ -63,21 +63,26 @@ pub struct Decoder {
     calls: usize,
     refuses: bool,
     has_finished: bool,
-    /// Whether a piece came for a call that had ended: what the client got of it isn't whole, and must not look so.
+    /// Whether a piece of a call was lost, or came when it had ended: what the client got of it isn't whole, and must not
+    /// look so.
     is_broken: bool,
     has_ended: bool,
 }
 
 impl Decoder {
-    /// Takes the data of one event. `false`: it wasn't understood, and nothing came of it.
+    /// Takes the data of one event. `false`: it wasn't understood, and nothing came of it. What can't be read while a call
+    /// is open may be a piece of it.
     pub fn see(&mut self, data: &[u8], out: &mut dyn FnMut(Event<'_>)) -> bool {
         let data = data.trim_ascii();
         if data == DONE {
             self.finish(out);
             return true;
         }
-        let chunk = reader::read_bytes::<Chunk<'_>>(data).ok();
-        let Some(Chunk { id, model, choices: Some(choices), usage }) = chunk else { return false };
+        let Ok(chunk) = reader::read_bytes::<Chunk<'_>>(data) else {
+            self.is_broken |= self.is_calling();
+            return false;
+        };
+        let Chunk { id, model, choices: Some(choices), usage } = chunk else { return false };
         if self.has_ended {
             return true;
         }
@@ -104,6 +109,15 @@ impl Decoder {
             self.has_ended = true;
             out(Event::End);
         }
+    }
+
+    /// Whether what was said isn't whole: nothing more is heard of it, nor a finish.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn is_calling(&self) -> bool {
+        !self.has_finished && self.open.as_ref().is_some_and(|open| !open.has_ended)
     }
 
     fn take(&mut self, choice: Choice<'_>, out: &mut dyn FnMut(Event<'_>)) {
@@ -445,6 +459,25 @@ mod tests {
             let (heard, _) = heard(&pieces);
             assert_eq!(heard.contains(&"end".to_owned()), is_whole, "{heard:?}");
             assert_eq!(heard.contains(&"arguments }".to_owned()), is_whole && !arguments.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_call_breaks_the_stream() {
+        let begun = calls(&json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}]));
+        let rest = calls(&json!([{"index": 0, "function": {"arguments": "}"}}]));
+        let (words, end) = (chunk(&json!({"content": "x"}), None), chunk(&json!({}), Some("stop")));
+        let lost = json!("{\"choices\":[{\"delta\":");
+        for (chunks, is_broken) in [
+            (vec![&begun, &lost, &rest, &end], true),
+            (vec![&begun, &rest, &lost, &end], true),
+            (vec![&begun, &json!({"type": "ping"}), &rest, &end], false),
+            (vec![&lost, &words, &lost, &begun, &rest, &end, &lost], false),
+            (vec![&begun, &rest, &words, &lost, &end], false),
+        ] {
+            let chunks: Vec<Value> = chunks.into_iter().cloned().collect();
+            let (heard, _) = heard(&chunks);
+            assert_eq!(heard.contains(&"end".to_owned()), !is_broken, "{heard:?}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! A model that is newer than this table is taken to be like the newest in it: what reasoning models no longer take has
 //! never come back.
 //!
-//! Source: OpenAI's reasoning guide, its guide to GPT-5's parameters and its models' pages.
+//! Source: OpenAI's reasoning guide, its guide to GPT-5's parameters, its API reference of `stop`, and its models' pages.
 
 use crate::translate::canonical::{Effort, Reasoning};
 
@@ -16,6 +16,8 @@ pub(super) struct Family {
     /// Whether the limit is called `max_completion_tokens`, and `max_tokens` refused. Imitators often know the older
     /// name only.
     pub(super) limits_completion: bool,
+    /// Whether they stop at texts.
+    pub(super) stops: bool,
     /// When they take `temperature`, `top_p` and penalties.
     samples: Samples,
     /// How hard they can think.
@@ -45,34 +47,40 @@ const DIGIT: char = '#';
 
 /// The first whose prefix fits counts.
 const FAMILIES: [Family; 13] = [
-    family("gpt-5-chat", true, Samples::Always, Thinks::Never),
-    family("gpt-5.1", true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::High, true)),
+    family("gpt-5-chat", true, true, Samples::Always, Thinks::Never),
+    family("gpt-5.1", true, false, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::High, true)),
     newest("gpt-5."),
-    family("gpt-5", true, Samples::Never, Thinks::Between(Effort::Minimal, Effort::High, false)),
-    family("o1", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
-    family("o3", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
-    family("o4", true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
-    family("gpt-3", false, Samples::Always, Thinks::Never),
-    family("gpt-4", false, Samples::Always, Thinks::Never),
+    family("gpt-5", true, false, Samples::Never, Thinks::Between(Effort::Minimal, Effort::High, false)),
+    family("o1", true, true, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("o3", true, false, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("o4", true, false, Samples::Never, Thinks::Between(Effort::Low, Effort::High, false)),
+    family("gpt-3", false, true, Samples::Always, Thinks::Never),
+    family("gpt-4", false, true, Samples::Always, Thinks::Never),
     newest("gpt-#"),
     newest("o#"),
-    family("gpt-", false, Samples::Always, Thinks::Never),
-    family("chatgpt-", false, Samples::Always, Thinks::Never),
+    family("gpt-", false, true, Samples::Always, Thinks::Never),
+    family("chatgpt-", false, true, Samples::Always, Thinks::Never),
 ];
 
 /// As the newest models take it.
 const fn newest(prefix: &'static str) -> Family {
-    family(prefix, true, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::Max, true))
+    family(prefix, true, false, Samples::Unthinking, Thinks::Between(Effort::Low, Effort::Max, true))
 }
 
 /// Everybody else's models.
-const OTHERS: Family = family("", false, Samples::Always, Thinks::Freely);
+const OTHERS: Family = family("", false, true, Samples::Always, Thinks::Freely);
 
 /// Open-weight models, which others serve, under a name like those of OpenAI's own.
 const OPEN_WEIGHTS: &str = "gpt-oss";
 
-const fn family(prefix: &'static str, limits_completion: bool, samples: Samples, thinks: Thinks) -> Family {
-    Family { prefix, limits_completion, samples, thinks }
+const fn family(
+    prefix: &'static str,
+    limits_completion: bool,
+    stops: bool,
+    samples: Samples,
+    thinks: Thinks,
+) -> Family {
+    Family { prefix, limits_completion, stops, samples, thinks }
 }
 
 impl Family {
@@ -151,6 +159,24 @@ mod tests {
     fn each_family_is_found_by_its_prefix() {
         for family in &FAMILIES {
             assert_eq!(Family::of(&family.prefix.replace(DIGIT, "9")), family);
+        }
+    }
+
+    #[test]
+    fn the_latest_models_that_think_stop_at_no_text() {
+        for (model, expected) in [
+            ("gpt-4o", true),
+            ("gpt-5-chat-latest", true),
+            ("o1", true),
+            ("o3-mini", false),
+            ("o4-mini", false),
+            ("gpt-5-mini", false),
+            ("gpt-5.1", false),
+            ("gpt-6", false),
+            ("gpt-oss-20b", true),
+            ("deepseek-chat", true),
+        ] {
+            assert_eq!(Family::of(model).stops, expected, "{model}");
         }
     }
 

@@ -130,12 +130,18 @@ struct JsonSchema<'r> {
 ///
 /// # Errors
 /// When a medium can't be sent in this dialect at all: sound of another format than the reference has, documents by
-/// their address, video.
+/// their address, video. When the model is to stop at texts and can't: what it says behind them would be taken for the
+/// answer.
 pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadBody> {
     let mut written = Written::default();
     let messages = render::messages(request, &mut written)?;
     let tools: Vec<WireTool<'_>> = request.tools.iter().map(|tool| function(tool, &mut written)).collect();
     let family = Family::of(target.model);
+    if !request.stop.is_empty() && !family.stops {
+        return Err(BadBody(
+            "this provider's model can't be told where to stop; leave out the texts to stop at".to_owned(),
+        ));
+    }
     let limit = target.limit(request.max_output_tokens, &mut written);
     let reasoning = request.reasoning.and_then(|asked| family.nearest(asked));
     let samples = family.samples(reasoning);

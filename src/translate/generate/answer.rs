@@ -18,8 +18,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Reads a `GenerateContentResponse`; `None` for what isn't one, or has neither an answer nor a reason why there is
-/// none. Source: Gemini API reference, `GenerateContentResponse`.
+/// Reads a `GenerateContentResponse`; `None` for what isn't one, has neither an answer nor a reason why there is none, or
+/// has a call that failed. Source: Gemini API reference, `GenerateContentResponse`.
 pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     let response: Response<'_> = reader::read_bytes(body).ok()?;
     let blocked = response.prompt_feedback.and_then(|feedback| feedback.block_reason);
@@ -33,13 +33,13 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     let (content, reason) = first.map_or((None, None), |first| (first.content, first.finish_reason));
     let mut said = Vec::new();
     for part in content.unwrap_or_default().parts.0 {
-        read_part(part, &mut ids, &mut said);
+        read_part(part, &mut ids, &mut said)?;
     }
     let has_called = said.iter().any(|part| matches!(part, Part::Call(_)));
     let finish = match (reason, blocked) {
-        (Some(Str(reason)), _) => finish::read(&reason, has_called),
+        (Some(Str(reason)), _) => finish::read(&reason, has_called)?,
         (None, Some(_)) => Finish::ContentFilter,
-        (None, None) => finish::read("", has_called),
+        (None, None) => finish::read("", has_called)?,
     };
     Some(Answer {
         id,
@@ -72,15 +72,17 @@ pub(super) fn read_call<'a>(
     })
 }
 
-fn read_part<'a>(part: wire::Part<'a>, ids: &mut Ids, said: &mut Vec<Part<'a>>) {
+/// Appends what a part says; `None` if it is a call that nobody can make.
+fn read_part<'a>(part: wire::Part<'a>, ids: &mut Ids, said: &mut Vec<Part<'a>>) -> Option<()> {
     if let Some(call) = part.function_call {
-        said.extend(read_call(call, part.thought_signature, ids).map(Part::Call));
-        return;
+        said.push(Part::Call(read_call(call, part.thought_signature, ids)?));
+        return Some(());
     }
     let is_thought = part.thought == Some(true);
     let signature = part.thought_signature.map(|Str(text)| text);
     parts::push_words(said, part.text, is_thought, signature);
     said.extend(part.inline_data.and_then(parts::inline).map(Part::Media));
+    Some(())
 }
 
 /// `GenerateContentResponse`, as a client gets it.
@@ -163,7 +165,7 @@ fn write_part<'w>(part: &'w Part<'_>) -> Option<said::Part<'w>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::translate::canonical::{Signature, Thought};
+    use crate::translate::canonical::{Event, Signature, Thought};
     use crate::translate::frames::Framing;
     use crate::translate::signs::Api;
     use serde_json::{Value, json};
@@ -180,6 +182,27 @@ mod tests {
 
     fn signed(text: &'static str) -> Option<Signature<'static>> {
         Some(Signature { maker: Api::Generate, text: text.into() })
+    }
+
+    #[test]
+    fn a_call_that_failed_or_nobody_can_make_is_no_answer() {
+        let body = |part: &str, reason: &str| {
+            format!(r#"{{"candidates":[{{"content":{{"parts":[{part}]}},"finishReason":"{reason}"}}]}}"#)
+        };
+        for (part, reason, is_answer) in [
+            (r#"{"text":"a"}"#, "STOP", true),
+            (r#"{"text":"a"}"#, finish::MALFORMED, false),
+            (r#"{"text":"a"}"#, "UNEXPECTED_TOOL_CALL", false),
+            (r#"{"functionCall":{"name":"f"}}"#, "STOP", true),
+            (r#"{"functionCall":{"name":""}}"#, "STOP", false),
+            (r#"{"functionCall":{"name":"f","args":[]}}"#, "STOP", false),
+        ] {
+            let body = body(part, reason);
+            assert_eq!(read_answer(body.as_bytes()).is_some(), is_answer, "{body}");
+            let (mut decoder, mut has_finished) = (super::super::Decoder::default(), false);
+            decoder.see(body.as_bytes(), &mut |event| has_finished |= matches!(event, Event::Finish(_)));
+            assert_eq!((decoder.is_broken(), has_finished), (!is_answer, is_answer), "{body}");
+        }
     }
 
     #[test]

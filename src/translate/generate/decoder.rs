@@ -18,6 +18,8 @@ pub struct Decoder {
     last_is_thought: bool,
     has_called: bool,
     has_finished: bool,
+    /// Whether a call failed or can't be read: what the client got isn't what the model would have said.
+    is_broken: bool,
     has_ended: bool,
 }
 
@@ -57,20 +59,28 @@ impl Decoder {
         }
     }
 
+    /// Whether what was said isn't whole: nothing more is heard of it, nor a finish.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut dyn FnMut(Event<'_>)) {
         for part in candidate.content.unwrap_or_default().parts.0 {
             // What comes behind the end has no place any more.
-            if !self.has_finished {
+            if !self.has_finished && !self.is_broken {
                 self.part(part, out);
             }
         }
         if let Some(Str(reason)) = candidate.finish_reason.filter(|reason| !reason.0.is_empty()) {
-            self.end_with(finish::read(&reason, self.has_called), out);
+            match finish::read(&reason, self.has_called) {
+                Some(finish) => self.end_with(finish, out),
+                None => self.is_broken = true,
+            }
         }
     }
 
     fn end_with(&mut self, finish: Finish<'_>, out: &mut dyn FnMut(Event<'_>)) {
-        if !std::mem::replace(&mut self.has_finished, true) {
+        if !self.is_broken && !std::mem::replace(&mut self.has_finished, true) {
             out(Event::Finish(finish));
         }
     }
@@ -78,7 +88,10 @@ impl Decoder {
     fn part(&mut self, part: Part<'_>, out: &mut dyn FnMut(Event<'_>)) {
         let signature = part.thought_signature.filter(|text| !text.0.is_empty());
         if let (Some(call), Some(ids)) = (part.function_call, &mut self.ids) {
-            let Some(call) = answer::read_call(call, signature, ids) else { return };
+            let Some(call) = answer::read_call(call, signature, ids) else {
+                self.is_broken = true;
+                return;
+            };
             self.has_called = true;
             self.last_is_thought = false;
             out(Event::Call { id: call.id, name: call.name, signature: call.signature });

@@ -8,7 +8,7 @@ use super::finish::{self, Usage};
 use super::said::{FunctionCall, Part};
 use crate::domain::TokenUsage;
 use crate::translate::arguments;
-use crate::translate::canonical::{Event, Signature};
+use crate::translate::canonical::{Event, Finish, Signature};
 use crate::translate::frames::Framing;
 use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
@@ -24,6 +24,13 @@ struct Call {
     signature: Option<String>,
     arguments: String,
     is_too_long: bool,
+}
+
+impl Call {
+    /// Whether it has no arguments yet.
+    fn is_bare(&self) -> bool {
+        self.arguments.is_empty() && !self.is_too_long
+    }
 }
 
 /// Writes the events of one stream. Budget: 2 µs an event.
@@ -59,8 +66,13 @@ impl Encoder {
     /// Appends the frames that an event comes to; none for some. Source: Gemini API reference,
     /// `models.streamGenerateContent`, which answers in server-sent events with `alt=sse`, else in one array.
     pub fn put(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        if !matches!(event, Event::Arguments(_) | Event::Usage(_)) {
-            self.put_call(out);
+        match event {
+            Event::Arguments(_) | Event::Usage(_) => {}
+            // Before the limit cut it short there was nothing of it that anybody could trust.
+            Event::Finish(Finish::Length) if self.call.as_ref().is_some_and(Call::is_bare) => {
+                self.call = None;
+            }
+            _ => self.put_call(out),
         }
         match event {
             Event::Start { id, model } => {
@@ -173,7 +185,6 @@ fn tail(model: &str, id: &str) -> Vec<u8> {
 mod tests {
     use super::super::decoder::Decoder;
     use super::*;
-    use crate::translate::canonical::Finish;
     use crate::translate::frames::{self, Frames};
     use crate::translate::signs::Api;
     use bytes::Bytes;
@@ -303,17 +314,19 @@ mod tests {
 
     #[test]
     fn a_call_that_was_cut_off_is_left_out() {
-        let events = [
-            start(),
-            call("f"),
-            Event::Arguments("{\"a\":".into()),
-            Event::Finish(Finish::Length),
-            Event::End,
-        ];
-        let stream = encoded(&events, Framing::Elements);
-        let responses: Vec<Value> = serde_json::from_str(&stream).expect("an array");
-        assert_eq!(responses.len(), 1);
-        assert_eq!(responses[0]["candidates"][0]["finishReason"], "MAX_TOKENS");
+        for arguments in ["{\"a\":", ""] {
+            let events = [
+                start(),
+                call("f"),
+                Event::Arguments(arguments.into()),
+                Event::Finish(Finish::Length),
+                Event::End,
+            ];
+            let stream = encoded(&events, Framing::Elements);
+            let responses: Vec<Value> = serde_json::from_str(&stream).expect("an array");
+            assert_eq!(responses.len(), 1);
+            assert_eq!(responses[0]["candidates"][0]["finishReason"], "MAX_TOKENS");
+        }
     }
 
     /// What a stream says, pieces of one text joined, usage last.

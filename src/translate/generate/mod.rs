@@ -15,6 +15,7 @@ mod models;
 mod openapi;
 mod parts;
 mod read;
+mod returning;
 mod said;
 mod schema;
 mod tools;
@@ -27,6 +28,7 @@ pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, MAX_ARGUMENTS};
 pub use read::read;
+pub use returning::without_foreign;
 pub use write::write;
 
 /// What names of functions can be sent. Newer references allow 128 letters and colons; what older models take is safe.

@@ -25,7 +25,7 @@ use std::borrow::Cow;
 const SILENCE: &str = " ";
 /// What stands in for the signature of a call that Gemini 3 didn't make, and would refuse without one. Source: Gemini API
 /// guide "Thought signatures", on histories of other models.
-const UNSIGNED: &str = "skip_thought_signature_validator";
+pub(super) const UNSIGNED: &str = "skip_thought_signature_validator";
 
 /// `GenerateContentRequest`.
 #[derive(Serialize)]

@@ -36,7 +36,8 @@ struct Message<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// Reads a provider's whole answer; `None` if it isn't one.
+/// Reads a provider's whole answer; `None` if it isn't one. A call that the limit cut short is left out, as nobody can
+/// make it.
 pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     let message: Message<'_> = reader::read_bytes(body).ok()?;
     let mut parts = Vec::with_capacity(message.content.len());
@@ -49,6 +50,9 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         None if parts.iter().any(|part| matches!(part, Part::Call(_))) => Finish::ToolCalls,
         None => Finish::Stop,
     };
+    if finish == Finish::Length {
+        parts.pop_if(|part| matches!(part, Part::Call(_)));
+    }
     parts.extend(words::explanation(&finish, message.stop_details).map(Part::Refusal));
     Some(Answer {
         id: message.id.map(|it| it.0).unwrap_or_default(),

@@ -8,7 +8,7 @@ use super::answer::own;
 use super::incoming::Block;
 use super::words::{self, StopDetails};
 use crate::domain::TokenUsage;
-use crate::translate::canonical::Event;
+use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::{Str, filled};
 use crate::translate::reader;
 use crate::translate::verbatim::Verbatim;
@@ -23,15 +23,19 @@ pub struct Decoder {
     usage: TokenUsage,
     has_started: bool,
     has_finished: bool,
+    /// Whether a call, or a piece of one, was lost: what the client got isn't whole, and must not look so.
+    is_broken: bool,
     has_ended: bool,
 }
 
 /// The block that is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Open {
-    /// None, or one of words, whose pieces speak for themselves.
+    /// None that was heard of.
     #[default]
-    Plain,
+    Nothing,
+    /// One of words, whose pieces speak for themselves.
+    Words,
     /// A call, of whose arguments nothing has come yet.
     Call,
     /// A call with arguments.
@@ -84,13 +88,14 @@ struct Delta<'a> {
 }
 
 impl Decoder {
-    /// Reads the JSON of one event. `false` if it isn't understood, and skipped.
+    /// Reads the JSON of one event. `false` if it isn't understood, and skipped. What can't be read while a call is open
+    /// may be a piece of it.
     ///
     /// New types of events may come at any time (Anthropic, "Versioning"), and say nothing here; nor do errors, which
     /// [`crate::translate::signs`] tells apart.
     pub fn see(&mut self, data: &[u8], out: &mut dyn FnMut(Event<'_>)) -> bool {
-        let frame = reader::read_bytes(data).ok();
-        let Some(Frame { kind, message, content_block, delta, usage }) = frame else { return false };
+        let Ok(frame) = reader::read_bytes::<Frame<'_>>(data) else { return self.lose() };
+        let Frame { kind, message, content_block, delta, usage } = frame;
         if self.has_ended {
             return true;
         }
@@ -104,19 +109,27 @@ impl Decoder {
             ("message_start", Some(message), ..) => self.start(message, out),
             // What comes behind the end has no place any more.
             ("content_block_start" | "content_block_delta" | "content_block_stop", ..)
-                if self.has_finished => {}
+                if self.has_finished || self.is_broken => {}
             ("content_block_start", _, Some(block), _) => return self.open(block, out),
             ("content_block_delta", .., Some(delta)) => self.piece(delta, out),
-            ("content_block_stop", ..) => self.close(out),
-            ("message_delta", .., delta) => {
-                self.count(usage, out);
-                self.finish_by(delta, out);
-            }
+            ("content_block_stop", ..) => self.stop(),
+            ("message_delta", .., delta) => self.finish_by(delta, usage, out),
             ("message_stop", ..) => self.finish(out),
-            ("message_start" | "content_block_start" | "content_block_delta", ..) => return false,
+            ("message_start" | "content_block_start" | "content_block_delta", ..) => return self.lose(),
             _ => {}
         }
         true
+    }
+
+    /// Whether what was said isn't whole: nothing more is heard of it, nor a finish.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Passes over an event, which may have been a piece of the call that is open.
+    fn lose(&mut self) -> bool {
+        self.is_broken |= !self.has_finished && matches!(self.block, Open::Call | Open::CallWithArguments);
+        false
     }
 
     /// The provider's stream is over, with its marker or without. One that had no reason to stop has no end.
@@ -144,6 +157,7 @@ impl Decoder {
 
     fn open(&mut self, block: Block<'_>, out: &mut dyn FnMut(Event<'_>)) -> bool {
         self.close(out);
+        self.block = Open::Words;
         match block.kind.as_ref() {
             "text" => say(block.text.map(Verbatim::into_plain).map(Str), Event::Text, out),
             "thinking" => {
@@ -153,7 +167,8 @@ impl Decoder {
             "redacted_thinking" => say(block.data, |text| Event::Redacted(own(text)), out),
             "tool_use" => {
                 let (Some(id), Some(name)) = (filled(block.id), filled(block.name)) else {
-                    self.block = Open::Skipped;
+                    // Nobody could answer it, and without it the rest isn't what the model said.
+                    self.is_broken = true;
                     return false;
                 };
                 out(Event::Call { id, name, signature: None });
@@ -173,7 +188,9 @@ impl Decoder {
     fn piece(&mut self, delta: Delta<'_>, out: &mut dyn FnMut(Event<'_>)) {
         match self.block {
             Open::Skipped => {}
-            Open::Plain => {
+            // Of a call whose beginning was lost.
+            Open::Nothing if delta.partial_json.is_some() => self.is_broken = true,
+            Open::Nothing | Open::Words => {
                 say(delta.text, Event::Text, out);
                 say(delta.thinking, Event::Thought, out);
                 say(delta.signature, |text| Event::ThoughtSignature(own(text)), out);
@@ -187,6 +204,13 @@ impl Decoder {
         }
     }
 
+    /// The open block is over. A call without any arguments isn't known to be whole until something follows.
+    fn stop(&mut self) {
+        if self.block != Open::Call {
+            self.block = Open::Nothing;
+        }
+    }
+
     /// A call without any arguments is one with an empty object.
     fn close(&mut self, out: &mut dyn FnMut(Event<'_>)) {
         if std::mem::take(&mut self.block) == Open::Call {
@@ -194,16 +218,23 @@ impl Decoder {
         }
     }
 
-    fn finish_by(&mut self, delta: Option<Delta<'_>>, out: &mut dyn FnMut(Event<'_>)) {
-        let Some(Delta { stop_reason: Some(reason), stop_sequence, stop_details, .. }) = delta else {
-            return;
-        };
-        self.close(out);
-        if std::mem::replace(&mut self.has_finished, true) {
-            return;
-        }
+    fn finish_by(
+        &mut self,
+        delta: Option<Delta<'_>>,
+        usage: Option<&RawValue>,
+        out: &mut dyn FnMut(Event<'_>),
+    ) {
+        let said =
+            delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence, delta.stop_details)));
+        let said = said.filter(|_| !self.is_broken && !std::mem::replace(&mut self.has_finished, true));
+        let Some((reason, stop_sequence, details)) = said else { return self.count(usage, out) };
         let finish = words::finish(&reason.0, stop_sequence.map(|it| it.0));
-        if let Some(why) = words::explanation(&finish, stop_details) {
+        // A call that the limit cut short has no arguments that anybody could trust.
+        if finish != Finish::Length {
+            self.close(out);
+        }
+        self.count(usage, out);
+        if let Some(why) = words::explanation(&finish, details) {
             out(Event::Refusal(why));
         }
         out(Event::Finish(finish));

@@ -7,12 +7,14 @@
 //! Source of all outside rules: Anthropic's API reference of Messages, version 2023-06-01, and the types of its SDK 2.12.
 
 mod answer;
+mod answer_tool;
 mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
 mod ids;
 mod incoming;
+mod models;
 mod outgoing;
 mod read;
 mod returning;
@@ -29,7 +31,7 @@ pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;
-pub use returning::may_hold_foreign;
+pub use returning::without_foreign;
 pub use write::{write, write_count};
 
 /// What names of tools can be sent. Source: Anthropic's reference of `tools` (`^[a-zA-Z0-9_-]{1,64}$`).

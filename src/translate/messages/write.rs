@@ -4,7 +4,9 @@
 //! what the vendor takes, and notes what that costs. Source: Anthropic's reference of `POST /v1/messages`.
 
 use super::NAMES;
+use super::answer_tool::{AnswerTool, PURPOSE};
 use super::blocks::{Block, CacheControl};
+use super::models::Model;
 use super::outgoing::{Message, Outgoing, Role, check_results, merged, open_with_user, trim_last};
 use super::schema;
 use super::thinking::{self, Course, Generation, Thinking};
@@ -51,30 +53,34 @@ fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Re
     let mut written = Written::default();
     let limit = target.limit(request.max_output_tokens, &mut written);
     let max_tokens = limit.or(target.max_output_tokens).unwrap_or(MAX_TOKENS);
-    let generation = Generation::of(target.model);
+    let model = Model::of(target.model);
+    let answer_tool = AnswerTool::of(request, model)?;
+    let tool_choice = tool_choice(request, answer_tool.as_ref());
+    written.answers_by = answer_tool.as_ref().map(|tool| tool.name.to_string());
     let mut outgoing = Outgoing::new(request, &mut written);
-    let tools = request.tools.iter().map(|tool| tool_of(tool, &mut outgoing)).collect::<Vec<_>>();
+    let mut tools = request.tools.iter().map(|tool| tool_of(tool, &mut outgoing)).collect::<Vec<_>>();
+    tools.extend(answer_tool.map(ToolParam::from));
     let system = outgoing.blocks(&request.system)?;
     let messages = outgoing.messages(request)?;
     if system.is_empty() && messages.is_empty() {
         return Err(BadBody("nothing is said; send at least one message with words in it".to_owned()));
     }
-    let thinking = thinking::choose(request, generation, max_tokens, course(&messages), &mut written);
+    let course = course(&messages, tool_choice.as_ref());
+    let thinking = thinking::choose(request, model.generation, max_tokens, course, &mut written);
     let messages = settled(messages, thinking.map(|(thinking, _)| thinking), &mut written);
     check_results(&messages)?;
-    let sampling =
-        Sampling::of(request, generation, thinking.is_some_and(|(it, _)| it.is_on()), &mut written);
+    let sampling = Sampling::of(request, model, thinking.is_some_and(|(it, _)| it.is_on()), &mut written);
     let body = Body {
         model: target.model,
         max_tokens: has_limit.then_some(max_tokens),
         system,
         messages,
-        tool_choice: if tools.is_empty() { None } else { tool_choice(request) },
+        tool_choice,
         tools,
         sampling,
         stop_sequences: stops(request, &mut written),
         thinking: thinking.map(|(thinking, _)| thinking),
-        output_config: output_config(request, thinking.and_then(|(_, effort)| effort), &mut written),
+        output_config: output_config(request, model, thinking.and_then(|(_, effort)| effort), &mut written),
         metadata: user(request, &mut written).map(|user_id| Metadata { user_id }),
         stream: request.streams,
     };
@@ -178,8 +184,8 @@ struct Sampling {
 impl Sampling {
     /// What is left of the request's own. 1 is the temperature of every model that isn't told another, so that leaving
     /// it out is no loss.
-    fn of(request: &Request<'_>, generation: Generation, thinks: bool, written: &mut Written) -> Sampling {
-        let takes_none = generation == Generation::EffortsOnly;
+    fn of(request: &Request<'_>, model: &Model, thinks: bool, written: &mut Written) -> Sampling {
+        let takes_none = model.generation == Generation::EffortsOnly;
         let mut temperature = request.temperature;
         if temperature.is_some_and(|it| it > 1.0) {
             temperature = Some(1.0);
@@ -192,7 +198,8 @@ impl Sampling {
             temperature = None;
         }
         let least = if thinks { MIN_THINKING_TOP_P } else { 0.0 };
-        let top_p = request.top_p.filter(|it| !takes_none && temperature.is_none() && *it >= least);
+        let is_free = !takes_none && (temperature.is_none() || model.samples_by_both);
+        let top_p = request.top_p.filter(|it| is_free && *it >= least);
         if top_p != request.top_p {
             written.lose(Feature::TopP);
         }
@@ -220,9 +227,25 @@ fn tool_of<'w>(tool: &'w Tool<'_>, outgoing: &mut Outgoing<'_>) -> ToolParam<'w>
     }
 }
 
-fn tool_choice<'w>(request: &'w Request<'_>) -> Option<Choice<'w>> {
+impl<'w> From<AnswerTool<'w>> for ToolParam<'w> {
+    fn from(tool: AnswerTool<'w>) -> ToolParam<'w> {
+        let AnswerTool { name, schema, .. } = tool;
+        let input_schema = Schema::Own(schema);
+        ToolParam { name, description: Some(PURPOSE), input_schema, strict: None, cache_control: None }
+    }
+}
+
+fn tool_choice<'w>(request: &'w Request<'_>, answer_tool: Option<&AnswerTool<'w>>) -> Option<Choice<'w>> {
+    if let Some(tool) = answer_tool.filter(|tool| tool.is_alone) {
+        // Two calls would be two answers in one text.
+        return Some(Choice { kind: "tool", name: Some(tool.name.clone()), disable_parallel_tool_use: true });
+    }
+    if request.tools.is_empty() {
+        return None;
+    }
     let is_serial = request.parallel_tool_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
+        ToolChoice::Auto if answer_tool.is_some() => ("any", None),
         ToolChoice::Auto if !is_serial => return None,
         ToolChoice::Auto => ("auto", None),
         ToolChoice::Any => ("any", None),
@@ -233,7 +256,7 @@ fn tool_choice<'w>(request: &'w Request<'_>) -> Option<Choice<'w>> {
 }
 
 /// What of the conversation matters to thinking.
-fn course(messages: &[Message<'_>]) -> Course {
+fn course(messages: &[Message<'_>], choice: Option<&Choice<'_>>) -> Course {
     let (last, before) = match messages {
         [.., before, last] => (Some(last), Some(before)),
         [last] => (Some(last), None),
@@ -242,7 +265,8 @@ fn course(messages: &[Message<'_>]) -> Course {
     let ends_with_model = last.is_some_and(|last| last.role == Role::Assistant);
     let has_results = last.is_some_and(|last| matches!(last.content.first(), Some(Block::ToolResult { .. })));
     let is_thought = before.and_then(|it| it.content.first()).is_some_and(Block::is_thought);
-    Course { is_unthought_loop: has_results && !is_thought, ends_with_model }
+    let is_forced = choice.is_some_and(|choice| matches!(choice.kind, "any" | "tool"));
+    Course { is_forced, is_unthought_loop: has_results && !is_thought, ends_with_model }
 }
 
 /// The messages without the thoughts that can't stand where they stand, the user's first, the model's last words trimmed.
@@ -282,21 +306,18 @@ fn stops<'w>(request: &'w Request<'_>, written: &mut Written) -> Vec<&'w str> {
     stops
 }
 
-/// A schema goes where the vendor has a place for it. For any JSON there is none: a schema that allows anything is
-/// refused, and a tool whose arguments are the answer would come as a call, which the client didn't ask for. So it is
-/// left out and named: who asks for it has to say in the prompt that JSON is wanted anyway, or OpenAI refuses it.
+/// The form of the answer, where the vendor has a place for it. Elsewhere it is [`AnswerTool`]'s.
 fn output_config<'w>(
     request: &'w Request<'_>,
+    model: &Model,
     effort: Option<&'static str>,
     written: &mut Written,
 ) -> Option<OutputConfig<'w>> {
     let format = match &request.output {
-        Output::Text => None,
-        Output::Json => {
-            written.lose(Feature::AnyJson);
-            None
+        Output::Schema { schema, .. } if model.has_output_format => {
+            Some(Format { schema: schema::held(schema, written) })
         }
-        Output::Schema { schema, .. } => Some(Format { schema: schema::held(schema, written) }),
+        _ => None,
     };
     (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format })
 }

@@ -5,27 +5,34 @@
 //! has to stay behind.
 
 use super::items::OURS;
+use crate::translate::cuts;
 use crate::translate::edit::Edit;
 use crate::translate::json;
 use crate::translate::reader;
 use crate::translate::signature::WRAPPED;
 use memchr::memmem;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The edit that takes such reasoning out of a request; `None` where there is none.
+/// The edits that take such reasoning out of a request; none where there is none.
 ///
 /// Costs two searches where there is none.
-pub fn without_foreign(body: &[u8]) -> Option<Edit> {
+pub fn without_foreign(body: &[u8]) -> Vec<Edit> {
     let is_in_it = |text: &str| memmem::find(body, text.as_bytes()).is_some();
     if !is_in_it(OURS) && !is_in_it(WRAPPED) {
-        return None;
+        return Vec::new();
     }
-    let [at] = json::members(body, ["input"]).ok()?;
-    let at = at?;
-    let items: Vec<&RawValue> = reader::read_bytes(body.get(at.clone())?).ok()?;
-    let kept: Vec<&str> = items.iter().map(|item| item.get()).filter(|item| !is_foreign(item)).collect();
-    let with = format!("[{}]", kept.join(","));
-    (kept.len() < items.len()).then(|| Edit { at, with: with.into() })
+    let Ok(text) = std::str::from_utf8(body) else { return Vec::new() };
+    // A body that can't be read is its provider's to judge.
+    let Ok(Request { input }) = reader::read::<Request<'_>>(text) else { return Vec::new() };
+    let goes: Vec<bool> = input.iter().map(|item| is_foreign(item.get())).collect();
+    cuts::elements(text, &input, &goes)
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    input: Vec<&'a RawValue>,
 }
 
 fn is_foreign(item: &str) -> bool {
@@ -45,9 +52,8 @@ mod tests {
 
     #[track_caller]
     fn expect(body: &str, expected: &str) {
-        let edit = without_foreign(body.as_bytes());
         let body = Bytes::copy_from_slice(body.as_bytes());
-        assert_eq!(edit::apply(&body, edit.into_iter().collect()), expected.as_bytes());
+        assert_eq!(edit::apply(&body, without_foreign(&body)), expected.as_bytes());
     }
 
     #[test]
@@ -58,7 +64,7 @@ mod tests {
         let says = r#"{"role":"user","content":"\"rs_cliproxy_1_0\" is no reasoning"}"#;
         expect(
             &format!(r#"{{"model":"m", "input": [{own}, {named},{sealed} ,{says}], "store":false}}"#),
-            &format!(r#"{{"model":"m", "input": [{own},{says}], "store":false}}"#),
+            &format!(r#"{{"model":"m", "input": [{own} ,{says}], "store":false}}"#),
         );
         expect(&format!(r#"{{"input":[{sealed}]}}"#), r#"{"input":[]}"#);
         for untouched in [

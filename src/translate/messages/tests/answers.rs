@@ -57,6 +57,16 @@ fn a_providers_answer_is_read_whole() {
 }
 
 #[test]
+fn a_call_that_the_limit_cut_short_is_left_out() {
+    for (reason, parts) in [("max_tokens", 1), ("tool_use", 2)] {
+        let body = format!(
+            r#"{{"stop_reason":"{reason}","content":[{{"type":"text","text":"a"}},{{"type":"tool_use","id":"t","name":"n","input":{{}}}}]}}"#
+        );
+        assert_eq!(read_answer(body.as_bytes()).map(|answer| answer.parts.len()), Some(parts));
+    }
+}
+
+#[test]
 fn what_is_no_answer_is_not_understood() {
     for body in [
         "",

@@ -1,6 +1,7 @@
 //! Messages against its rules, one test a fact.
 
 mod answers;
+mod forms;
 mod kept;
 mod reading;
 mod streams;

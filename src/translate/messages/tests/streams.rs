@@ -95,11 +95,6 @@ fn every_kind_of_block_is_told_in_pieces() {
             vec![call(None), Event::Arguments("{\"a\": ".into()), Event::Arguments("1}".into())],
         ),
         (
-            r#"{"type":"tool_use","id":"t","name":"n","input":{}}"#,
-            &[],
-            vec![call(None), Event::Arguments("{}".into())],
-        ),
-        (
             r#"{"type":"tool_use","id":"t","name":"n","input":{ "a":1}}"#,
             &[],
             vec![call(None), Event::Arguments(r#"{ "a":1}"#.into())],
@@ -153,6 +148,49 @@ fn pieces_of_another_kind_than_their_block_are_nobodys() {
         let frames = block(nobodys, &[arguments]).into_iter();
         let understood: Vec<_> = frames.map(|frame| decoder.see(frame.as_bytes(), &mut none)).collect();
         assert_eq!(understood, [false, true, true], "{nobodys}");
+    }
+}
+
+#[test]
+fn a_call_without_arguments_has_an_empty_object_unless_the_limit_cut_it_short() {
+    let bare = block(r#"{"type":"tool_use","id":"t","name":"n","input":{}}"#, &[]);
+    let text = block(r#"{"type":"text","text":"a"}"#, &[]);
+    let length = STOP.replace("end_turn", "max_tokens");
+    let has_object = |frames: &[&str]| decoded(frames).contains(&shown(&[Event::Arguments("{}".into())])[0]);
+    assert!(has_object(&[START, &bare[0], &bare[1], STOP]));
+    assert!(
+        has_object(&[START, &bare[0], &bare[1], &text[0], &length]),
+        "what follows it says that it is whole"
+    );
+    assert!(!has_object(&[START, &bare[0], &bare[1], &length]));
+    assert!(!has_object(&[START, &bare[0], &length]));
+}
+
+#[test]
+fn a_piece_of_a_call_that_is_lost_breaks_the_stream() {
+    let called = block(
+        r#"{"type":"tool_use","id":"t","name":"n","input":{}}"#,
+        &[r#"{"type":"input_json_delta","partial_json":"{}"}"#],
+    );
+    let (start, piece, stop) = (called[0].as_str(), called[1].as_str(), called[2].as_str());
+    let text = block(r#"{"type":"text","text":"a"}"#, &[]);
+    let nameless = block(r#"{"type":"tool_use","name":"n"}"#, &[]);
+    for (frames, is_broken) in [
+        (vec![START, start, "{", piece, stop, STOP, END], true),
+        (vec![START, start, r#"{"type":"content_block_delta"}"#, piece, stop, STOP, END], true),
+        (vec![START, "{", piece, stop, STOP, END], true),
+        (vec![START, &nameless[0], stop, STOP, END], true),
+        (vec![START, start, piece, stop, "{", STOP, END], false),
+        (vec![START, "{", &text[0], "{", stop, "{", start, piece, stop, STOP, "{", END], false),
+    ] {
+        let (mut decoder, mut heard) = (Decoder::default(), Vec::new());
+        for frame in &frames {
+            decoder.see(frame.as_bytes(), &mut |event| heard.push(format!("{event:?}")));
+        }
+        decoder.finish(&mut |event| heard.push(format!("{event:?}")));
+        assert_eq!(decoder.is_broken(), is_broken, "{frames:?}");
+        let has_ended = heard.iter().any(|event| event.starts_with("Finish") || event == "End");
+        assert_eq!(has_ended, !is_broken, "{heard:?}");
     }
 }
 

@@ -2,14 +2,13 @@
 
 use super::{TARGET, conversation, json, read, said, write};
 use crate::translate::canonical::{
-    Call, CallResult, Effort, Media, MediaKind, Output, Part, Reasoning, Request, Signature, Source, Speaker,
-    Text, Thought, Tool, ToolChoice, Turn,
+    Call, CallResult, Effort, Media, MediaKind, Part, Reasoning, Request, Signature, Source, Speaker, Text,
+    Thought, Tool, ToolChoice, Turn,
 };
 use crate::translate::messages;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 
 fn user(parts: Vec<Part<'_>>) -> Turn<'_> {
     Turn { speaker: Speaker::User, parts }
@@ -23,7 +22,7 @@ fn asks<'a>(turns: Vec<Turn<'a>>) -> Request<'a> {
     Request { turns, ..Request::default() }
 }
 
-fn hi<'a>() -> Request<'a> {
+pub(super) fn hi<'a>() -> Request<'a> {
     asks(vec![user(vec![Part::text("hi")])])
 }
 
@@ -42,7 +41,7 @@ fn thought(maker: Api) -> Part<'static> {
     Part::Thought(Thought { text: "hm".into(), signature, is_redacted: false })
 }
 
-fn tool(name: &'static str) -> Tool<'static> {
+pub(super) fn tool(name: &'static str) -> Tool<'static> {
     Tool { name: name.into(), description: None, parameters: None, strict: None, ends_cache: false }
 }
 
@@ -50,7 +49,7 @@ fn refused(request: &Request<'_>) -> String {
     messages::write(request, &TARGET).expect_err("a refusal").0
 }
 
-fn to(model: &'static str, request: &Request<'_>) -> (Value, Vec<&'static str>) {
+pub(super) fn to(model: &'static str, request: &Request<'_>) -> (Value, Vec<&'static str>) {
     let Written { body, lost, .. } =
         messages::write(request, &Target { model, ..TARGET }).expect("a request");
     (json(&body), lost)
@@ -220,7 +219,9 @@ fn sampling_is_cut_to_what_is_taken_and_named() {
     let sampling = |temperature, top_p, top_k| Request { temperature, top_p, top_k, ..hi() };
     for (model, request, expected, lost) in [
         ("m", sampling(Some(1.5), None, Some(3)), json!([1.0, null, 3]), vec!["temperature"]),
-        ("m", sampling(Some(0.2), Some(0.9), None), json!([0.2, null, null]), vec!["top_p"]),
+        ("m", sampling(Some(0.2), Some(0.9), None), json!([0.2, 0.9, null]), vec![]),
+        ("claude-sonnet-4-20250514", sampling(Some(0.2), Some(0.9), None), json!([0.2, 0.9, null]), vec![]),
+        ("claude-opus-4-1", sampling(Some(0.2), Some(0.9), None), json!([0.2, null, null]), vec!["top_p"]),
         ("m", sampling(None, Some(0.9), None), json!([null, 0.9, null]), vec![]),
         (
             "claude-opus-4-7",
@@ -391,23 +392,6 @@ fn media_are_written_as_they_are_taken() {
     ] {
         assert!(refused(&asks(vec![user(vec![part])])).starts_with("this provider takes"));
     }
-}
-
-#[test]
-fn a_schema_is_the_form_of_the_answer_and_json_without_one_is_lost() {
-    let schema: Box<serde_json::value::RawValue> =
-        serde_json::from_str(r#"{ "type":"object" }"#).expect("JSON");
-    let output = Output::Schema { name: Some("n".into()), schema: Cow::Borrowed(&schema), strict: None };
-    let written = write(&Request { output, ..hi() });
-    assert!(
-        String::from_utf8_lossy(&written.body)
-            .contains(r#""output_config":{"format":{"type":"json_schema","schema":{"type":"object","additionalProperties":false}}}"#)
-    );
-    let written = write(&Request { output: Output::Json, ..hi() });
-    assert_eq!(
-        (json(&written.body)["output_config"].is_null(), written.lost),
-        (true, vec!["response_format"])
-    );
 }
 
 #[test]
