@@ -1,6 +1,6 @@
 //! Requests that refer to what one account has: they go there, or nowhere.
 
-use crate::support::{Client, Gateway, Provider, Response, expect_error, nowhere};
+use crate::support::{Client, Gateway, Provider, Response, nowhere};
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::Options;
 use serde_json::{Value, json};
@@ -95,40 +95,134 @@ fn of_two_keys_of_one_provider_the_one_that_made_the_answer_is_used() {
     }
 }
 
+/// The ids of the items of an answer, whole or as a stream.
+fn items(answer: &Response) -> Vec<String> {
+    let text = answer.text();
+    // A stream's last event holds the whole answer.
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back();
+    let answer: Value = serde_json::from_str(data.unwrap_or(text.as_str())).expect("JSON");
+    let answer = if answer["response"].is_object() { &answer["response"] } else { &answer };
+    let items = answer["output"].as_array().expect("items");
+    items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+fn by(answer: &Response) -> String {
+    answer.header("x-cliproxy-provider").expect("a provider").to_owned()
+}
+
+/// A follow-up that names items instead of saying them.
+fn naming<'i>(items: impl IntoIterator<Item = &'i String>) -> Value {
+    let hello = json!({"role": "user", "content": "Hello"});
+    let references = items.into_iter().map(|id| json!({"type": "item_reference", "id": id}));
+    references.chain([hello]).collect()
+}
+
 #[test]
-fn what_nobody_here_saw_being_made_is_refused_unless_one_account_alone_can_have_it() {
+fn items_that_are_named_instead_of_said_are_asked_for_where_they_were_made() {
     let (first, second) = accounts();
+    let gateway = before(&first, &second);
+    let client = gateway.client();
+    let mut makers = Vec::new();
+    for stream in [false, true] {
+        let mut made = Vec::new();
+        for _ in 0..2 {
+            let thinking = json!({"stream": stream, "reasoning": {"effort": "high"}});
+            let answer = ask(&client, &thinking).expect(200);
+            let (maker, items) = (by(&answer), items(&answer));
+            assert!(
+                matches!(&items[..], [a, b] if a.starts_with("rs_") && b.starts_with("msg_")),
+                "{items:?}"
+            );
+            for _ in 0..20 {
+                let more = json!({"stream": stream, "input": naming(&items)});
+                assert_eq!(by(&ask(&client, &more).expect(200)), maker);
+            }
+            made.push((maker, items));
+        }
+        for pair in [[0, 1], [1, 0]] {
+            let items = pair.iter().flat_map(|at| &made[*at].1);
+            let more = json!({"stream": stream, "input": naming(items)});
+            assert_eq!(by(&ask(&client, &more).expect(200)), made[pair[1]].0, "the newest counts");
+        }
+        makers.extend(made.into_iter().map(|(maker, _)| maker));
+    }
+    makers.sort();
+    makers.dedup();
+    assert_eq!(makers, ["first", "second"], "both make answers");
+}
+
+/// Requests that refer to what nobody here saw being made.
+fn unknown() -> [Value; 5] {
     let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]);
-    let references = [
+    [
         json!({"previous_response_id": "resp_elsewhere"}),
         json!({"conversation": "conv_1"}),
         json!({"input": file}),
-        json!({"input": [{"type": "item_reference", "id": "msg_1"}]}),
-    ];
-    let both = before(&first, &second);
-    for more in &references {
-        let answer = ask(&both.client(), more);
-        expect_error(
-            &answer,
-            Dialect::OpenAi,
-            400,
-            "unsupported_feature",
-            "only the account that made it has",
-        );
-        let why = answer.text();
-        assert!(why.contains("`first/gpt-5-mini`"), "{why}");
+        json!({"input": naming([&"msg_elsewhere".to_owned()])}),
+        json!({"input": naming([&"msg_elsewhere".to_owned()]), "stream": true}),
+    ]
+}
+
+#[test]
+fn what_nobody_here_saw_being_made_is_asked_of_the_same_account_each_time() {
+    let (first, second) = accounts();
+    let (one, two) = (first.yaml_with("first", &LINES), second.yaml_with("second", &LINES));
+    let mut asked = Vec::new();
+    for providers in [one.clone() + &two, two + &one] {
+        let gateway = Gateway::start(&format!("providers:\n{providers}"));
+        for more in unknown().iter().cycle().take(20) {
+            asked.push(by(&ask(&gateway.client(), more).expect(200)));
+            // Others' turns between them change nothing.
+            ask(&gateway.client(), &json!({})).expect(200);
+        }
     }
-    assert!(first.asked().is_empty() && second.asked().is_empty());
-    for more in &references {
-        let mut more = more.clone();
-        more["model"] = json!(format!("second/{MODEL}"));
-        ask(&both.client(), &more).expect(200);
+    asked.dedup();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let gateway = before(&first, &second);
+    for named in ["first", "second"] {
+        for mut more in unknown() {
+            more["model"] = json!(format!("{named}/{MODEL}"));
+            assert_eq!(by(&ask(&gateway.client(), &more).expect(200)), named);
+        }
     }
-    assert_eq!((first.asked().len(), second.asked().len()), (0, references.len()));
-    let alone = Gateway::start(&format!("providers:\n{}", first.yaml_with("first", &LINES)));
-    for more in &references {
-        ask(&alone.client(), more).expect(200);
+}
+
+#[test]
+fn the_clients_of_several_accounts_are_spread_over_them() {
+    let (first, second) = accounts();
+    let names: Vec<String> = (0..16).map(|number| format!("client-{number}")).collect();
+    let keys: Vec<String> =
+        names.iter().map(|name| format!("{{key: key-of-{name}, name: {name}}}")).collect();
+    let auth = format!(
+        "server:\n  host: 127.0.0.1\n  port: {{port}}\n  auth:\n    api_keys: [{}]\n",
+        keys.join(", ")
+    );
+    let providers = first.yaml_with("first", &LINES) + &second.yaml_with("second", &LINES);
+    let gateway = Gateway::start(&format!("{auth}providers:\n{providers}"));
+    for name in &names {
+        let body = json!({"model": MODEL, "input": "Hello", "conversation": "conv_1"});
+        gateway
+            .client()
+            .post("/v1/responses")
+            .bearer(&format!("key-of-{name}"))
+            .json(&body)
+            .send()
+            .expect(200);
     }
+    assert!(!first.asked().is_empty() && !second.asked().is_empty());
+}
+
+#[test]
+fn what_the_account_does_not_have_is_told_in_its_own_words_and_nobody_else_is_asked() {
+    let (first, second) = accounts();
+    let (first, second) = (first.failing_with(404), second.failing_with(404));
+    let gateway = before(&first, &second);
+    for more in unknown() {
+        let answer = ask(&gateway.client(), &more).expect(404);
+        assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"), "{}", answer.text());
+    }
+    let asked = [first.asked().len(), second.asked().len()];
+    assert!(asked == [0, 5] || asked == [5, 0], "{asked:?}");
 }
 
 #[test]
@@ -145,9 +239,18 @@ fn what_is_not_stored_is_nobodys_and_no_client_has_anothers() {
     };
     let (id, _) = made(&ask("ann-key", json!({})).expect(200));
     ask("ann-key", json!({"previous_response_id": id})).expect(200);
-    ask("bob-key", json!({"previous_response_id": id})).expect(400);
-    let (id, _) = made(&ask("ann-key", json!({"store": false})).expect(200));
-    ask("ann-key", json!({"previous_response_id": id})).expect(400);
+    // Where each of them is sent with what nobody made.
+    let own = ["ann-key", "bob-key"].map(|key| by(&ask(key, json!({"conversation": "conv_1"})).expect(200)));
+    for (key, own) in ["ann-key", "bob-key"].into_iter().zip(own) {
+        let other = if key == "ann-key" { "bob-key" } else { "ann-key" };
+        for (maker, store) in [(other, true), (key, false)] {
+            // Both accounts make some.
+            for _ in 0..4 {
+                let (id, _) = made(&ask(maker, json!({"store": store})).expect(200));
+                assert_eq!(by(&ask(key, json!({"previous_response_id": id})).expect(200)), own);
+            }
+        }
+    }
 }
 
 #[test]
@@ -164,7 +267,7 @@ fn where_the_account_is_down_the_client_is_told_so_and_no_other_is_asked() {
         assert!(answer.header("retry-after").is_some(), "{}", answer.text());
         assert!(answer.json()["error"]["message"].is_string());
         if is_ours {
-            assert!(answer.text().contains("the one account that has what this request refers to"));
+            assert!(answer.text().contains("the one account that should have what this request refers to"));
         }
         assert_eq!(other.asked().len(), asked, "nobody else is asked");
         drop(maker);
@@ -188,13 +291,16 @@ fn cached_prompts_and_files_of_gemini_and_anthropic_keep_the_same_rule() {
     ] {
         let provider = Provider::of(dialect);
         let here = provider.yaml_with("here", &["models: [m]"]);
-        let there = nowhere(dialect, "there", &["models: [m]"]);
         let translating = nowhere(Dialect::OpenAi, "translating", &["models: [m]"]);
-        for (providers, status) in [(here.clone() + &there, 400), (here + &translating, 200)] {
+        let ask = |providers: &str| {
             let gateway = Gateway::start(&format!("providers:\n{providers}"));
             let client = gateway.client();
-            let answer = client.post(path).header("anthropic-version", "2023-06-01").json(&body).send();
-            assert_eq!(answer.status, status, "{dialect}: {}", answer.text());
-        }
+            client.post(path).header("anthropic-version", "2023-06-01").json(&body).send()
+        };
+        ask(&(here.clone() + &translating)).expect(200);
+        let other = Provider::of(dialect);
+        let both = here + &other.yaml_with("there", &["models: [m]"]);
+        let asked = [(); 3].map(|()| by(&ask(&both).expect(200)));
+        assert!(asked.iter().all(|it| *it == asked[0]), "{dialect}: {asked:?}");
     }
 }

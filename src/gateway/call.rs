@@ -219,7 +219,12 @@ impl Call {
             Naming::Json(peek) | Naming::Path(peek) => peek.reference(self.api(), &self.body),
             Naming::Form(_) => None,
         };
-        by_member.or_else(|| {
+        // An answer says more than its items, and they more than what nobody remembers.
+        if by_member.as_ref().is_some_and(|it| !it.made.is_empty()) {
+            return by_member;
+        }
+        let by_item = kept::items_said(self.api(), &self.body);
+        by_item.or(by_member).or_else(|| {
             let may_be_said = kept::may_be_said(self.api(), &self.body);
             let features = may_be_said.then(|| self.features()).flatten();
             kept::said(features?.ok()?)

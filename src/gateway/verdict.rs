@@ -21,8 +21,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// When to come back if nobody said.
 pub const COME_BACK: Duration = Duration::from_secs(2);
 
-/// Whom a request has to go to that refers to what only its maker has.
-const AT_HOME: &str = "the one account that has what this request refers to";
+/// Whom a request has to go to that refers to what only its maker has. Who that is may be a guess.
+const AT_HOME: &str = "the one account that should have what this request refers to";
 
 /// An attempt that came to nothing, or broke off where another may go on.
 #[derive(Debug)]

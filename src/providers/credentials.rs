@@ -55,13 +55,11 @@ impl Credentials {
         entries.get(usize::try_from(tier.get(at)?.provider).ok()?).cloned()
     }
 
-    /// The one that a stable number always leads to while the set stays as it is: for requests that name
-    /// state which only one account has.
-    pub fn stable(&self, number: u64, now: SystemTime) -> Option<Arc<Entry>> {
+    /// The labels of those that may be used at this time, or could with a new token.
+    pub fn labels_in_use(&self, now: SystemTime) -> Vec<Arc<str>> {
         let entries = self.entries.load();
-        let active = || entries.iter().filter(|entry| entry.status(now) == EntryStatus::Active);
-        let count = u64::try_from(active().count()).ok()?;
-        active().nth(usize::try_from(number.checked_rem(count)?).ok()?).cloned()
+        let in_use = entries.iter().filter(|entry| is_in_use(entry, now));
+        in_use.map(|entry| Arc::clone(entry.label())).collect()
     }
 
     /// The entry of that label.
@@ -76,9 +74,7 @@ impl Credentials {
 
     /// How many may be used at this time, or could with a new token.
     pub fn in_use(&self, now: SystemTime) -> usize {
-        let is_in_use =
-            |entry: &&Arc<Entry>| matches!(entry.status(now), EntryStatus::Active | EntryStatus::NoToken);
-        self.entries.load().iter().filter(is_in_use).count()
+        self.entries.load().iter().filter(|entry| is_in_use(entry, now)).count()
     }
 
     /// Whether any may be used at this time that is `usable`, too.
@@ -90,10 +86,8 @@ impl Credentials {
 
     /// Those whose tokens should be renewed at this time.
     pub fn wanting_renewal(&self, now: SystemTime) -> Vec<Arc<Entry>> {
-        let is_in_use =
-            |entry: &Entry| matches!(entry.status(now), EntryStatus::Active | EntryStatus::NoToken);
         let entries = self.entries.load();
-        let wanting = entries.iter().filter(|entry| entry.wants_renewal(now) && is_in_use(entry));
+        let wanting = entries.iter().filter(|entry| entry.wants_renewal(now) && is_in_use(entry, now));
         wanting.cloned().collect()
     }
 
@@ -101,6 +95,10 @@ impl Credentials {
     pub fn status(&self, now: SystemTime) -> Vec<(Arc<str>, EntryStatus)> {
         self.entries.load().iter().map(|entry| (Arc::clone(entry.label()), entry.status(now))).collect()
     }
+}
+
+fn is_in_use(entry: &Entry, now: SystemTime) -> bool {
+    matches!(entry.status(now), EntryStatus::Active | EntryStatus::NoToken)
 }
 
 fn distinct(entries: impl IntoIterator<Item = Entry>) -> Box<[Arc<Entry>]> {
@@ -187,11 +185,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stable_number_leads_to_one_entry() {
-        let credentials = Credentials::new([entry("a", same), entry("b", same)]);
-        let label = |number| credentials.stable(number, NOW).map(|entry| entry.label().to_string());
-        assert_eq!((label(6), label(7), label(6)), (Some("a".into()), Some("b".into()), Some("a".into())));
-        assert_eq!(Credentials::new([]).stable(1, NOW).map(|entry| entry.label().to_string()), None);
+    fn those_in_use_are_the_ones_that_can_serve() {
+        let credentials = Credentials::new([entry("a", |t| t.disabled = true), entry("b", same)]);
+        assert_eq!((credentials.labels_in_use(NOW), credentials.in_use(NOW)), (vec!["b".into()], 1));
     }
 
     #[test]

@@ -130,13 +130,13 @@ fn may_be_referred_to(call: &Call, is_translated: bool) -> bool {
     call.api() == Api::Responses && call.endpoint.generates && !is_translated
 }
 
-/// Notes who made an answer that may be referred to.
-fn note_maker(context: &Context, answer: Option<String>) {
-    let (Some(id), Some(attempt)) = (answer, &context.attempt) else { return };
+/// Notes who made an answer, and what else of it may be referred to, by their ids.
+fn note_maker(context: &Context, made: &[String]) {
+    let Some(attempt) = context.attempt.as_ref().filter(|_| !made.is_empty()) else { return };
     let client = context.settlement.client.as_ref().map_or("", |client| &client.name);
     let provider = Arc::clone(attempt.upstream.provider.name());
     let home = Home { provider, credential: Arc::clone(attempt.credential.label()) };
-    context.snapshot.homes.note(client, &id, home, Instant::now());
+    context.snapshot.homes.note(client, made, &home, Instant::now());
 }
 
 /// Records what the provider reported, or the estimate where it should have and didn't.

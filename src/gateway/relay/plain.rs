@@ -58,7 +58,7 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
         }
         Ok(Gathered::Part(part)) => {
             if may_be_referred_to(way.call, false) {
-                note_maker(way.context, kept::id_at_start(&part));
+                note_maker(way.context, kept::id_at_start(&part).as_slice());
             }
             return Box::pin(stream::unread(way, answer, part, kept)).await;
         }
@@ -78,7 +78,7 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
         let mut meter = Meter::plain(way.call.dialect());
         meter.see(&body);
         if may_be_referred_to(way.call, false) {
-            note_maker(way.context, kept::id_of_answer(&body));
+            note_maker(way.context, &kept::made(&body));
         }
         return give(way, answer, Given { body, usage: meter.reported(), estimate: None, error }).await;
     };

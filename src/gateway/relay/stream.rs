@@ -41,9 +41,9 @@ pub async fn stream(
     let meter = Meter::stream(way.call.dialect(), framing);
     // An array has no place for the comment that tells a client who went on.
     let recovery = (framing == Framing::Events).then_some(recovery);
-    let is_yet_to_be_noted = may_be_referred_to(way.call, answer.translation().is_some());
+    let may_be_referred_to = may_be_referred_to(way.call, answer.translation().is_some());
     let mut stream = Stream::new(way, content, meter, recovery);
-    stream.is_yet_to_be_noted = is_yet_to_be_noted;
+    stream.to_note = if may_be_referred_to { ToNote::Answer } else { ToNote::Nothing };
     stream.run(answer, None).await
 }
 
@@ -121,8 +121,17 @@ pub(super) struct Stream<'s, 'r> {
     pub(super) relayed: u64,
     /// The number of the next event, in an API that counts them.
     pub(super) next_number: u64,
-    /// Whether who makes it is to be remembered, and its id hasn't come yet.
-    is_yet_to_be_noted: bool,
+    to_note: ToNote,
+}
+
+/// What is still to come of it whose maker is to be remembered.
+#[derive(Clone, Copy)]
+enum ToNote {
+    /// Its id, which its first event has.
+    Answer,
+    /// The ids of its items, which its last event has.
+    Items,
+    Nothing,
 }
 
 /// The error that the provider said, where the stream is put into other words and ends with it.
@@ -152,7 +161,7 @@ impl<'s, 'r> Stream<'s, 'r> {
             over_by: total.and_then(|total| Instant::now().checked_add(total.get())),
             relayed: 0,
             next_number: 0,
-            is_yet_to_be_noted: false,
+            to_note: ToNote::Nothing,
             way,
             content,
             meter,
@@ -265,8 +274,8 @@ impl<'s, 'r> Stream<'s, 'r> {
         let (meter, signs, hides_usage) = (&mut self.meter, &mut self.signs, self.hides_usage);
         let recovery = &mut self.recovery;
         let mut next_number = (self.way.call.api() == Api::Responses).then_some(&mut self.next_number);
-        let is_yet_to_be_noted = &mut self.is_yet_to_be_noted;
-        let (mut end, mut made) = (None, None);
+        let to_note = &mut self.to_note;
+        let (mut end, mut made) = (None, Vec::new());
         // What was put together anew, where a broken stream is gone on with.
         let mut joined = BytesMut::new();
         let out = frames.push(chunk, |frame| {
@@ -279,9 +288,15 @@ impl<'s, 'r> Stream<'s, 'r> {
             {
                 **next = number + 1;
             }
-            if *is_yet_to_be_noted && let Some(id) = kept::id_in_event(frame) {
-                *is_yet_to_be_noted = false;
-                made = id;
+            let is_to_be_noted = match to_note {
+                ToNote::Answer => true,
+                ToNote::Items => signs.is_finished(),
+                ToNote::Nothing => false,
+            };
+            if is_to_be_noted && let Some(new) = kept::made_in_event(frame) {
+                let is_all = new.is_empty() || signs.is_finished();
+                *to_note = if is_all { ToNote::Nothing } else { ToNote::Items };
+                made.extend(new);
             }
             if signs.is_error()
                 && let Some(class) = error_inside(&frames::data(frame))
@@ -306,7 +321,7 @@ impl<'s, 'r> Stream<'s, 'r> {
                 }
             }
         });
-        note_maker(self.way.context, made);
+        note_maker(self.way.context, &made);
         if frames.has_unread()
             && let Some(recovery) = recovery
             && !recovery.give_up()
