@@ -215,10 +215,7 @@ impl Call {
 
     /// What the request refers to that only its maker has.
     pub fn reference(&self) -> Option<Reference> {
-        let by_member = match &self.naming {
-            Naming::Json(peek) | Naming::Path(peek) => peek.reference(self.api(), &self.body),
-            Naming::Form(_) => None,
-        };
+        let by_member = self.by_member();
         // An answer says more than its items, and they more than what nobody remembers.
         if by_member.as_ref().is_some_and(|it| !it.made.is_empty()) {
             return by_member;
@@ -229,6 +226,18 @@ impl Call {
             let features = may_be_said.then(|| self.features()).flatten();
             kept::said(features?.ok()?)
         })
+    }
+
+    /// The earlier answer that it goes on from, by its id. Costs nothing where there is none.
+    pub fn earlier_answer(&self) -> Option<Reference> {
+        self.by_member().filter(|reference| !reference.made.is_empty())
+    }
+
+    fn by_member(&self) -> Option<Reference> {
+        match &self.naming {
+            Naming::Json(peek) | Naming::Path(peek) => peek.reference(self.api(), &self.body),
+            Naming::Form(_) => None,
+        }
     }
 
     /// About as many tokens as the conversation has, for who has nobody to count them.

@@ -13,7 +13,7 @@ use super::choose;
 use super::clients::Client;
 use super::context::Context;
 use super::routes::Subject;
-use crate::domain::{ErrorCode, Failure, wall_clock};
+use crate::domain::{ErrorCode, Failure, Quoted, wall_clock};
 use crate::providers::provider::Provider;
 use crate::providers::routes::{Route, Target};
 use ring::digest::{SHA256, digest};
@@ -104,10 +104,9 @@ pub fn of(context: &Context, route: &Route, client: &Client, call: &Call) -> Res
         *sum += more;
         Some(*sum > 1)
     });
-    if !more_than_one.any(|is_so| is_so) {
-        return Ok(None);
-    }
-    let Some(reference) = call.reference() else { return Ok(None) };
+    // Where there is but one account now, another may still be known to have made it.
+    let reference = if more_than_one.any(|is_so| is_so) { call.reference() } else { call.earlier_answer() };
+    let Some(reference) = reference else { return Ok(None) };
     let homes = &context.snapshot.homes;
     let at = Instant::now();
     match reference.made.iter().find_map(|id| homes.of(&client.name, id, at)) {
@@ -173,9 +172,9 @@ fn has(provider: &Provider, home: &Home) -> bool {
 
 fn moved_away(call: &Call) -> Failure {
     let message = format!(
-        "the account that made what this request refers to doesn't serve model `{}` here any more; send the conversation \
+        "the account that made what this request refers to doesn't serve model {} here any more; send the conversation \
          itself instead",
-        call.model
+        Quoted(&call.model)
     );
     Failure::new(ErrorCode::UnsupportedFeature, message)
 }

@@ -158,14 +158,14 @@ fn route(context: &mut Context, client: &Client, call: &Call) -> Result<(), Fail
 
 /// No provider of the model can be asked for this: for something in it, or for all that the endpoint is about.
 fn unsupported(call: &Call, lacking: Option<&str>) -> Failure {
-    let model = &call.model;
+    let model = Quoted(&call.model);
     let message = match lacking.filter(|name| *name != Feature::Embedding.name()) {
         Some(feature) => format!(
-            "no provider of model `{model}` supports {feature} in a request like this; leave it out, or use a model whose \
+            "no provider of model {model} supports {feature} in a request like this; leave it out, or use a model whose \
              provider does"
         ),
         None => format!(
-            "no provider of model `{model}` has the endpoint `{}`, or another that does the same; use a model whose \
+            "no provider of model {model} has the endpoint `{}`, or another that does the same; use a model whose \
              provider has it",
             call.endpoint.path.trim_start_matches('/')
         ),

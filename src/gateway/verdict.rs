@@ -5,7 +5,7 @@ use super::choose;
 use super::context::Context;
 use super::course::{Outcome, Tried};
 use super::wire::Broken;
-use crate::domain::{Dialect, ErrorClass, ErrorCode, Failure, wall_clock};
+use crate::domain::{Dialect, ErrorClass, ErrorCode, Failure, Quoted, wall_clock};
 use crate::providers::provider::Unavailable;
 use crate::providers::routes::Target;
 use crate::translate::{self, frames};
@@ -117,7 +117,7 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     }
     let is_late = context.course.time_left(Instant::now()).is_zero();
     if is_late || was_the_only_one && class == ErrorClass::Timeout {
-        let message = format!("no answer for model `{}` in time; try again later", call.model);
+        let message = format!("no answer for model {} in time; try again later", Quoted(&call.model));
         return Verdict::OurWords(Failure::new(ErrorCode::Timeout, message).because(reasons(context)));
     }
     Verdict::OurWords(exhausted(context, call))
@@ -127,15 +127,15 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
 fn exhausted(context: &Context, call: &Call) -> Failure {
     let why = reasons(context);
     if all_failed(context, ErrorClass::ModelNotFound) {
-        let message = format!("no provider has the model `{}` any more: {why}", call.model);
+        let message = format!("no provider has the model {} any more: {why}", Quoted(&call.model));
         return Failure::new(ErrorCode::ModelNotFound, message);
     }
     if all_failed(context, ErrorClass::RateLimit) {
-        let message = format!("every provider of model `{}` limits its rate: {why}", call.model);
+        let message = format!("every provider of model {} limits its rate: {why}", Quoted(&call.model));
         return Failure::new(ErrorCode::RateLimited, message).retry_after(come_back(context));
     }
     let message = match &context.home {
-        None => format!("no provider of model `{}` could answer: {why}; try again later", call.model),
+        None => format!("no provider of model {} could answer: {why}; try again later", Quoted(&call.model)),
         Some(_) => format!("{AT_HOME} could not answer: {why}; try again later"),
     };
     Failure::new(ErrorCode::UpstreamUnavailable, message).retry_after(come_back(context))
@@ -217,12 +217,12 @@ fn has_shape_of(dialect: Dialect, body: &[u8]) -> bool {
 pub fn unavailable(context: &Context, call: &Call) -> Failure {
     let why = reasons(context);
     let message = match &context.home {
-        None => format!("no provider of model `{}` is available: {why}; try again later", call.model),
+        None => format!("no provider of model {} is available: {why}; try again later", Quoted(&call.model)),
         Some(_) => format!("{AT_HOME} is not available: {why}; try again later"),
     };
     let is_keyless = |why| why == Why::Unavailable(Unavailable::NoCredential);
     if candidates(context).all(|target| is_keyless(Why::of(context, target))) {
-        let message = format!("no provider of model `{}` has a usable key: {why}", call.model);
+        let message = format!("no provider of model {} has a usable key: {why}", Quoted(&call.model));
         let internal = "set the provider's key in the configuration, its variable, or auth_dir";
         return Failure::new(ErrorCode::UpstreamCredentialsExhausted, message).because(internal);
     }
@@ -231,8 +231,8 @@ pub fn unavailable(context: &Context, call: &Call) -> Failure {
 
 fn credentials_exhausted(context: &Context, call: &Call) -> Failure {
     let message = format!(
-        "no credential that was tried for model `{}` was accepted: {}; the gateway's operator must look after them",
-        call.model,
+        "no credential that was tried for model {} was accepted: {}; the gateway's operator must look after them",
+        Quoted(&call.model),
         reasons(context)
     );
     Failure::new(ErrorCode::UpstreamCredentialsExhausted, message)

@@ -21,18 +21,19 @@ impl Disguise {
         Disguise { renamed: std::mem::take(&mut written.renamed), answers_by: written.answers_by.take() }
     }
 
-    /// Takes it off a whole answer.
+    /// Takes it off a whole answer. The first call of our tool is the answer: what is called again says it anew.
     pub(super) fn undo(&self, answer: &mut Answer<'_>) {
-        let mut has_called = false;
-        for part in &mut answer.parts {
-            let Part::Call(call) = part else { continue };
+        let (mut has_called, mut has_answered) = (false, false);
+        answer.parts.retain_mut(|part| {
+            let Part::Call(call) = part else { return true };
             if self.is_answer(&call.name) {
                 *part = Part::text(Verbatim::Plain(std::mem::take(&mut call.arguments)));
-            } else {
-                has_called = true;
-                call.name = self.clients_name(std::mem::take(&mut call.name));
+                return !std::mem::replace(&mut has_answered, true);
             }
-        }
+            has_called = true;
+            call.name = self.clients_name(std::mem::take(&mut call.name));
+            true
+        });
         if self.answers_by.is_some() && answer.finish == Finish::ToolCalls && !has_called {
             answer.finish = Finish::Stop;
         }
@@ -54,28 +55,46 @@ impl Disguise {
 #[derive(Debug)]
 pub(super) struct Undoing {
     disguise: Disguise,
-    is_answering: bool,
+    under_way: UnderWay,
+    has_answered: bool,
     has_called: bool,
+}
+
+/// Which call the arguments belong to that come now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UnderWay {
+    /// One of the client's tools.
+    Clients,
+    /// That of our tool: the answer.
+    Answer,
+    /// One more of our tool, which nobody hears.
+    Again,
 }
 
 impl Undoing {
     /// Of a stream that has not begun.
     pub(super) fn new(disguise: Disguise) -> Undoing {
-        Undoing { disguise, is_answering: false, has_called: false }
+        Undoing { disguise, under_way: UnderWay::Clients, has_answered: false, has_called: false }
     }
 
     /// What the client hears of an event, if anything.
     pub(super) fn undo<'e>(&mut self, event: Event<'e>) -> Option<Event<'e>> {
         Some(match event {
             Event::Call { id, name, signature } => {
-                self.is_answering = self.disguise.is_answer(&name);
-                if self.is_answering {
+                if self.disguise.is_answer(&name) {
+                    let has_answered = std::mem::replace(&mut self.has_answered, true);
+                    self.under_way = if has_answered { UnderWay::Again } else { UnderWay::Answer };
                     return None;
                 }
+                self.under_way = UnderWay::Clients;
                 self.has_called = true;
                 Event::Call { id, name: self.disguise.clients_name(name), signature }
             }
-            Event::Arguments(text) if self.is_answering => Event::Text(text),
+            Event::Arguments(text) => match self.under_way {
+                UnderWay::Clients => Event::Arguments(text),
+                UnderWay::Answer => Event::Text(text),
+                UnderWay::Again => return None,
+            },
             // It has called only to answer.
             Event::Finish(Finish::ToolCalls) if self.disguise.answers_by.is_some() && !self.has_called => {
                 Event::Finish(Finish::Stop)
@@ -146,6 +165,8 @@ mod tests {
             (&["answer"][..], &[r#"text {"a":1}"#, "Stop"][..]),
             (&["f-1"], &[r#"call f 1 {"a":1}"#, "ToolCalls"]),
             (&["answer", "g"], &[r#"text {"a":1}"#, r#"call g {"a":1}"#, "ToolCalls"]),
+            (&["answer", "answer"], &[r#"text {"a":1}"#, "Stop"]),
+            (&["answer", "g", "answer"], &[r#"text {"a":1}"#, r#"call g {"a":1}"#, "ToolCalls"]),
         ] {
             for heard in heard(names) {
                 assert_eq!(heard, expected);

@@ -90,8 +90,6 @@ pub enum Feature {
     TopP,
     /// A text to stop at that is refused.
     Stops,
-    /// Some JSON, whatever its schema.
-    AnyJson,
     /// Bounds in a schema that nobody can be held to.
     SchemaBounds,
     /// White space at the end of what is to be gone on from.
@@ -147,7 +145,7 @@ const fn noted(feature: Feature, name: &'static str) -> Row {
 const ALL: &[Api] = &[Api::Completions, Api::Responses, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages, `generateContent`, and of embeddings.
-static ROWS: [Row; 45] = [
+static ROWS: [Row; 44] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
@@ -188,7 +186,6 @@ static ROWS: [Row; 45] = [
     noted(Feature::Temperature, "temperature"),
     noted(Feature::TopP, "top_p"),
     noted(Feature::Stops, "stop"),
-    noted(Feature::AnyJson, "response_format"),
     noted(Feature::SchemaBounds, "schema"),
     noted(Feature::TrailingSpace, "trailing whitespace"),
     noted(Feature::FailedResults, "is_error"),

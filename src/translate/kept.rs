@@ -5,7 +5,7 @@
 
 use super::features::{Feature, Features};
 use super::signs::Api;
-use super::{frames, json};
+use super::{frames, json, reader};
 use memchr::memmem;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -85,7 +85,7 @@ pub fn items_said(api: Api, body: &[u8]) -> Option<Reference> {
         return None;
     }
     let [input] = json::members(body, ["input"]).ok()?;
-    let items: Vec<Item<'_>> = serde_json::from_slice(body.get(input?)?).ok()?;
+    let items: Vec<Item<'_>> = reader::read_bytes(body.get(input?)?).ok()?;
     let referred = items.into_iter().rev().filter(|item| item.kind.as_deref() == Some("item_reference"));
     let made: Vec<String> = referred.filter_map(|item| item.id.map(Cow::into_owned)).collect();
     (!made.is_empty()).then_some(Reference { made })

@@ -11,7 +11,7 @@ use super::{generate, messages, responses};
 pub fn without_foreign(api: Api, body: &[u8], model: &str) -> Vec<Edit> {
     match api {
         Api::Responses => responses::without_foreign(body),
-        Api::Messages => messages::without_foreign(body),
+        Api::Messages => messages::without_foreign(body, model),
         Api::Generate => generate::without_foreign(body, model),
         // Reasoning has no signature there, and goes to whoever is asked as it came.
         Api::Completions | Api::Other => Vec::new(),

@@ -181,6 +181,9 @@ impl Translation {
             Api::Completions | Api::Responses | Api::Other => chat::read_answer(body),
         }?;
         disguise.undo(&mut answer);
+        if self.provider == Api::Messages {
+            messages::drop_cut_call(&mut answer);
+        }
         let asked = self.client.asked();
         let written = match self.client.api {
             Api::Responses => responses::write_answer(&answer, &asked),

@@ -24,7 +24,8 @@ const CALL: [&str; 2] = ["functionCall", "function_call"];
 /// The edits that take such reasoning out of a request, and say of unsigned calls that they may be so; none where all
 /// is as the model takes it.
 ///
-/// Costs a search where there is neither, and one or two more before a model that wants signatures.
+/// Costs a search where there is neither, one or two more before a model that wants signatures, and a look at every part
+/// where such a one has called tools.
 pub fn without_foreign(body: &[u8], model: &str) -> Vec<Edit> {
     let is_in_it = |text: &str| memmem::find(body, text.as_bytes()).is_some();
     let wants_signatures = models::family(model).needs_signatures && CALL.iter().any(|name| is_in_it(name));

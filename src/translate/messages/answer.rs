@@ -36,8 +36,7 @@ struct Message<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// Reads a provider's whole answer; `None` if it isn't one. A call that the limit cut short is left out, as nobody can
-/// make it.
+/// Reads a provider's whole answer; `None` if it isn't one.
 pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     let message: Message<'_> = reader::read_bytes(body).ok()?;
     let mut parts = Vec::with_capacity(message.content.len());
@@ -50,9 +49,6 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         None if parts.iter().any(|part| matches!(part, Part::Call(_))) => Finish::ToolCalls,
         None => Finish::Stop,
     };
-    if finish == Finish::Length {
-        parts.pop_if(|part| matches!(part, Part::Call(_)));
-    }
     parts.extend(words::explanation(&finish, message.stop_details).map(Part::Refusal));
     Some(Answer {
         id: message.id.map(|it| it.0).unwrap_or_default(),
@@ -61,6 +57,14 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         finish,
         usage: words::tokens(message.usage).unwrap_or_default(),
     })
+}
+
+/// Leaves out a call that the limit cut short, as nobody can make it. What the limit left of an answer by a tool of ours is
+/// text by then.
+pub fn drop_cut_call(answer: &mut Answer<'_>) {
+    if answer.finish == Finish::Length {
+        answer.parts.pop_if(|part| matches!(part, Part::Call(_)));
+    }
 }
 
 /// The part of a block; none of a block that is only the vendor's, such as of a tool that it ran. `None` if a block

@@ -6,7 +6,7 @@
 //! client's anyway has nothing to answer yet.
 
 use super::models::Model;
-use crate::translate::canonical::{Output, Request, ToolChoice};
+use crate::translate::canonical::{Output, Request, Speaker, ToolChoice};
 use crate::translate::field::bad;
 use crate::translate::members::{Members, text};
 use crate::translate::peek::BadBody;
@@ -35,7 +35,8 @@ impl<'w> AnswerTool<'w> {
     /// For a request to a model, if it needs one.
     ///
     /// # Errors
-    /// When the answer is to be no object: arguments always are one.
+    /// When the answer is to be no object, as arguments always are, or is to go on from words that stand there already:
+    /// arguments begin anew.
     pub(super) fn of(request: &'w Request<'_>, model: &Model) -> Result<Option<AnswerTool<'w>>, BadBody> {
         let calls_anyway = matches!(request.tool_choice, ToolChoice::Any | ToolChoice::One(_));
         let schema = match &request.output {
@@ -45,6 +46,12 @@ impl<'w> AnswerTool<'w> {
             Output::Json => any_object()?,
             Output::Schema { schema, .. } => of_object(schema)?,
         };
+        if request.turns.last().is_some_and(|turn| turn.speaker == Speaker::Model) {
+            return Err(bad(
+                "response_format",
+                "can't be kept by this provider's model behind an assistant's turn",
+            ));
+        }
         let mut name = Cow::Borrowed(NAME);
         while request.tools.iter().any(|tool| tool.name == name) {
             name.to_mut().push('_');
@@ -79,9 +86,21 @@ fn of_object(schema: &RawValue) -> Result<Cow<'_, RawValue>, BadBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::translate::canonical::{Part, Turn};
 
     fn raw(text: &str) -> &RawValue {
         serde_json::from_str(text).expect("JSON")
+    }
+
+    #[test]
+    fn an_answer_that_is_begun_is_no_call() {
+        let turn = |speaker| Turn { speaker, parts: vec![Part::text("{")] };
+        let mut request =
+            Request { output: Output::Json, turns: vec![turn(Speaker::User)], ..Request::default() };
+        let model = Model::of("claude-opus-4-1");
+        assert!(AnswerTool::of(&request, model).is_ok_and(|tool| tool.is_some()));
+        request.turns.push(turn(Speaker::Model));
+        assert!(AnswerTool::of(&request, model).is_err());
     }
 
     #[test]

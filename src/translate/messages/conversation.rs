@@ -99,23 +99,29 @@ impl<'a> Conversation<'a> {
         }
         self.check_answered(last_user)?;
         self.unanswered = self.first_open().map(|id| {
-            Fault::at("messages", format!("ends with the tool_use `{id}`; send its tool_result after it"))
+            Fault::at(
+                "messages",
+                format!("ends with the tool_use {}; send its tool_result after it", Quoted(id)),
+            )
         });
         Ok(())
     }
 
-    /// The id of a call that has no result.
+    /// The id of a call that has no result, the same one each time. Looks at every call, so it is for the end.
     fn first_open(&self) -> Option<&str> {
         if self.open == 0 {
             return None;
         }
-        self.calls.iter().find(|(_, called)| !called.is_answered).map(|(id, _)| id.as_ref())
+        self.calls.iter().filter(|(_, called)| !called.is_answered).map(|(id, _)| id.as_ref()).min()
     }
 
     /// Every call has to be answered in the turn of the user that follows it, whose last message is `index`.
     fn check_answered(&self, index: usize) -> Result<(), Fault> {
         let follows_model = self.turns.last().is_none_or(|turn| turn.speaker == Speaker::Model);
-        let Some(id) = self.first_open().filter(|_| !follows_model) else { return Ok(()) };
+        if follows_model {
+            return Ok(());
+        }
+        let Some(id) = self.first_open() else { return Ok(()) };
         Err(Fault::at(
             format!("messages[{index}].content"),
             format!("lacks the result of the tool_use {}", Quoted(id)),

@@ -27,7 +27,7 @@ mod write;
 
 use super::names::Rule;
 
-pub use answer::{read_answer, write_answer};
+pub use answer::{drop_cut_call, read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use read::read;

@@ -27,9 +27,11 @@ const RESULT: &str = r#""tool_result""#;
 /// none where there are none.
 ///
 /// Costs three searches, and one more with a budget; only a tool's result beside a budget is worth a closer look.
-pub fn without_foreign(body: &[u8]) -> Vec<Edit> {
+pub fn without_foreign(body: &[u8], model: &str) -> Vec<Edit> {
+    // Others who have the API may think without a signature, and take that back.
+    let is_vendors = model.contains("claude");
     let is_in_it = |text: &str| memmem::find(body, text.as_bytes()).is_some();
-    let may_need_off = || is_in_it(BUDGET) && is_in_it(RESULT);
+    let may_need_off = || is_vendors && is_in_it(BUDGET) && is_in_it(RESULT);
     if !may_hold_foreign(body) && !may_need_off() {
         return Vec::new();
     }
@@ -43,7 +45,8 @@ pub fn without_foreign(body: &[u8]) -> Vec<Edit> {
         .iter()
         .map(|message| {
             let Some(message) = Message::of(message) else { return false };
-            let goes: Vec<bool> = message.blocks.iter().map(|(_, block)| block.is_foreign()).collect();
+            let goes: Vec<bool> =
+                message.blocks.iter().map(|(_, block)| block.is_foreign(is_vendors)).collect();
             course.see(&message.role, message.first_kind(&goes));
             if !goes.is_empty() && goes.iter().all(|goes| *goes) {
                 return true;
@@ -54,7 +57,8 @@ pub fn without_foreign(body: &[u8]) -> Vec<Edit> {
         })
         .collect();
     edits.extend(cuts::elements(text, &request.messages, &goes));
-    if course.is_unthought_loop()
+    if is_vendors
+        && course.is_unthought_loop()
         && let Some(thinking) = request.thinking.filter(|thinking| wants_thought_first(thinking))
         && let (Some(at), Ok(with)) =
             (span(text, thinking.get()), serde_json::to_string(&Thinking::Disabled {}))
@@ -102,11 +106,11 @@ impl<'a> Kind<'a> {
         serde_json::from_str(value.get()).ok()
     }
 
-    /// Whether it is a thought that another than the vendor had.
-    fn is_foreign(&self) -> bool {
+    /// Whether it is a thought that another than the vendor had, or nobody signed where everybody has to.
+    fn is_foreign(&self, has_to_be_signed: bool) -> bool {
         let is_others = |text: &Option<Str<'_>>| {
             text.as_ref().is_some_and(|Str(text)| {
-                text.is_empty()
+                text.is_empty() && has_to_be_signed
                     || signature::unwrap(text.as_ref().into(), Api::Messages).0.maker != Api::Messages
             })
         };
@@ -194,12 +198,21 @@ mod tests {
     const ASKED: &str = r#"{"role":"user","content":"a"}"#;
     const BUDGET: &str = r#"{"type":"enabled","budget_tokens":1024 }"#;
 
+    const MODEL: &str = "claude-sonnet-4-5";
+
     #[track_caller]
     fn expect(body: &str, expected: &str) {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let written = edit::apply(&body, without_foreign(&body));
+        let written = edit::apply(&body, without_foreign(&body, MODEL));
         assert_eq!(String::from_utf8_lossy(&written), expected);
-        assert_eq!(without_foreign(&written), [], "what was made is as the vendor takes it");
+        assert_eq!(without_foreign(&written, MODEL), [], "what was made is as the vendor takes it");
+    }
+
+    #[test]
+    fn others_who_have_the_api_need_no_signature() {
+        let body = format!(r#"{{"messages":[{},{ASKED}]}}"#, said(EMPTY));
+        assert_eq!(without_foreign(body.as_bytes(), "kimi-k2"), []);
+        assert_ne!(without_foreign(body.as_bytes(), MODEL), []);
     }
 
     fn said(blocks: &str) -> String {

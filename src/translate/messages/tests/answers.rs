@@ -3,7 +3,9 @@
 use super::{ASKED, json};
 use crate::domain::TokenUsage;
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
-use crate::translate::messages::{read_answer, write_answer};
+use crate::translate::disguise::Disguise;
+use crate::translate::messages::{drop_cut_call, read_answer, write_answer};
+use crate::translate::sides::Written;
 use crate::translate::signs::Api;
 use serde_json::json;
 
@@ -62,8 +64,20 @@ fn a_call_that_the_limit_cut_short_is_left_out() {
         let body = format!(
             r#"{{"stop_reason":"{reason}","content":[{{"type":"text","text":"a"}},{{"type":"tool_use","id":"t","name":"n","input":{{}}}}]}}"#
         );
-        assert_eq!(read_answer(body.as_bytes()).map(|answer| answer.parts.len()), Some(parts));
+        let mut answer = read_answer(body.as_bytes()).expect("an answer");
+        drop_cut_call(&mut answer);
+        assert_eq!(answer.parts.len(), parts);
     }
+}
+
+#[test]
+fn an_answer_by_our_tool_that_the_limit_cut_short_is_given_as_far_as_it_came() {
+    let body = r#"{"stop_reason":"max_tokens","content":[{"type":"tool_use","id":"t","name":"answer","input":{"a":1}}]}"#;
+    let mut answer = read_answer(body.as_bytes()).expect("an answer");
+    let mut written = Written { answers_by: Some("answer".to_owned()), ..Written::default() };
+    Disguise::of(&mut written).undo(&mut answer);
+    drop_cut_call(&mut answer);
+    assert_eq!((answer.parts, answer.finish), (vec![Part::text(r#"{"a":1}"#)], Finish::Length));
 }
 
 #[test]

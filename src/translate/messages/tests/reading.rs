@@ -5,7 +5,9 @@ use crate::translate::canonical::{
     Effort, MediaKind, Output, Part, Reasoning, Source, Speaker, Text, ToolChoice,
 };
 use crate::translate::features::{Feature, Features};
+use crate::translate::peek::BadBody;
 use crate::translate::signs::Api;
+use serde_json::json;
 
 /// A request with these members beside one message.
 fn with(members: &str) -> String {
@@ -359,6 +361,17 @@ fn a_fault_in_a_message_names_its_field() {
             "`messages[1].content` lacks the result of the tool_use `t`",
         ),
     ]);
+}
+
+#[test]
+fn a_clients_id_is_repeated_as_far_as_it_is_short() {
+    let id = "x\n".repeat(100_000);
+    let call =
+        json!([{"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "n", "input": {}}]}]);
+    let body = json!({"model": "m", "max_tokens": 9, "messages": call}).to_string();
+    let read = crate::translate::messages::read(body.as_bytes()).expect("what may be counted");
+    let BadBody(why) = *read.unanswered.expect("no answer to that");
+    assert!(why.len() < 400 && !why.contains('\n') && why.contains('…'), "{why}");
 }
 
 #[test]
