@@ -190,9 +190,9 @@ fn a_conversation_goes_to_another_dialects_provider_and_comes_back() {
 #[test]
 fn everything_else_of_a_message_comes_home_byte_for_byte() {
     let provider = Provider::anthropic();
-    let gateway = Gateway::before(&provider, "models: [m]");
+    let gateway = Gateway::before(&provider, "models: [claude-sonnet-4-5]");
     let (begin, rest) = (
-        r#"{ "model":"m","max_tokens":90 , "system":[{"type":"text","text":"cliproxy: \"signature\":\"\"",
+        r#"{ "model":"claude-sonnet-4-5","max_tokens":90 , "system":[{"type":"text","text":"cliproxy: \"signature\":\"\"",
             "cache_control":{"type":"ephemeral","ttl":"1h"}}],"unheard_of":[1.0 ],"messages":[{"role":"user","content":"\"cliproxy:messages:x"},
             {"role":"assistant","content":[ "#,
         r#"{"type":"text","text":"a\u00e9","citations":[{"type":"char_location","cited_text":"a","new":1e0}]}]},

@@ -186,9 +186,9 @@ fn a_client_of_the_responses_api_is_served_by_whoever_has_the_model() {
 #[test]
 fn a_conversation_that_comes_back_to_anthropic_leaves_the_signatures_of_others_behind() {
     let provider = Provider::anthropic();
-    let gateway = before(&provider);
+    let gateway = Gateway::before(&provider, "models: [claude-sonnet-4-5]");
     let client = gateway.client();
-    let thinking = json!({"model": "m", "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024},
+    let thinking = json!({"model": "claude-sonnet-4-5", "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024},
         "messages": [{"role": "user", "content": "a"}]});
     let request = client.post("/v1/messages").header("anthropic-version", "2023-06-01").json(&thinking);
     // The provider knows its own signatures, and refuses others.
@@ -196,7 +196,7 @@ fn a_conversation_that_comes_back_to_anthropic_leaves_the_signatures_of_others_b
     let signature = own["signature"].as_str().expect("a signature");
     for (signature, stays) in [(signature, true), ("cliproxy:generate:c2lnbmVk", false), ("", false)] {
         let thought = json!({"type": "thinking", "thinking": own["thinking"], "signature": signature});
-        let body = json!({"model": "m", "max_tokens": 2000, "messages": [
+        let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 2000, "messages": [
             {"role": "user", "content": "a"},
             {"role": "assistant", "content": [thought, {"type": "text", "text": "b"}]},
             {"role": "user", "content": "c"},
