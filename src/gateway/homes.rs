@@ -6,7 +6,8 @@
 //! that account's key itself finds there what it made, and who doesn't is told by the provider, each time. What is
 //! known is this node's alone; which account is a client's, all nodes agree upon.
 //!
-//! Budget: nothing where one account serves the model; else three searches, and a lock for each id up to a known one.
+//! Budget: nothing where one account serves the model and no earlier answer is named; else three searches at most, and a
+//! lock for each id up to a known one.
 
 use super::call::Call;
 use super::choose;
