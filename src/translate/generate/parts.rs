@@ -83,8 +83,7 @@ const OWN_FILES: &str = "https://generativelanguage.googleapis.com/";
 /// A file by its address; `None` for one that only Google can fetch.
 pub(super) fn by_address(file: wire::File<'_>) -> Option<Media<'_>> {
     let (url, media_type) = (file.file_uri.0, file.mime_type.map(|Str(text)| text));
-    let is_public =
-        (url.starts_with("https://") || url.starts_with("http://")) && !url.starts_with(OWN_FILES);
+    let is_public = media::is_of_the_web(&url) && !url.starts_with(OWN_FILES);
     let kind: MediaKind = media_type.as_deref().map_or_else(|| types::kind_of_url(&url), types::kind_of);
     let name = file.display_name.map(|Str(name)| name);
     is_public.then_some(Media { kind, source: Source::Url { url, media_type }, name, ends_cache: false })

@@ -22,6 +22,9 @@ pub(super) const NO_IMAGE: &str = "must have the media type of an image, such as
 /// What is wrong with what is neither.
 const NO_ADDRESS: &str = "must be a data URL with base64, or an http or https URL";
 
+/// What is wrong with what can't be fetched.
+const NOT_OF_THE_WEB: &str = "must be an http or https URL";
+
 /// What is wrong with bytes of which nobody says what they are.
 const UNTYPED: &str = "needs a media type such as `image/png` beside it";
 
@@ -41,13 +44,25 @@ pub(super) fn inline<'a>(media_type: Cow<'a, str>, data: Cow<'a, str>) -> Result
 /// # Errors
 /// When it is no address, or the data URL has no media type or other bytes than base64.
 pub(super) fn at(url: Cow<'_, str>) -> Result<Source<'_>, &'static str> {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme.eq_ignore_ascii_case(data_url::SCHEME) {
+    if url.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(data_url::SCHEME)) {
         let (media_type, data) = data_url::split(url)?;
         return inline(media_type, data);
     }
-    let is_fetched = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    if is_fetched { Ok(Source::Url { url, media_type: None }) } else { Err(NO_ADDRESS) }
+    fetched(url).map_err(|_| NO_ADDRESS)
+}
+
+/// Bytes that the provider is to fetch.
+///
+/// # Errors
+/// When nobody but who wrote the address could.
+pub(super) fn fetched(url: Cow<'_, str>) -> Result<Source<'_>, &'static str> {
+    if is_of_the_web(&url) { Ok(Source::Url { url, media_type: None }) } else { Err(NOT_OF_THE_WEB) }
+}
+
+/// Whether an address is one that anybody may fetch.
+pub(super) fn is_of_the_web(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// A picture by its address.
@@ -107,8 +122,9 @@ mod tests {
         for url in ["http://x/y", "HTTPS://x/y,z"] {
             assert_eq!(at(url.into()), Ok(Source::Url { url: url.into(), media_type: None }));
         }
-        for url in ["", "QUJD", "ftp://x/y", "file:///etc/passwd", "://x"] {
+        for url in ["", "QUJD", "ftp://x/y", "file:///etc/passwd", "://x", "http:x"] {
             assert_eq!(at(url.into()), Err(NO_ADDRESS), "{url}");
+            assert_eq!(fetched(url.into()), Err(NOT_OF_THE_WEB), "{url}");
         }
     }
 

@@ -289,7 +289,7 @@ impl<'a> Conversation<'a> {
             }
             "url" => {
                 let url = filled(origin.url).ok_or_else(|| Fault::missing("url"))?;
-                Source::Url { url, media_type: None }
+                media::fetched(url).map_err(|why| Fault::at("url", why))?
             }
             "text" if kind == MediaKind::Document => {
                 Source::Text(origin.data.ok_or_else(|| Fault::missing("data"))?.0)

@@ -104,7 +104,8 @@ fn file<'a>(data: Option<Str<'a>>, url: Option<Str<'a>>, name: Option<Str<'a>>) 
     let media = match (data, url) {
         (Some(Str(data)), _) => openai::file(data, name)?,
         (None, Some(Str(url))) => {
-            Media { name, ..Media::new(MediaKind::Document, Source::Url { url, media_type: None }) }
+            let source = media::fetched(url).map_err(|why| Fault::at("file_url", why))?;
+            Media { name, ..Media::new(MediaKind::Document, source) }
         }
         (None, None) => {
             return Err(Fault::at("file_data", "is missing, and so are `file_url` and `file_id`"));
@@ -261,6 +262,11 @@ mod tests {
                 "user",
                 r#"{"type":"input_file"}"#,
                 ".file_data` is missing, and so are `file_url` and `file_id`",
+            ),
+            (
+                "user",
+                r#"{"type":"input_file","file_url":"a.pdf"}"#,
+                ".file_url` must be an http or https URL",
             ),
             (
                 "user",

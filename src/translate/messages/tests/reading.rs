@@ -328,6 +328,12 @@ fn a_fault_in_a_message_names_its_field() {
         ),
         (
             conversation(
+                r#"[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"a.png"}}]}]"#,
+            ),
+            "`messages[0].content[0].source.url` must be an http or https URL",
+        ),
+        (
+            conversation(
                 r#"[{"role":"user","content":[{"type":"tool_use","id":"t","name":"n","input":{}}]}]"#,
             ),
             "`messages[0].content[0].type` ",
