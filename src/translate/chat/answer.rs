@@ -154,8 +154,14 @@ mod tests {
     use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
-    const ASKED: Asked<'_> =
-        Asked { request_id: "r1", created: 7, body: b"{}", framing: Framing::Events, include_usage: false };
+    const ASKED: Asked<'_> = Asked {
+        request_id: "r1",
+        created: 7,
+        body: b"{}",
+        longest: &(0..0),
+        framing: Framing::Events,
+        include_usage: false,
+    };
 
     fn body(message: &Value, finish_reason: &str) -> Vec<u8> {
         let choice = json!({"index": 0, "message": message, "finish_reason": finish_reason});

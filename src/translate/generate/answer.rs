@@ -170,8 +170,14 @@ mod tests {
     use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
-    const ASKED: Asked<'static> =
-        Asked { request_id: "req-1", created: 0, body: b"", framing: Framing::Events, include_usage: false };
+    const ASKED: Asked<'static> = Asked {
+        request_id: "req-1",
+        created: 0,
+        body: b"",
+        longest: &(0..0),
+        framing: Framing::Events,
+        include_usage: false,
+    };
 
     const WHOLE: &str = r#"{"candidates":[{"index":0,"finishReason":"STOP","content":{"role":"model","parts":[
         {"text":"Hm","thought":true,"thoughtSignature":"c2ln"},{"text":"Hi"},

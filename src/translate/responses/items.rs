@@ -205,6 +205,7 @@ pub(super) fn number(out: &mut Vec<u8>, number: u64) {
 
 /// Appends pieces.
 pub(super) fn extend(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
     for piece in pieces {
         out.extend_from_slice(piece);
     }

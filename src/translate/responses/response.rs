@@ -78,7 +78,7 @@ pub(super) struct Head {
 impl Head {
     /// Of an answer that has no name yet but the request's.
     pub(super) fn new(asked: &Asked<'_>) -> Head {
-        let Echo { members, model, gives_signatures, sums_up } = Echo::of(asked.body);
+        let Echo { members, model, gives_signatures, sums_up } = Echo::of(asked.body, asked.longest);
         let thoughts = if sums_up { &SUMMARY } else { &THOUGHT };
         let model = if model.is_empty() { b"\"\"".to_vec() } else { model };
         Head {
@@ -176,6 +176,7 @@ mod tests {
                 request_id: "req",
                 created: 7,
                 body: b"{}",
+                longest: &(0..0),
                 framing: Framing::Events,
                 include_usage: false,
             };
