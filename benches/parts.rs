@@ -15,6 +15,7 @@ use cliproxy::observe::config::Logging;
 use cliproxy::observe::events::RequestSettled;
 use cliproxy::observe::{Metrics, Status, logging};
 use cliproxy::providers::selector::Pool;
+use cliproxy::translate::foreign_thoughts;
 use cliproxy::translate::frames::{Frames, Framing};
 use cliproxy::translate::peek::Peek;
 use cliproxy::translate::sides::Target;
@@ -219,7 +220,34 @@ fn translated(api: Api, body: &Bytes, provider: Dialect) -> (Bytes, Translation)
     Translation::of_request(&question, client, provider, &target).expect("a request")
 }
 
-/// A request of 2 KB with tools and pictures, a stream of some 15 events in one read, and a chat of 1 MB.
+/// Twenty calls of a tool, answered with 4 KB of code each, which go back to the vendor that made them, in its own API.
+fn tool_loop(api: Api) -> String {
+    let code = r#"fn main() {\n    println!(\"{}\", 1 + 1);\n}\n"#.repeat(90);
+    let signature = "EqQB".repeat(100);
+    let list = |begin: &str, step: String| [vec![begin.to_owned()], vec![step; 20]].concat().join(",");
+    if api == Api::Generate {
+        let call = r#""functionCall":{"name":"read","args":{"path":"src/main.rs"}}"#;
+        let step = format!(
+            r#"{{"role":"model","parts":[{{{call},"thoughtSignature":"{signature}"}}]}},
+            {{"role":"user","parts":[{{"functionResponse":{{"name":"read","response":{{"output":"{code}"}}}}}}]}}"#
+        );
+        let contents = list(r#"{"role":"user","parts":[{"text":"Mend it."}]}"#, step);
+        return format!(r#"{{"contents":[{contents}],"generationConfig":{{"maxOutputTokens":8192}}}}"#);
+    }
+    let call = r#"{"type":"tool_use","id":"toolu_1","name":"read","input":{"path":"src/main.rs"}}"#;
+    let thought = format!(r#"{{"type":"thinking","thinking":"Let me look.","signature":"{signature}"}}"#);
+    let step = format!(
+        r#"{{"role":"assistant","content":[{thought},{call}]}},
+        {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_1","content":"{code}"}}]}}"#
+    );
+    let messages = list(r#"{"role":"user","content":"Mend it."}"#, step);
+    format!(
+        r#"{{"thinking":{{"type":"enabled","budget_tokens":2048}},"messages":[{messages}],"max_tokens":8192}}"#
+    )
+}
+
+/// A request of 2 KB with tools and pictures, a stream of some 15 events in one read, a chat of 1 MB; and what is not
+/// to be translated, but looked through.
 fn translation(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("translation");
     for (api, client, dialect, provider) in PAIRS {
@@ -245,6 +273,16 @@ fn translation(bench: &mut Criterion) {
     group.bench_function("request/1 MB of chat to messages", |bench| {
         bench.iter(|| translated(Api::Completions, black_box(&large), Dialect::Anthropic).0);
     });
+    for (api, model) in [(Api::Generate, "gemini-3-pro-preview"), (Api::Messages, "claude-sonnet-4-5")] {
+        let body = tool_loop(api);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(BenchmarkId::new("tool loop of 100 KB on its way home", model), |bench| {
+            bench.iter(|| {
+                let wants_signatures = foreign_thoughts::wants_signatures(api, black_box(model));
+                foreign_thoughts::changes(api, black_box(body.as_bytes()), wants_signatures)
+            });
+        });
+    }
     group.finish();
 }
 

@@ -12,7 +12,7 @@ use cliproxy_fuzz::translate::edit::{self, Edit};
 use cliproxy_fuzz::translate::json::{self, Fault, MAX_DEPTH};
 use cliproxy_fuzz::translate::peek::{BadBody, Peek};
 use cliproxy_fuzz::translate::usage::Meter;
-use cliproxy_fuzz::translate::{multipart, prefill, returning};
+use cliproxy_fuzz::translate::{foreign_thoughts, multipart, prefill};
 use cliproxy_fuzz::{mutation, pace, spans};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use serde::de::IgnoredAny;
@@ -24,9 +24,6 @@ const REPORTED: [&str; 5] = ["usage", "usageMetadata", "message", "response", "c
 
 /// The other name of a model.
 const OTHER: &str = "an-other/\"model\"";
-
-/// A model of Gemini's that refuses calls without a signature.
-const WANTS_SIGNATURES: &str = "gemini-3-pro-preview";
 
 const BOUNDARY: &str = "multipart/form-data; boundary=\"XyZ\"";
 
@@ -64,9 +61,12 @@ fn check(input: &Input<'_>) {
 /// What others thought is cut out: what stays is JSON, as it was.
 fn cut(text: &[u8]) {
     for api in CLIENTS {
-        let edits = returning::without_foreign(api, text, WANTS_SIGNATURES);
-        let stays = edit::apply(&Bytes::copy_from_slice(text), edits);
-        assert!(stays == text || serde_json::from_slice::<IgnoredAny>(&stays).is_ok());
+        for wants_signatures in [false, true] {
+            let changes = foreign_thoughts::changes(api, text, wants_signatures);
+            assert_eq!(changes.edits.is_empty(), changes.dropped.is_empty());
+            let stays = edit::apply(&Bytes::copy_from_slice(text), changes.edits);
+            assert!(stays == text || serde_json::from_slice::<IgnoredAny>(&stays).is_ok());
+        }
     }
 }
 

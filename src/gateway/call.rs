@@ -13,13 +13,13 @@ use crate::providers::credential;
 use crate::providers::platform::Wish;
 use crate::translate::edit::{self, Edit};
 use crate::translate::embeddings;
-use crate::translate::features::{Feature, Features};
+use crate::translate::features::Features;
+use crate::translate::foreign_thoughts::{self, Changes};
 use crate::translate::frames::Framing;
-use crate::translate::kept::{self, Reference};
 use crate::translate::multipart;
 use crate::translate::peek::{BadBody, Peek};
 use crate::translate::prefill;
-use crate::translate::returning;
+use crate::translate::references::{self, Reference};
 use crate::translate::sides::Target;
 use crate::translate::signs::Api;
 use crate::translate::translation::{Client, Question, Translation};
@@ -64,6 +64,8 @@ pub struct Call {
     naming: Naming,
     /// The body as it is understood; read when it is first asked for.
     question: OnceLock<Question>,
+    /// What changes for a model of the client's own API that wants no signatures, and for one that does; likewise.
+    changes: [OnceLock<Changes>; 2],
 }
 
 /// Where the body names the model, so that it can be renamed.
@@ -116,7 +118,8 @@ impl Call {
                 "the model's name in the path is none that a model can have".to_owned(),
             )));
         }
-        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming, question: OnceLock::new() })
+        let (question, changes) = Default::default();
+        Ok(Call { endpoint, model, path, body_length: body.len(), body, naming, question, changes })
     }
 
     /// The dialect of the client.
@@ -137,7 +140,7 @@ impl Call {
     /// Gives up the body, which nobody will be sent again.
     pub fn let_go(&mut self) {
         self.body = Bytes::new();
-        self.question = OnceLock::new();
+        (self.question, self.changes) = Default::default();
     }
 
     /// Whether the client asked for a stream.
@@ -164,8 +167,9 @@ impl Call {
             Naming::Form(_) => return None,
         };
         let (model, path) = (Arc::clone(&self.model), self.path.clone());
-        let (endpoint, body_length, question) = (self.endpoint, body.len(), OnceLock::new());
-        Some(Call { endpoint, model, path, body_length, body, naming, question })
+        let (endpoint, body_length) = (self.endpoint, body.len());
+        let (question, changes) = Default::default();
+        Some(Call { endpoint, model, path, body_length, body, naming, question, changes })
     }
 
     /// How the frames of a streamed answer are told apart, by what the answer says it is.
@@ -221,11 +225,11 @@ impl Call {
         if by_member.as_ref().is_some_and(|it| !it.made.is_empty()) {
             return by_member;
         }
-        let by_item = kept::items_said(self.api(), &self.body);
+        let by_item = references::items_said(self.api(), &self.body);
         by_item.or(by_member).or_else(|| {
-            let may_be_said = kept::may_be_said(self.api(), &self.body);
+            let may_be_said = references::may_be_said(self.api(), &self.body);
             let features = may_be_said.then(|| self.features()).flatten();
-            kept::said(features?.ok()?)
+            references::said(features?.ok()?)
         })
     }
 
@@ -266,9 +270,8 @@ impl Call {
             let path = self.path.with_model(self.endpoint, &attempt.model);
             let path = hosted::path(provider, &attempt.model, wish, path);
             let mut header = header_for(attempt, &path, from_client)?;
-            let foreign = returning::without_foreign(self.api(), &self.body, &attempt.model);
-            let dropped = if foreign.is_empty() { Vec::new() } else { vec![Feature::ForeignThoughts.name()] };
-            let body = hosted::adapt(provider, wish, &mut header, self.body_for(&attempt.model, foreign))?;
+            let Changes { edits, dropped } = self.changes_for(&attempt.model).clone();
+            let body = hosted::adapt(provider, wish, &mut header, self.body_for(&attempt.model, edits))?;
             return Ok(Said { outgoing: signed(header, attempt, body), translation: None, dropped });
         }
         let client = Client {
@@ -304,6 +307,13 @@ impl Call {
         let body = hosted::adapt(provider, wish, &mut header, body)?;
         let dropped = translation.dropped().to_vec();
         Ok(Said { outgoing: signed(header, attempt, body), translation: Some(translation), dropped })
+    }
+
+    /// What changes for a model that has the client's own API.
+    fn changes_for(&self, model: &str) -> &Changes {
+        let wants_signatures = foreign_thoughts::wants_signatures(self.api(), model);
+        let changes = || foreign_thoughts::changes(self.api(), &self.body, wants_signatures);
+        self.changes[usize::from(wants_signatures)].get_or_init(changes)
     }
 
     /// What is asked for.

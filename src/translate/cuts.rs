@@ -3,7 +3,6 @@
 use super::edit::{Edit, span};
 use super::members::Members;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// The edits that take some elements out of a list, which all are parts of `text`, in order.
 pub(super) fn elements(text: &str, list: &[&RawValue], goes: &[bool]) -> Vec<Edit> {
@@ -35,24 +34,6 @@ pub(super) fn member(text: &str, object: &RawValue, members: &Members<'_>, value
         None => whole.start + 1..own.end + text.get(own.end..)?.find(',')? + 1,
     };
     Some(Edit { at, with: "".into() })
-}
-
-/// The edit that gives a member a value, in JSON; `found` is the one that it has. The object has other members.
-pub(super) fn set(
-    text: &str,
-    object: &RawValue,
-    name: &str,
-    found: Option<&RawValue>,
-    value: &str,
-) -> Option<Edit> {
-    let (at, with): (_, Cow<'static, str>) = match found {
-        Some(found) => (span(text, found.get())?, value.to_owned().into()),
-        None => {
-            let start = span(text, object.get())?.start + 1;
-            (start..start, format!("\"{name}\":{value},").into())
-        }
-    };
-    Some(Edit { at, with })
 }
 
 #[cfg(test)]
@@ -88,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_goes_with_its_comma_and_is_set_where_it_stands() {
+    fn a_member_goes_with_its_comma() {
         let text = "{ \"a\" : 1 , \"b\":\"x,\", \"c\": 3 }";
         let object = raw(text);
         let all = Members::of(object).expect("an object");
@@ -104,9 +85,6 @@ mod tests {
         let members = Members::of(raw(alone)).expect("an object");
         let edit = member(alone, raw(alone), &members, members.get("a").expect("there"));
         assert_eq!(applied(alone, edit.into_iter().collect()), "{ }");
-        let set = |name: &str| set(text, object, name, all.get(name), "0").into_iter().collect();
-        assert_eq!(applied(text, set("c")), "{ \"a\" : 1 , \"b\":\"x,\", \"c\": 0 }");
-        assert_eq!(applied(text, set("d")), "{\"d\":0, \"a\" : 1 , \"b\":\"x,\", \"c\": 3 }");
     }
 
     proptest! {

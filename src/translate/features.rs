@@ -59,8 +59,7 @@ pub enum Feature {
     Verbosity,
     /// What the provider's filter lets pass: `safetySettings`.
     SafetySettings,
-    /// Thoughts of earlier turns that their maker signed, or that no other dialect has a place for; how hard to think, where
-    /// a model can't do just that.
+    /// Thoughts of earlier turns that their maker signed, or that no other dialect has a place for.
     ForeignThoughts,
     /// Quotations that say where they are from.
     Citations,
@@ -88,6 +87,8 @@ pub enum Feature {
     Temperature,
     /// The same of nucleus sampling.
     TopP,
+    /// How hard to think, or to think at all, where the model can't do just that, or not on this turn.
+    Effort,
     /// A text to stop at that is refused.
     Stops,
     /// Bounds in a schema that nobody can be held to.
@@ -145,7 +146,7 @@ const fn noted(feature: Feature, name: &'static str) -> Row {
 const ALL: &[Api] = &[Api::Completions, Api::Responses, Api::Messages, Api::Generate];
 
 /// The table. Sources: the vendors' references of Chat Completions, Messages, `generateContent`, and of embeddings.
-static ROWS: [Row; 44] = [
+static ROWS: [Row; 45] = [
     dropped(Feature::TopK, "top_k", &[Api::Completions]),
     dropped(Feature::Seed, "seed", &[Api::Messages]),
     dropped(Feature::Penalties, "penalties", &[Api::Messages]),
@@ -185,6 +186,7 @@ static ROWS: [Row; 44] = [
     noted(Feature::Limit, "max_tokens"),
     noted(Feature::Temperature, "temperature"),
     noted(Feature::TopP, "top_p"),
+    noted(Feature::Effort, "reasoning_effort"),
     noted(Feature::Stops, "stop"),
     noted(Feature::SchemaBounds, "schema"),
     noted(Feature::TrailingSpace, "trailing whitespace"),

@@ -2,7 +2,8 @@
 //!
 //! Bytes in, bytes out. Nothing here reads a socket, a clock or a setting, and nothing knows which
 //! provider or client a body belongs to. Requests and answers of one dialect pass byte for byte; of those this room only
-//! looks into, and makes the two edits that DECISIONS allows (the model's name, and `stream_options.include_usage`).
+//! looks into, and makes the edits that DECISIONS allows: the model's name, `stream_options.include_usage`, and what a vendor would
+//! refuse of [`foreign_thoughts`]. What only its maker has is known by its [`references`].
 //!
 //! Between dialects it translates, hub and spoke: [`chat`], [`responses`], [`messages`] and [`generate`] each read and
 //! write their own words, and meet in [`canonical`]. What isn't a conversation has a room of its own: [`embeddings`].
@@ -23,11 +24,11 @@ pub mod error;
 pub mod event_stream;
 pub mod features;
 mod field;
+pub mod foreign_thoughts;
 pub mod frames;
 pub mod generate;
 pub mod hosted;
 pub mod json;
-pub mod kept;
 mod media;
 mod members;
 pub mod messages;
@@ -42,8 +43,8 @@ pub mod prefill;
 pub mod question;
 mod ranges;
 mod reader;
+pub mod references;
 pub mod responses;
-pub mod returning;
 mod room;
 mod schemas;
 pub mod sides;

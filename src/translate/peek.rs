@@ -3,7 +3,7 @@
 //! Budget: one pass over the body, no allocation but the model's name.
 
 use super::edit::Edit;
-use super::kept::{self, Reference};
+use super::references::{self, Reference};
 use super::signs::Api;
 use super::{json, places};
 use serde::de::IgnoredAny;
@@ -16,11 +16,11 @@ const MEMBERS: [&str; 6] =
     ["model", "stream", "stream_options", "n", "generationConfig", "generation_config"];
 
 /// The same, with what refers to something that only its maker has.
-const ALL_MEMBERS: [&str; MEMBERS.len() + kept::NAMES.len()] = {
-    let mut names = [""; MEMBERS.len() + kept::NAMES.len()];
+const ALL_MEMBERS: [&str; MEMBERS.len() + references::NAMES.len()] = {
+    let mut names = [""; MEMBERS.len() + references::NAMES.len()];
     let (own, others) = names.split_at_mut(MEMBERS.len());
     own.copy_from_slice(&MEMBERS);
-    others.copy_from_slice(&kept::NAMES);
+    others.copy_from_slice(&references::NAMES);
     names
 };
 
@@ -38,7 +38,7 @@ pub struct Peek {
     pub longest: Range<usize>,
     model_at: Option<ModelAt>,
     usage_ask: Option<Edit>,
-    kept: kept::Places,
+    kept: references::Places,
 }
 
 /// Where a model's name is to stand.
@@ -88,7 +88,7 @@ impl Peek {
         let model = named.map(model_name).transpose()?;
         let model_at = model_at.map(ModelAt::Value).or_else(|| First::of(body, 0).map(ModelAt::New));
         let several = n.is_some_and(|at| is_several(text(&at)))
-            || kept[kept::PROMPT].as_ref().is_some_and(|at| has_several_prompts(text(at)))
+            || kept[references::PROMPT].as_ref().is_some_and(|at| has_several_prompts(text(at)))
             || config.or(snake_config).is_some_and(|at| has_several_candidates(text(&at)));
         let usage_ask = usage_ask(body, options)?;
         Ok(Peek { model, stream, several, longest, model_at, usage_ask, kept })
@@ -96,7 +96,7 @@ impl Peek {
 
     /// What the members of the body refer to that only its maker has, in that API.
     pub fn reference(&self, api: Api, body: &[u8]) -> Option<Reference> {
-        kept::in_members(api, body, &self.kept)
+        references::in_members(api, body, &self.kept)
     }
 
     /// The edit that has the body name this model, and no other.

@@ -7,7 +7,7 @@ use crate::gateway::context::Context;
 use crate::gateway::limits::Kept;
 use crate::gateway::{count, mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
-use crate::translate::kept;
+use crate::translate::references;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -58,7 +58,7 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
         }
         Ok(Gathered::Part(part)) => {
             if may_be_referred_to(way.call, false) {
-                note_maker(way.context, kept::id_at_start(&part).as_slice());
+                note_maker(way.context, references::id_at_start(&part).as_slice());
             }
             return Box::pin(stream::unread(way, answer, part, kept)).await;
         }
@@ -78,7 +78,7 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
         let mut meter = Meter::plain(way.call.dialect());
         meter.see(&body);
         if may_be_referred_to(way.call, false) {
-            note_maker(way.context, &kept::made(&body));
+            note_maker(way.context, &references::made(&body));
         }
         return give(way, answer, Given { body, usage: meter.reported(), estimate: None, error }).await;
     };

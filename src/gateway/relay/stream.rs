@@ -13,7 +13,7 @@ use crate::gateway::limits::Kept;
 use crate::gateway::{keepalive, reply};
 use crate::providers::classify::error_inside;
 use crate::translate::frames::{self, Frames, Framing};
-use crate::translate::kept;
+use crate::translate::references;
 use crate::translate::responses::number_of;
 use crate::translate::signs::{Api, Signs};
 use crate::translate::usage::Frame;
@@ -293,7 +293,7 @@ impl<'s, 'r> Stream<'s, 'r> {
                 ToNote::Items => signs.is_finished(),
                 ToNote::Nothing => false,
             };
-            if is_to_be_noted && let Some(new) = kept::made_in_event(frame) {
+            if is_to_be_noted && let Some(new) = references::made_in_event(frame) {
                 let is_all = new.is_empty() || signs.is_finished();
                 *to_note = if is_all { ToNote::Nothing } else { ToNote::Items };
                 made.extend(new);

@@ -221,7 +221,7 @@ fn effort(
 ) -> Option<&'static str> {
     let wanted = asked?.effort();
     if wanted.is_some() && nearest.and_then(Reasoning::effort) != wanted {
-        written.lose(Feature::ForeignThoughts);
+        written.lose(Feature::Effort);
     }
     EFFORTS.iter().find(|(_, reasoning)| Some(*reasoning) == nearest).map(|(name, _)| *name)
 }
@@ -350,14 +350,16 @@ mod tests {
             "model": "o3-mini", "messages": [], "max_completion_tokens": 9, "reasoning_effort": "high",
         });
         assert_eq!(body, expected);
-        assert_eq!(written.lost, ["temperature", "top_p", "penalties", "thinking"]);
+        assert_eq!(written.lost, ["temperature", "top_p", "penalties", "reasoning_effort"]);
     }
 
     #[test]
     fn thinking_asked_of_a_model_that_cant_is_left_out_and_named() {
-        for (reasoning, lost) in
-            [(Reasoning::Off, None), (Reasoning::Dynamic, None), (Reasoning::Budget(5_000), Some("thinking"))]
-        {
+        for (reasoning, lost) in [
+            (Reasoning::Off, None),
+            (Reasoning::Dynamic, None),
+            (Reasoning::Budget(5_000), Some("reasoning_effort")),
+        ] {
             let request = Request { reasoning: Some(reasoning), ..Request::default() };
             let (body, written) = written(&request, &target("gpt-4o"));
             assert_eq!(body["reasoning_effort"], Value::Null);

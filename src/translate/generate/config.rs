@@ -251,7 +251,7 @@ impl Thinking {
             }
         };
         if is_too_little || !is_nearest {
-            written.lose(Feature::ForeignThoughts);
+            written.lose(Feature::Effort);
         }
         thinking.filter(|thinking| !thinking.is_empty())
     }

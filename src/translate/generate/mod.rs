@@ -10,15 +10,16 @@ mod config;
 mod decoder;
 mod encoder;
 mod finish;
+mod foreign_thoughts;
 mod lenient;
 mod models;
 mod openapi;
 mod parts;
 mod read;
-mod returning;
 mod said;
 mod schema;
 mod tools;
+mod unsigned_calls;
 mod wire;
 mod write;
 
@@ -27,8 +28,9 @@ use super::names::Rule;
 pub use answer::{read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, MAX_ARGUMENTS};
+pub use foreign_thoughts::without_foreign;
 pub use read::read;
-pub use returning::without_foreign;
+pub use unsigned_calls::{wants_signatures, with_signatures};
 pub use write::write;
 
 /// What names of functions can be sent. Newer references allow 128 letters and colons; what older models take is safe.

@@ -507,20 +507,20 @@ mod tests {
         let level = |name: &str| json!({"thinkingLevel": name, "includeThoughts": true});
         let (low, max) = (Reasoning::Effort(Effort::Low), Reasoning::Effort(Effort::Max));
         let medium = Reasoning::Effort(Effort::Medium);
-        let reasoning = Some("thinking");
+        let effort = Some("reasoning_effort");
         for (model, reasoning, limit, expected, lost) in [
             ("gemini-2.5-flash", Reasoning::Off, None, json!({"thinkingBudget": 0}), None),
             ("gemini-2.5-flash", Reasoning::Dynamic, None, budget(-1), None),
             ("gemini-2.5-flash", max, None, budget(24_576), None),
-            ("gemini-2.5-flash", low, Some(2_000), json!({"thinkingBudget": 0}), reasoning),
+            ("gemini-2.5-flash", low, Some(2_000), json!({"thinkingBudget": 0}), effort),
             ("gemini-2.5-pro", low, Some(3_000), budget(1_500), None),
-            ("gemini-2.5-pro", Reasoning::Off, None, budget(128), reasoning),
-            ("gemini-3-flash", Reasoning::Off, None, level("MINIMAL"), reasoning),
-            ("gemini-3-pro", medium, None, level("HIGH"), reasoning),
+            ("gemini-2.5-pro", Reasoning::Off, None, budget(128), effort),
+            ("gemini-3-flash", Reasoning::Off, None, level("MINIMAL"), effort),
+            ("gemini-3-pro", medium, None, level("HIGH"), effort),
             ("gemini-3.1-pro", Reasoning::Budget(8_000), None, level("MEDIUM"), None),
-            ("gemini-3.5-flash", max, None, level("HIGH"), reasoning),
+            ("gemini-3.5-flash", max, None, level("HIGH"), effort),
             ("gemini-3.5-flash", Reasoning::Dynamic, None, json!({"includeThoughts": true}), None),
-            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, reasoning),
+            ("gemini-2.0-flash", Reasoning::Dynamic, None, Value::Null, effort),
             ("gemini-2.0-flash", Reasoning::Off, None, Value::Null, None),
         ] {
             let request = Request {

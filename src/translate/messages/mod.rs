@@ -12,16 +12,17 @@ mod blocks;
 mod conversation;
 mod decoder;
 mod encoder;
+mod foreign_thoughts;
 mod ids;
 mod incoming;
 mod models;
 mod outgoing;
 mod read;
-mod returning;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod thinking;
+mod unthought_loop;
 mod words;
 mod write;
 
@@ -30,8 +31,9 @@ use super::names::Rule;
 pub use answer::{drop_cut_call, read_answer, write_answer};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
+pub use foreign_thoughts::{wants_signatures, without_foreign};
 pub use read::read;
-pub use returning::without_foreign;
+pub use unthought_loop::without_budget;
 pub use write::{write, write_count};
 
 /// What names of tools can be sent. Source: Anthropic's reference of `tools` (`^[a-zA-Z0-9_-]{1,64}$`).

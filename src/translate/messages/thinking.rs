@@ -71,7 +71,7 @@ pub(super) fn choose(
     let is_cut_off = course.is_unthought_loop && generation == Generation::Budgets;
     let budget = reasoning.budget_within(Some(max_tokens));
     let Some(budget) = budget.filter(|_| !course.is_forced && !is_cut_off && !course.ends_with_model) else {
-        written.lose(Feature::ForeignThoughts);
+        written.lose(Feature::Effort);
         return Some((Thinking::Disabled {}, None));
     };
     Some(match generation {

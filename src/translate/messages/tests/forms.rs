@@ -43,7 +43,7 @@ fn an_answer_in_json_is_the_call_of_a_tool_of_ours() {
             body["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
         assert_eq!((json!(found), &body["tool_choice"]), (names.clone(), &choice));
         // A forced call leaves no room for a thought.
-        assert_eq!((&body["thinking"]["type"], written.lost), (&json!("disabled"), vec!["thinking"]));
+        assert_eq!((&body["thinking"]["type"], written.lost), (&json!("disabled"), vec!["reasoning_effort"]));
         let ours = names[names.as_array().map_or(0, Vec::len) - 1].as_str().filter(|name| *name != "f");
         assert_eq!(written.answers_by.as_deref(), ours);
     }

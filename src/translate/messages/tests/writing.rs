@@ -267,13 +267,13 @@ fn how_much_to_think_is_said_as_the_model_takes_it() {
         ("m", asks(high, Some(40_000)), enabled(16_384), Value::Null, vec![]),
         ("m", asks(high, None), enabled(4_096), Value::Null, vec![]),
         ("m", asks(low, Some(2_048)), enabled(1_024), Value::Null, vec![]),
-        ("m", asks(low, Some(2_047)), disabled.clone(), Value::Null, vec!["thinking"]),
+        ("m", asks(low, Some(2_047)), disabled.clone(), Value::Null, vec!["reasoning_effort"]),
         ("m", asks(Reasoning::Off, None), disabled.clone(), Value::Null, vec![]),
         ("m", asks(Reasoning::Dynamic, Some(40_000)), enabled(8_192), Value::Null, vec![]),
         ("claude-opus-4-7", asks(Reasoning::Dynamic, None), adaptive.clone(), Value::Null, vec![]),
         ("claude-opus-4-7", asks(high, None), adaptive.clone(), json!("high"), vec![]),
         ("claude-opus-4-6", asks(Reasoning::Budget(1_500), None), adaptive.clone(), json!("low"), vec![]),
-        ("claude-opus-4-7", asks(low, Some(2_047)), disabled, Value::Null, vec!["thinking"]),
+        ("claude-opus-4-7", asks(low, Some(2_047)), disabled, Value::Null, vec!["reasoning_effort"]),
     ] {
         let (body, is_lost) = to(model, &request);
         assert_eq!(body["thinking"], thinking, "{model} {request:?}");
@@ -292,7 +292,7 @@ fn a_forced_call_or_a_prefilled_answer_turns_thinking_off_and_says_so() {
         Request { reasoning, ..asks(vec![user(vec![Part::text("a")]), model(vec![Part::text("b")])]) },
     ] {
         let (body, lost) = to("m", &request);
-        assert_eq!((&body["thinking"]["type"], lost), (&json!("disabled"), vec!["thinking"]));
+        assert_eq!((&body["thinking"]["type"], lost), (&json!("disabled"), vec!["reasoning_effort"]));
     }
 }
 
@@ -305,8 +305,8 @@ fn a_tool_loop_whose_thought_is_gone_goes_on_without_thinking() {
         Request { reasoning: Some(Reasoning::Budget(2_000)), ..asks(turns) }
     };
     for (model, request, thinks, lost) in [
-        ("m", in_loop(vec![]), false, vec!["thinking"]),
-        ("m", in_loop(vec![thought(Api::Generate)]), false, vec!["thinking"]),
+        ("m", in_loop(vec![]), false, vec!["reasoning_effort"]),
+        ("m", in_loop(vec![thought(Api::Generate)]), false, vec!["thinking", "reasoning_effort"]),
         ("m", in_loop(vec![thought(Api::Messages)]), true, vec![]),
         // Adaptive thinking doesn't ask for a thought in front.
         ("claude-opus-4-7", in_loop(vec![]), true, vec![]),

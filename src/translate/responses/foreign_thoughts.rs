@@ -1,4 +1,4 @@
-//! Reasoning of others that comes back in a conversation, on its way to the API's own maker.
+//! What others have thought in a client's own request to OpenAI.
 //!
 //! A provider that has this API is asked in the client's own bytes. But it knows reasoning by ids that it gave, or by what
 //! it has encrypted, and refuses the whole request for any other: what we gave to a client in another provider's name

@@ -108,8 +108,8 @@ pub fn may_be_said(api: Api, body: &[u8]) -> bool {
 
 /// What is referred to in what is said, by what was noted of it.
 pub fn said(features: Features) -> Option<Reference> {
-    let kept = [Feature::ProviderState, Feature::StoredConversation];
-    kept.into_iter().any(|feature| features.contains(feature)).then(Reference::default)
+    let stored = [Feature::ProviderState, Feature::StoredConversation];
+    stored.into_iter().any(|feature| features.contains(feature)).then(Reference::default)
 }
 
 /// What a later request may refer to of an answer of the Responses API: its id, and those of its first [`MAX_ITEMS`]
