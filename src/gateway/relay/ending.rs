@@ -8,8 +8,7 @@ use crate::providers::classify::error_inside;
 use crate::translate;
 use crate::translate::frames::{self, Framing};
 use crate::translate::translation::Stream as Translated;
-use crate::translate::usage::Frame;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
 /// The client went away.
@@ -83,8 +82,13 @@ impl Stream<'_, '_> {
             return None;
         }
         self.signs.see(&rest);
-        let is_shown = self.meter.see(&rest) == Frame::Content || !self.hides_usage;
-        Some(if is_shown { rest } else { Bytes::new() })
+        let seen = self.meter.see(&rest);
+        if !self.hides_usage {
+            return Some(rest);
+        }
+        let mut shown = BytesMut::new();
+        seen.unasked().write(&rest, &mut shown);
+        Some(shown.freeze())
     }
 
     /// An error that came instead of a JSON array of answers.
