@@ -210,6 +210,7 @@ fn translated(api: Api, body: &Bytes, provider: Dialect) -> (Bytes, Translation)
         request_id: "req-1".to_owned(),
         created: 1_700_000_000,
         body: body.clone(),
+        longest: 0..0,
         framing: Framing::Events,
         include_usage: true,
     };

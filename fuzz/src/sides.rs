@@ -102,8 +102,15 @@ fn body_of(api: Api) -> Bytes {
 /// The way back of an answer to that client.
 pub fn way_back(api: Api, dialect: Dialect, framing: Framing) -> Translation {
     let request_id = "req-1".to_owned();
-    let client =
-        Client { api, request_id, created: 1_700_000_000, body: body_of(api), framing, include_usage: true };
+    let client = Client {
+        api,
+        request_id,
+        created: 1_700_000_000,
+        body: body_of(api),
+        longest: 0..0,
+        framing,
+        include_usage: true,
+    };
     let target = Target { model: "m", max_output_tokens: None };
     let question = CLIENTS.iter().position(|it| *it == api).map(|at| &QUESTIONS[at]);
     match question.map(|question| Translation::of_request(question, client, dialect, &target)) {

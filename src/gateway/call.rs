@@ -36,6 +36,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, OrErr};
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("cliproxy/", env!("CARGO_PKG_VERSION")));
@@ -240,6 +241,14 @@ impl Call {
         }
     }
 
+    /// Where the longest member of the body has its value; `0..0` in a form.
+    fn longest_member(&self) -> Range<usize> {
+        match &self.naming {
+            Naming::Json(peek) | Naming::Path(peek) => peek.longest.clone(),
+            Naming::Form(_) => 0..0,
+        }
+    }
+
     /// About as many tokens as the conversation has, for who has nobody to count them.
     pub fn estimated_tokens(&self) -> u64 {
         let by_length = |_| (self.body_length as u64).div_ceil(BYTES_PER_TOKEN);
@@ -267,6 +276,7 @@ impl Call {
             request_id: attempt.request_id.to_str().unwrap_or_default().to_owned(),
             created: wall_clock::unix_seconds(),
             body: self.body.clone(),
+            longest: self.longest_member(),
             framing: self.framing_asked(),
             include_usage: !self.hides_usage(),
         };

@@ -49,10 +49,25 @@ pub fn members<const N: usize>(
     text: &[u8],
     names: [&'static str; N],
 ) -> Result<[Option<Range<usize>>; N], Fault> {
+    outline(text, names).map(|(found, _)| found)
+}
+
+/// The same, and where its longest member has its value.
+///
+/// # Errors
+/// The same.
+pub fn outline<const N: usize>(
+    text: &[u8],
+    names: [&'static str; N],
+) -> Result<([Option<Range<usize>>; N], Range<usize>), Fault> {
     let mut scan = Scan::of(text);
     let mut found = [const { None }; N];
     let mut twice = None;
+    let mut longest = 0..0;
     let looked = scan.root(|scan, name, value| {
+        if value.len() > longest.len() {
+            longest = value.clone();
+        }
         if let Some(index) = scan.position(&names, name)?
             && found[index].replace(value).is_some()
         {
@@ -64,8 +79,38 @@ pub fn members<const N: usize>(
         (Err(expected), _) => Err(scan.fault(expected)),
         (Ok(false), _) => Err(Fault::NotAnObject),
         (Ok(true), Some(name)) => Err(Fault::Duplicate(name)),
-        (Ok(true), None) => Ok(found),
+        (Ok(true), None) => Ok((found, longest)),
     }
+}
+
+/// The values of these members of an object that was looked through before, without another look into the value that is
+/// known to lie there, its longest ([`outline`]); the last one of each name.
+pub fn members_beside<const N: usize>(
+    text: &[u8],
+    known: &Range<usize>,
+    names: [&'static str; N],
+) -> [Option<Range<usize>>; N] {
+    let mut scan = Scan::of(text);
+    let mut found = [const { None }; N];
+    if scan.next() != Some(b'{') {
+        return found;
+    }
+    scan.skip();
+    let value = |scan: &mut Scan<'_>, depth| {
+        if scan.at != known.start {
+            return scan.value(depth);
+        }
+        scan.at = known.end;
+        Ok(())
+    };
+    // An object without members has nothing to be found.
+    let _ = scan.members(1, value, |scan, name, value| {
+        if let Some(index) = scan.position(&names, name)? {
+            found[index] = Some(value);
+        }
+        Ok(())
+    });
+    found
 }
 
 /// The same of the members from the one on whose name stands at `at`, without a look at what is before them; `None`
@@ -82,7 +127,7 @@ pub fn last_members<const N: usize>(
     let mut scan = Scan { text, at };
     let mut found = [const { None }; N];
     let mut is_twice = false;
-    let looked = scan.members(1, |scan, name, value| {
+    let looked = scan.members(1, Scan::value, |scan, name, value| {
         if let Some(index) = scan.position(&names, name)? {
             is_twice |= found[index].replace(value).is_some();
         }
@@ -194,13 +239,14 @@ impl<'t> Scan<'t> {
             self.at += 1;
             return Ok(());
         }
-        self.members(depth, member)
+        self.members(depth, Self::value, member)
     }
 
-    /// The same from a member on, of which the next byte should be the first.
+    /// The same from a member on, of which the next byte should be the first; what passes over the values is given.
     fn members(
         &mut self,
         depth: usize,
+        mut pass: impl FnMut(&mut Self, usize) -> Result<(), Expected>,
         mut member: impl FnMut(&mut Self, &Name, Range<usize>) -> Result<(), Expected>,
     ) -> Result<(), Expected> {
         loop {
@@ -216,7 +262,7 @@ impl<'t> Scan<'t> {
             self.at += 1;
             self.next();
             let value = self.at;
-            self.value(depth)?;
+            pass(self, depth)?;
             member(self, &name, value..self.at)?;
             match self.next() {
                 Some(b',') => self.at += 1,

@@ -44,6 +44,7 @@ mod ranges;
 mod reader;
 pub mod responses;
 pub mod returning;
+mod room;
 mod schemas;
 pub mod sides;
 mod signature;

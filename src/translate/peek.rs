@@ -34,6 +34,8 @@ pub struct Peek {
     /// Whether the client asked for more than one answer: by OpenAI's `n`, several prompts in a list, or Gemini's
     /// `candidateCount`.
     pub several: bool,
+    /// Where the longest member of the body has its value: who looks for others passes over it.
+    pub longest: Range<usize>,
     model_at: Option<ModelAt>,
     usage_ask: Option<Edit>,
     kept: kept::Places,
@@ -74,8 +76,8 @@ impl Peek {
     /// read here twice, or gives one of them the wrong type.
     pub fn read(body: &[u8]) -> Result<Peek, BadBody> {
         check_utf8(body)?;
-        let [model_at, stream, options, n, config, snake_config, kept @ ..] =
-            json::members(body, ALL_MEMBERS).map_err(|fault| named(fault, body))?;
+        let (found, longest) = json::outline(body, ALL_MEMBERS).map_err(|fault| named(fault, body))?;
+        let [model_at, stream, options, n, config, snake_config, kept @ ..] = found;
         let text = |at: &Range<usize>| &body[at.clone()];
         let stream = match stream.as_ref().map(text) {
             None | Some(b"false" | b"null") => false,
@@ -89,7 +91,7 @@ impl Peek {
             || kept[kept::PROMPT].as_ref().is_some_and(|at| has_several_prompts(text(at)))
             || config.or(snake_config).is_some_and(|at| has_several_candidates(text(&at)));
         let usage_ask = usage_ask(body, options)?;
-        Ok(Peek { model, stream, several, model_at, usage_ask, kept })
+        Ok(Peek { model, stream, several, longest, model_at, usage_ask, kept })
     }
 
     /// What the members of the body refer to that only its maker has, in that API.

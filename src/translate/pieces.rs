@@ -182,6 +182,16 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for TextOrList<'a, T> {
     }
 }
 
+/// JSON, in about so much room.
+///
+/// # Errors
+/// When a value can't be written.
+pub(super) fn written<T: Serialize>(value: &T, room: usize) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(room);
+    serde_json::to_writer(&mut out, value)?;
+    Ok(out)
+}
+
 /// Appends JSON. What is written here are texts, numbers and JSON that was checked, which always can be, and a vector
 /// takes them all.
 pub(super) fn push<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {

@@ -4,6 +4,7 @@
 use super::features::Feature;
 use super::frames::Framing;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Whom a request is written for.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,8 @@ pub struct Asked<'a> {
     pub created: u64,
     /// The client's request, of which some dialects repeat parts.
     pub body: &'a [u8],
+    /// Where its longest member has its value; `0..0` where nobody knows.
+    pub longest: &'a Range<usize>,
     /// How the client's stream is framed.
     pub framing: Framing,
     /// Whether the client wants OpenAI's chunk of usage at the end of a stream.

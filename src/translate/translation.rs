@@ -15,6 +15,7 @@ use super::spoilt::Spoilt;
 use super::{chat, count, embeddings, generate, messages, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
+use std::ops::Range;
 
 /// The API that a provider of that dialect is asked through for an answer.
 pub fn provider_api(dialect: Dialect) -> Api {
@@ -36,6 +37,8 @@ pub struct Client {
     pub created: u64,
     /// Its request.
     pub body: Bytes,
+    /// Where the longest member of that has its value; `0..0` where nobody knows.
+    pub longest: Range<usize>,
     /// How its stream is framed.
     pub framing: Framing,
     /// Whether it wants OpenAI's chunk of usage at the end of a stream.
@@ -48,6 +51,7 @@ impl Client {
             request_id: &self.request_id,
             created: self.created,
             body: &self.body,
+            longest: &self.longest,
             framing: self.framing,
             include_usage: self.include_usage,
         }

@@ -7,11 +7,19 @@
 //! reader knows at each byte where it stands.
 
 use super::pieces::Str;
+use memchr::memmem::Finder;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::sync::LazyLock;
+
+/// What an escape by a character's number begins with.
+const CODE: &str = r"\u";
+
+/// Finds those.
+static CODES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CODE));
 
 thread_local! {
     static IS_SLOW: Cell<bool> = const { Cell::new(false) };
@@ -132,7 +140,8 @@ fn decoded(json: &RawValue) -> Cow<'_, str> {
 
 /// Whether some escape may be half of a character beyond the 65,536 first, which has to have its other half.
 fn may_have_surrogates(json: &str) -> bool {
-    [r"\ud", r"\uD"].iter().any(|escape| memchr::memmem::find(json.as_bytes(), escape.as_bytes()).is_some())
+    let json = json.as_bytes();
+    CODES.find_iter(json).any(|at| matches!(json.get(at + CODE.len()), Some(b'd' | b'D')))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Verbatim<'a> {

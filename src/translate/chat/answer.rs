@@ -8,8 +8,9 @@ use super::wire::Maybe;
 use crate::domain::Dialect;
 use crate::translate::arguments;
 use crate::translate::canonical::{Answer, Call, Finish, Part, Thought};
-use crate::translate::pieces::push;
+use crate::translate::pieces;
 use crate::translate::reader;
+use crate::translate::room;
 use crate::translate::sides::{Asked, answer_id};
 use crate::translate::spoilt::Spoilt;
 use crate::translate::usage::reported;
@@ -135,9 +136,8 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         choices: [Finished { index: 0, message, logprobs: None, finish_reason }],
         usage: answer.usage.into(),
     };
-    let mut body = Vec::new();
-    push(&mut body, &completion);
-    body
+    // Texts and numbers can always be written.
+    pieces::written(&completion, room::of_answer(answer)).unwrap_or_default()
 }
 
 /// The words of a thought, whoever signed it.
@@ -157,8 +157,14 @@ mod tests {
     use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
-    const ASKED: Asked<'_> =
-        Asked { request_id: "r1", created: 7, body: b"{}", framing: Framing::Events, include_usage: false };
+    const ASKED: Asked<'_> = Asked {
+        request_id: "r1",
+        created: 7,
+        body: b"{}",
+        longest: &(0..0),
+        framing: Framing::Events,
+        include_usage: false,
+    };
 
     fn body(message: &Value, finish_reason: &str) -> Vec<u8> {
         let choice = json!({"index": 0, "message": message, "finish_reason": finish_reason});

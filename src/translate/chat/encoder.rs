@@ -206,7 +206,8 @@ mod tests {
     /// The JSON of each frame that a client gets of these events; the end mark is a text.
     fn chunks(events: &[Event<'_>], include_usage: bool) -> Vec<Value> {
         let framing = Framing::Events;
-        let asked = Asked { request_id: "r1", created: 7, body: b"{}", framing, include_usage };
+        let asked =
+            Asked { request_id: "r1", created: 7, body: b"{}", longest: &(0..0), framing, include_usage };
         let (mut encoder, mut out) = (Encoder::new(&asked), Vec::new());
         for event in events {
             encoder.put(event, &mut out);

@@ -11,8 +11,14 @@ use serde_json::{Value, json};
 
 const TARGET: Target<'_> = Target { model: "m", max_output_tokens: None };
 
-const ASKED: Asked<'_> =
-    Asked { request_id: "r1", created: 7, body: b"{}", framing: Framing::Events, include_usage: true };
+const ASKED: Asked<'_> = Asked {
+    request_id: "r1",
+    created: 7,
+    body: b"{}",
+    longest: &(0..0),
+    framing: Framing::Events,
+    include_usage: true,
+};
 
 /// Texts with escapes, quotes and letters of every length in UTF-8.
 fn text() -> impl Strategy<Value = String> {

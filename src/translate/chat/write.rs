@@ -7,6 +7,8 @@ use crate::translate::canonical::{Output, Reasoning, Request, Tool, ToolChoice};
 use crate::translate::features::Feature;
 use crate::translate::openai::{EFFORTS, UNNAMED_SCHEMA};
 use crate::translate::peek::BadBody;
+use crate::translate::pieces;
+use crate::translate::room;
 use crate::translate::sides::{Target, Written};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -172,7 +174,7 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
         stream: request.streams,
         stream_options: request.streams.then_some(StreamOptions { include_usage: true }),
     };
-    written.body = serde_json::to_vec(&body)
+    written.body = pieces::written(&body, room::of_request(request))
         .map_err(|error| BadBody(format!("the request can't be written as a chat completion: {error}")))?;
     Ok(written)
 }

@@ -8,8 +8,9 @@ use super::wire::{self, Response};
 use crate::domain::{Dialect, TokenUsage};
 use crate::translate::arguments;
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature};
-use crate::translate::pieces::Str;
+use crate::translate::pieces::{self, Str};
 use crate::translate::reader;
+use crate::translate::room;
 use crate::translate::sides::Asked;
 use crate::translate::signature;
 use crate::translate::signs::Api;
@@ -127,7 +128,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         response_id: if answer.id.is_empty() { asked.request_id } else { &answer.id },
     };
     // Texts, numbers and checked JSON can always be written.
-    serde_json::to_vec(&written).unwrap_or_default()
+    pieces::written(&written, room::of_answer(answer)).unwrap_or_default()
 }
 
 /// The reason of an answer with a call that can't be given on. One that was cut off says that already.
@@ -173,8 +174,14 @@ mod tests {
     use crate::translate::signs::Api;
     use serde_json::{Value, json};
 
-    const ASKED: Asked<'static> =
-        Asked { request_id: "req-1", created: 0, body: b"", framing: Framing::Events, include_usage: false };
+    const ASKED: Asked<'static> = Asked {
+        request_id: "req-1",
+        created: 0,
+        body: b"",
+        longest: &(0..0),
+        framing: Framing::Events,
+        include_usage: false,
+    };
 
     const WHOLE: &str = r#"{"candidates":[{"index":0,"finishReason":"STOP","content":{"role":"model","parts":[
         {"text":"Hm","thought":true,"thoughtSignature":"c2ln"},{"text":"Hi"},

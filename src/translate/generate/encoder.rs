@@ -192,7 +192,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn asked(framing: Framing) -> Asked<'static> {
-        Asked { request_id: "req-1", created: 0, body: b"", framing, include_usage: false }
+        Asked { request_id: "req-1", created: 0, body: b"", longest: &(0..0), framing, include_usage: false }
     }
 
     fn encoded(events: &[Event<'_>], framing: Framing) -> String {

@@ -14,6 +14,8 @@ use crate::translate::canonical::{self, Call, CallResult, Request, Signature, Sp
 use crate::translate::features::Feature;
 use crate::translate::members::Members;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces;
+use crate::translate::room;
 use crate::translate::sides::{Target, Written};
 use crate::translate::signs::Api;
 use crate::translate::verbatim::Verbatim;
@@ -71,10 +73,8 @@ pub fn write(request: &Request<'_>, target: &Target<'_>) -> Result<Written, BadB
         tool_config: Choice::of(request),
         generation_config: Config::of(request, target, &mut written),
     };
-    let capacity = 256 + request.turns.len() * 64;
-    let mut out = Vec::with_capacity(capacity);
-    serde_json::to_writer(&mut out, &body).map_err(|error| BadBody(error.to_string()))?;
-    written.body = out;
+    written.body =
+        pieces::written(&body, room::of_request(request)).map_err(|error| BadBody(error.to_string()))?;
     Ok(written)
 }
 

@@ -52,10 +52,10 @@ const HALF: usize = BLOCK / 2;
 #[inline]
 fn marks_of_half(half: &[u8; HALF]) -> u16 {
     let bytes = u8x16::new(*half);
-    let is_equal = |byte| bytes.simd_eq(u8x16::splat(byte));
-    // What isn't greater than the last control character is the lesser of both.
-    let is_control = bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes);
-    (is_control | is_equal(b'"') | is_equal(b'\\')).to_bitmask() as u16
+    // One bit flipped, the quote is next to the control characters: who isn't greater than it is the lesser of both.
+    let flipped = bytes ^ u8x16::splat(b'"' ^ b' ');
+    let is_control_or_quote = flipped.min(u8x16::splat(b' ')).simd_eq(flipped);
+    (is_control_or_quote | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask() as u16
 }
 
 #[cfg(test)]

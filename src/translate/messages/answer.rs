@@ -6,8 +6,9 @@ use super::blocks::{Block, Input};
 use super::incoming;
 use super::words::{self, StopDetails, Usage};
 use crate::translate::canonical::{Answer, Call, Finish, Part, Signature, Thought};
-use crate::translate::pieces::{Str, filled};
+use crate::translate::pieces::{self, Str, filled};
 use crate::translate::reader;
+use crate::translate::room;
 use crate::translate::sides::{Asked, answer_id};
 use crate::translate::signature;
 use crate::translate::signs::Api;
@@ -131,7 +132,7 @@ pub fn write_answer(answer: &Answer<'_>, asked: &Asked<'_>) -> Vec<u8> {
         usage: answer.usage.into(),
     };
     // Texts, numbers and JSON that was checked: nothing that could fail.
-    serde_json::to_vec(&message).unwrap_or_default()
+    pieces::written(&message, room::of_answer(answer)).unwrap_or_default()
 }
 
 /// Blocks of a part. Media and results are nothing that a model says.

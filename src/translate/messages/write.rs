@@ -13,6 +13,8 @@ use super::thinking::{self, Course, Generation, Thinking};
 use crate::translate::canonical::{Output, Request, Tool, ToolChoice};
 use crate::translate::features::Feature;
 use crate::translate::peek::BadBody;
+use crate::translate::pieces;
+use crate::translate::room;
 use crate::translate::sides::{Target, Written};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -21,9 +23,6 @@ use std::borrow::Cow;
 /// The limit of an answer where neither the client nor the operator sets one: what every model of Claude 3.5 and later
 /// can say.
 const MAX_TOKENS: u64 = 8_192;
-
-/// What is set aside for a body, so that a usual one grows once at most.
-const USUAL_SIZE: usize = 4 << 10;
 
 /// The least `top_p` that is taken together with thinking. Source: Anthropic, "Extended thinking".
 const MIN_THINKING_TOP_P: f64 = 0.95;
@@ -84,8 +83,8 @@ fn write_with(request: &Request<'_>, target: &Target<'_>, has_limit: bool) -> Re
         metadata: user(request, &mut written).map(|user_id| Metadata { user_id }),
         stream: request.streams,
     };
-    written.body.reserve(USUAL_SIZE);
-    serde_json::to_writer(&mut written.body, &body).map_err(|why| BadBody(format!("the request: {why}")))?;
+    written.body = pieces::written(&body, room::of_request(request))
+        .map_err(|why| BadBody(format!("the request: {why}")))?;
     Ok(written)
 }
 

@@ -1,7 +1,7 @@
 //! Parts of a message, or of what a tool gave: words, pictures, documents, sounds.
 
 use super::wire::{Audio, Piece};
-use crate::translate::canonical::{Media, MediaKind, Part, Source, Text};
+use crate::translate::canonical::{Media, MediaKind, Part, Text};
 use crate::translate::features::{Feature, Features};
 use crate::translate::field::{Fault, bad};
 use crate::translate::peek::BadBody;
@@ -123,7 +123,7 @@ fn sound(audio: Option<Audio<'_>>) -> Result<Media<'_>, Fault> {
 mod tests {
     use super::super::read;
     use super::*;
-    use crate::translate::canonical::Request;
+    use crate::translate::canonical::{Request, Source};
 
     fn of(role: &str, part: &str) -> Result<Request<'static>, BadBody> {
         read(format!(r#"{{"input":[{{"role":"{role}","content":[{part}]}}]}}"#).leak().as_bytes())

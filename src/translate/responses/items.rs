@@ -123,6 +123,9 @@ pub(super) enum Kind {
     Call { id: Vec<u8>, name: Vec<u8> },
 }
 
+/// About what a part has beside its text.
+const PART: usize = 96;
+
 /// An item under way.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -189,6 +192,7 @@ impl Item {
 
     /// Makes the text under way a whole part.
     pub(super) fn keep_part(&mut self, form: &Form) {
+        self.parts.reserve(self.text.len() + PART);
         if self.count > 0 {
             self.parts.push(b',');
         }
@@ -205,6 +209,7 @@ pub(super) fn number(out: &mut Vec<u8>, number: u64) {
 
 /// Appends pieces.
 pub(super) fn extend(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
     for piece in pieces {
         out.extend_from_slice(piece);
     }

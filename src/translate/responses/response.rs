@@ -8,6 +8,7 @@ use crate::translate::canonical::Finish;
 use crate::translate::pieces::push;
 use crate::translate::sides::Asked;
 use serde_json::json;
+use std::borrow::Cow;
 
 /// What providers' ids of answers begin with, which isn't repeated behind our own beginnings.
 const PREFIXES: [&str; 3] = ["resp_", "chatcmpl-", "msg_"];
@@ -69,7 +70,7 @@ pub(super) struct Head {
     /// What thoughts are told as.
     pub(super) thoughts: &'static Form,
     /// Why there is no more of it, as JSON.
-    error: Vec<u8>,
+    error: Cow<'static, [u8]>,
     model: Vec<u8>,
     created: u64,
     echo: Vec<u8>,
@@ -78,14 +79,14 @@ pub(super) struct Head {
 impl Head {
     /// Of an answer that has no name yet but the request's.
     pub(super) fn new(asked: &Asked<'_>) -> Head {
-        let Echo { members, model, gives_signatures, sums_up } = Echo::of(asked.body);
+        let Echo { members, model, gives_signatures, sums_up } = Echo::of(asked.body, asked.longest);
         let thoughts = if sums_up { &SUMMARY } else { &THOUGHT };
         let model = if model.is_empty() { b"\"\"".to_vec() } else { model };
         Head {
             key: key(asked.request_id),
             gives_signatures,
             thoughts,
-            error: b"null".to_vec(),
+            error: Cow::Borrowed(b"null"),
             model,
             created: asked.created,
             echo: members,
@@ -106,7 +107,7 @@ impl Head {
     /// Takes why there is no more.
     pub(super) fn fail(&mut self, fault: &Fault<'_>) {
         let error = json!({"code": fault.response_code(), "message": fault.message});
-        self.error = error.to_string().into_bytes();
+        self.error = error.to_string().into_bytes().into();
     }
 
     /// The whole object.
@@ -176,6 +177,7 @@ mod tests {
                 request_id: "req",
                 created: 7,
                 body: b"{}",
+                longest: &(0..0),
                 framing: Framing::Events,
                 include_usage: false,
             };

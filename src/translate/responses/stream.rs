@@ -24,6 +24,9 @@ use crate::translate::signs::Api;
 /// the last delta that still fitted; the item is `incomplete`, and so is the answer, by `max_output_tokens`.
 pub const MAX_KEPT: usize = 4 << 20;
 
+/// About what an item has beside its texts: ids, names, brackets.
+const ITEM: usize = 256;
+
 /// Writes a stream for a client.
 #[derive(Debug)]
 pub struct Encoder {
@@ -228,6 +231,7 @@ impl Encoder {
             item.form = Some(form);
         }
         self.piece.clear();
+        self.piece.reserve(text.len() + 2);
         push(&mut self.piece, text);
         frames.of_part(item, form, form.events[1], key, out, |out| {
             extend(out, &[br#","delta":"#, &self.piece, form.beside.as_bytes()]);
@@ -258,6 +262,7 @@ impl Encoder {
 
     /// Adds an item to what the response has in the end.
     fn keep(&mut self, item: &Item, state: State) {
+        self.output.reserve(item.parts.len() + item.text.len() + ITEM);
         if !self.output.is_empty() {
             self.output.push(b',');
         }

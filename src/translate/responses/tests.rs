@@ -14,7 +14,14 @@ use std::borrow::Cow;
 const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"]}"#;
 
 fn asked(body: &[u8]) -> Asked<'_> {
-    Asked { request_id: "req", created: 7, body, framing: Framing::Events, include_usage: false }
+    Asked {
+        request_id: "req",
+        created: 7,
+        body,
+        longest: &(0..0),
+        framing: Framing::Events,
+        include_usage: false,
+    }
 }
 
 fn start() -> Event<'static> {

@@ -15,8 +15,14 @@ use serde_json::Value;
 
 const TARGET: Target<'static> = Target { model: "claude-sonnet-4-5", max_output_tokens: None };
 
-const ASKED: Asked<'static> =
-    Asked { request_id: "req-1", created: 0, body: b"{}", framing: Framing::Events, include_usage: false };
+const ASKED: Asked<'static> = Asked {
+    request_id: "req-1",
+    created: 0,
+    body: b"{}",
+    longest: &(0..0),
+    framing: Framing::Events,
+    include_usage: false,
+};
 
 fn read(body: &str) -> Request<'_> {
     super::read(body.as_bytes()).expect("a request")

@@ -7,7 +7,14 @@ use serde_json::{Value, json};
 const ASKS_FOR_ALL: &[u8] = br#"{"include":["reasoning.encrypted_content"],"reasoning":{"summary":"auto"}}"#;
 
 fn asked(body: &[u8]) -> Asked<'_> {
-    Asked { request_id: "req", created: 7, body, framing: Framing::Events, include_usage: false }
+    Asked {
+        request_id: "req",
+        created: 7,
+        body,
+        longest: &(0..0),
+        framing: Framing::Events,
+        include_usage: false,
+    }
 }
 
 /// The frames of these events, each as JSON, its name checked against its type.
