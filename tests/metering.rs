@@ -89,9 +89,9 @@ fn usage_is_asked_of_openai_and_kept_from_a_client_that_did_not() {
     let gateway = gateway_of(&provider);
     let streamed = Question::new(Dialect::OpenAi, "m").streamed();
     for options in [None, Some(json!({"include_usage": false})), Some(json!({})), Some(Value::Null)] {
-        let (_, events) = openai_stream(&gateway, options.clone());
+        let (answer, events) = openai_stream(&gateway, options.clone());
         assert_eq!(streamed.words_of(&events), ANSWER);
-        assert!(!events.iter().any(has_usage), "{options:?}");
+        assert!(!answer.text().contains("usage"), "{options:?}: not even `null`");
         let with_choices = |event: &Event| event.data == "[DONE]" || event.json()["choices"][0].is_object();
         assert!(events.iter().all(with_choices), "{options:?}: no extra chunk");
         assert_eq!(events.last().map(|event| event.data.as_str()), Some("[DONE]"));
@@ -108,6 +108,8 @@ fn a_client_that_asked_for_usage_gets_it() {
     let usage: Vec<&Event> = events.iter().filter(|event| has_usage(event)).collect();
     assert_eq!(usage.len(), 1);
     assert_eq!(usage[0].json()["usage"]["completion_tokens"], 60);
+    let pending = events.iter().filter(|event| event.data.contains(r#""usage":null"#)).count();
+    assert_eq!(pending + 2, events.len(), "all but usage itself and the end mark say that it comes");
     assert_eq!(tokens(&Metrics::after(&gateway, 1), "output"), OUTPUT);
 }
 

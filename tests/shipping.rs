@@ -125,6 +125,8 @@ fn the_images_configuration_asks_for_a_client_key() {
 fn the_compose_file_sets_what_the_image_needs() {
     let compose: serde_yaml::Value = serde_yaml::from_str(&file("docker-compose.yml")).expect("YAML");
     let service = &compose["services"]["cliproxy"];
+    let image = service["image"].as_str().expect("an image");
+    assert_eq!(image, image.to_lowercase(), "Docker refuses names with capitals");
     for variable in ["CLIPROXY_API_KEY", "CLIPROXY_OPERATIONS_TOKEN"] {
         let value = service["environment"][variable].as_str().unwrap_or_default();
         assert!(value.starts_with(&format!("${{{variable}:?")), "{variable} must be asked for: {value:?}");

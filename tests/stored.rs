@@ -1,9 +1,11 @@
 //! Requests that refer to what one account has: they go there, or nowhere.
 
-use crate::support::{Client, Gateway, Provider, Response, nowhere};
+use crate::support::{Client, Gateway, Provider, Response, eventually_within, nowhere};
 use cliproxy::domain::Dialect;
-use cliproxy::simulator::Options;
+use cliproxy::simulator::{Options, Simulator};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 const MODEL: &str = "gpt-5-mini";
 const LINES: [&str; 2] = ["models: [gpt-5-mini]", "responses: true"];
@@ -93,6 +95,48 @@ fn of_two_keys_of_one_provider_the_one_that_made_the_answer_is_used() {
         assert_eq!(answer.header("x-cliproxy-attempts"), Some("1"));
         (id, _) = made(&answer);
     }
+}
+
+/// How long a credential file that is gone may still be used: they are looked at every five seconds.
+const NOTICED: Duration = Duration::from_secs(15);
+
+#[test]
+fn an_answer_whose_account_is_gone_is_asked_of_nobody_else_even_where_one_is_left() {
+    // Takes any key.
+    let simulator = Simulator::start(Options::default()).expect("a simulator on a free port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("spare.json");
+    std::fs::write(&file, r#"{"provider": "p", "api_key": "spare-key"}"#).expect("a file");
+    let gateway = Gateway::start(&format!(
+        "auth_dir: {}\nproviders:\n  p: {{format: openai, base_url: \"{}\", api_key: inline-key, models: [{MODEL}], responses: true}}\n",
+        folder.path().display(),
+        simulator.base_url()
+    ));
+    let client = gateway.client();
+    let key = || {
+        let last = simulator.transcript().pop().expect("a request");
+        last.header("authorization").expect("a key").trim_start_matches("Bearer ").to_owned()
+    };
+    let mut ids = BTreeMap::new();
+    for _ in 0..2 {
+        let (id, _) = made(&ask(&client, &json!({})).expect(200));
+        ids.insert(key(), id);
+    }
+    let going_on = |key: &str| json!({"previous_response_id": ids[key]});
+    std::fs::remove_file(&file).expect("removed");
+    // 503 is for the one that is on its way just then.
+    let refused = eventually_within(NOTICED, "the account is gone", || {
+        let answer = ask(&client, &going_on("spare-key"));
+        assert!(answer.status != 200 || key() == "spare-key", "nobody else is asked: {}", answer.text());
+        (answer.status == 400).then_some(answer)
+    });
+    let asked = simulator.transcript().len();
+    assert!(refused.text().contains("the account that made what this request refers to"));
+    let again = ask(&client, &going_on("spare-key")).expect(400);
+    assert_eq!(again.header("x-cliproxy-error"), Some("unsupported_feature"));
+    assert_eq!(simulator.transcript().len(), asked, "nobody else is asked");
+    ask(&client, &going_on("inline-key")).expect(200);
+    assert_eq!(key(), "inline-key");
 }
 
 /// The ids of the items of an answer, whole or as a stream.

@@ -55,6 +55,7 @@ fn golden(name: &str, text: &str) {
 /// The request of a client for a provider, and the way back.
 fn translated(api: Api, client: &str, provider: Dialect) -> (Bytes, Translation) {
     let client = Client {
+        longest: 0..0,
         api,
         request_id: "req-1".to_owned(),
         created: 1_700_000_000,
@@ -127,6 +128,7 @@ fn streams_are_said_in_every_clients_words_however_they_are_cut() {
 fn an_array_of_answers_is_one_json_text() {
     for (dialect, provider) in PROVIDERS.into_iter().filter(|(dialect, _)| *dialect != Dialect::Gemini) {
         let client = Client {
+            longest: 0..0,
             api: Api::Generate,
             request_id: "req-1".to_owned(),
             created: 0,

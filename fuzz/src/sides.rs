@@ -62,9 +62,9 @@ pub fn write(dialect: Dialect, request: &Request<'_>, target: &Target<'_>) -> Re
 /// Reads a whole answer in that API; nobody reads one of the Responses API.
 pub fn read_answer(api: Api, body: &[u8]) -> Option<Answer<'_>> {
     match api {
-        Api::Completions => chat::read_answer(body),
-        Api::Messages => messages::read_answer(body),
-        Api::Generate => generate::read_answer(body),
+        Api::Completions => chat::read_answer(body).ok(),
+        Api::Messages => messages::read_answer(body).ok(),
+        Api::Generate => generate::read_answer(body).ok(),
         Api::Responses | Api::Other => None,
     }
 }

@@ -29,6 +29,9 @@ pub enum ErrorClass {
     ContentFilter,
     /// Any other 4xx: the client's request is at fault.
     InvalidRequest,
+    /// The model failed at its answer, which came whole: it called a tool as nobody can. That is chance, and no fault of
+    /// the provider, of its credential or of the client.
+    ModelFailed,
     /// The client went away.
     Cancelled,
     /// The gateway itself refused or failed.
@@ -37,7 +40,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, for tables and tests.
-    pub const ALL: [ErrorClass; 13] = [
+    pub const ALL: [ErrorClass; 14] = [
         ErrorClass::RateLimit,
         ErrorClass::Overloaded,
         ErrorClass::ServerError,
@@ -49,6 +52,7 @@ impl ErrorClass {
         ErrorClass::ContextLength,
         ErrorClass::ContentFilter,
         ErrorClass::InvalidRequest,
+        ErrorClass::ModelFailed,
         ErrorClass::Cancelled,
         ErrorClass::Gateway,
     ];
@@ -67,6 +71,7 @@ impl ErrorClass {
             ErrorClass::ContextLength => "context_length",
             ErrorClass::ContentFilter => "content_filter",
             ErrorClass::InvalidRequest => "invalid_request",
+            ErrorClass::ModelFailed => "model_failed",
             ErrorClass::Cancelled => "cancelled",
             ErrorClass::Gateway => "gateway",
         }
@@ -83,9 +88,17 @@ impl ErrorClass {
         )
     }
 
-    /// Whether the provider is at fault: neither the client nor the gateway.
+    /// Whether the provider is at fault: neither the client, nor the model, nor the gateway.
     pub const fn is_provider_fault(self) -> bool {
-        !self.is_client_fault() && !matches!(self, ErrorClass::Gateway)
+        !self.is_client_fault() && !matches!(self, ErrorClass::ModelFailed | ErrorClass::Gateway)
+    }
+
+    /// What the failure is once the client has a part of the answer: whatever the provider met, its answer broke off.
+    pub const fn after_commit(self) -> ErrorClass {
+        match self {
+            ErrorClass::ModelFailed => ErrorClass::ModelFailed,
+            _ => ErrorClass::Truncated,
+        }
     }
 
     /// Whether another candidate may do better with the same request.
@@ -100,6 +113,7 @@ impl ErrorClass {
                 | ErrorClass::Truncated
                 | ErrorClass::Auth
                 | ErrorClass::ModelNotFound
+                | ErrorClass::ModelFailed
         )
     }
 }

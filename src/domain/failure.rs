@@ -24,6 +24,8 @@ pub enum ErrorCode {
     UpstreamCredentialsExhausted,
     /// No provider could answer.
     UpstreamUnavailable,
+    /// Providers answered, and what their models said can't be given on.
+    ModelFailed,
     /// The gateway has no room for another request.
     Overloaded,
     /// The body or header is over its limit.
@@ -61,6 +63,7 @@ impl ErrorCode {
             ErrorCode::AllProvidersCooling => "all_providers_cooling",
             ErrorCode::UpstreamCredentialsExhausted => "upstream_credentials_exhausted",
             ErrorCode::UpstreamUnavailable => "upstream_unavailable",
+            ErrorCode::ModelFailed => "model_failed",
             ErrorCode::Overloaded => "overloaded",
             ErrorCode::RequestTooLarge => "request_too_large",
             ErrorCode::UnsupportedMediaType => "unsupported_media_type",
@@ -81,7 +84,7 @@ impl ErrorCode {
             ErrorCode::NotFound | ErrorCode::ModelNotFound => 404,
             ErrorCode::MethodNotAllowed => 405,
             ErrorCode::QuotaExceeded | ErrorCode::RateLimited | ErrorCode::BudgetExceeded => 429,
-            ErrorCode::UpstreamCredentialsExhausted => 502,
+            ErrorCode::UpstreamCredentialsExhausted | ErrorCode::ModelFailed => 502,
             ErrorCode::AllProvidersCooling
             | ErrorCode::UpstreamUnavailable
             | ErrorCode::Overloaded

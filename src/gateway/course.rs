@@ -24,6 +24,8 @@ pub struct Course {
     pub window_above: Option<u64>,
     /// The tier that has had its one retry.
     pub retried_in: Option<Tier>,
+    /// How a model failed at its answer last, as a client may read it.
+    pub model_failure: Option<String>,
     /// Whether the one failover that costs nothing was made.
     pub has_failed_over: bool,
     /// When all attempts together are over, unless one commits before.

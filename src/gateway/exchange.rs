@@ -324,10 +324,10 @@ async fn refused(
 /// Ends a stream that broke off and that nobody could go on with.
 async fn break_off(session: &mut Session, context: &mut Context, call: &Call) -> Delivery {
     let class = context.course.classes().next_back().unwrap_or(ErrorClass::Truncated);
-    context
-        .settlement
-        .truncated(ErrorClass::Truncated, format!("the stream could not be recovered: {class}"));
-    relay::say_truncated(session.as_downstream_mut(), call, None, 0).await;
+    let broken = Broken::truncated(&format!("the stream could not be recovered: {class}"));
+    let why = verdict::broke_off(&broken);
+    context.settlement.truncated(broken.class, broken.reason);
+    relay::say_truncated(session.as_downstream_mut(), call, None, 0, &why).await;
     Delivery::CutOff
 }
 

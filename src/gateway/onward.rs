@@ -29,6 +29,9 @@ pub fn settle(context: &mut Context, failed: &Failed) {
     let back_at = hint.and_then(|hint| now.checked_add(hint));
     context.course.failed(broken.class, back_at);
     context.settlement.attempt_failed(broken.class);
+    if broken.class == ErrorClass::ModelFailed {
+        context.course.model_failure = Some(broken.reason.clone());
+    }
     // The time for all attempts was up, not the provider's own: no fault of it.
     let is_cut_short = broken.class == ErrorClass::Timeout && context.course.time_left(now).is_zero();
     if let Some(attempt) = &mut context.attempt {
@@ -116,6 +119,7 @@ fn standing(context: &Context, class: ErrorClass, target: &Target, now: Instant)
         has_other: others > 0,
         is_alone: verdict::candidates(context).count() == 1,
         has_retried: context.course.retried_in == Some(tier),
+        model_failures: context.course.classes().filter(|class| *class == ErrorClass::ModelFailed).count(),
     }
 }
 

@@ -76,6 +76,7 @@ fn status_of(class: ErrorClass) -> u16 {
         ErrorClass::Auth => 401,
         ErrorClass::ModelNotFound => 404,
         ErrorClass::ContextLength | ErrorClass::ContentFilter | ErrorClass::InvalidRequest => 400,
+        ErrorClass::ModelFailed => ErrorCode::ModelFailed.status(),
         _ => 500,
     }
 }
@@ -123,9 +124,28 @@ pub fn of(context: &Context, call: &Call, last: Option<&Refusal>) -> Verdict {
     Verdict::OurWords(exhausted(context, call))
 }
 
+/// What the client of a stream is told that had begun.
+pub fn broke_off(broken: &Broken) -> Failure {
+    if broken.class == ErrorClass::ModelFailed {
+        return model_failed(&broken.reason);
+    }
+    let message = "the provider broke off in the middle of its answer; ask again";
+    Failure::new(ErrorCode::UpstreamUnavailable, message)
+}
+
+/// Providers are well, and clients can but ask again. How a model failed is in words of ours, and no secret.
+fn model_failed(how: &str) -> Failure {
+    let message = format!("the model failed at its answer ({how}); ask again, or for something simpler");
+    Failure::new(ErrorCode::ModelFailed, message)
+}
+
 /// Nobody is left to ask, or no attempt.
 fn exhausted(context: &Context, call: &Call) -> Failure {
     let why = reasons(context);
+    let are_all_failures = context.course.classes().all(|class| class == ErrorClass::ModelFailed);
+    if let Some(how) = context.course.model_failure.as_ref().filter(|_| are_all_failures) {
+        return model_failed(how).because(why);
+    }
     if all_failed(context, ErrorClass::ModelNotFound) {
         let message = format!("no provider has the model {} any more: {why}", Quoted(&call.model));
         return Failure::new(ErrorCode::ModelNotFound, message);

@@ -167,8 +167,8 @@ pub struct AttemptFailed<'a> {
 }
 
 impl AttemptFailed<'_> {
-    /// Counts the attempt and the error under the meters of its provider, and logs it: a warning if the
-    /// provider is at fault, else at `debug`.
+    /// Counts the attempt and the error under the meters of its provider, and logs it: at `debug` if the client is at
+    /// fault, else a warning.
     pub fn emit(&self, meters: &ProviderMeters) {
         meters.attempt(Some(self.class));
         let level = if self.class.is_client_fault() { Level::Debug } else { Level::Warn };

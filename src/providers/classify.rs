@@ -66,6 +66,9 @@ const WORDS: &[(At, &str, ErrorClass)] = &[
     (At::Message, "provided model identifier is invalid", ModelNotFound),
     (At::Message, "on-demand throughput isn", ModelNotFound),
     (At::Message, "no endpoints found", ModelNotFound),
+    // What it said.
+    (At::Code, "tool_use_failed", ModelFailed),
+    (At::Code, "json_validate_failed", ModelFailed),
     // Room.
     (At::Code, "overloaded_error", Overloaded),
     (At::Code, "slow_down", Overloaded),

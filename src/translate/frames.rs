@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// How the frames of a stream are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,37 @@ pub enum Framing {
     Events,
     /// The elements of one JSON array, as Gemini streams without `alt=sse`.
     Elements,
+}
+
+/// What of a frame goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// All of it.
+    All,
+    /// All but these bytes.
+    Without(Range<usize>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Keep {
+    /// Writes what is kept of a frame.
+    pub fn write(&self, frame: &[u8], out: &mut BytesMut) {
+        match self {
+            Keep::All => out.extend_from_slice(frame),
+            Keep::Without(cut) => {
+                out.extend_from_slice(&frame[..cut.start]);
+                out.extend_from_slice(&frame[cut.end..]);
+            }
+            Keep::Nothing => {}
+        }
+    }
+}
+
+impl From<bool> for Keep {
+    fn from(is_kept: bool) -> Keep {
+        if is_kept { Keep::All } else { Keep::Nothing }
+    }
 }
 
 /// Where the scan stands between two reads.
@@ -45,8 +77,8 @@ impl Frames {
         Frames { framing, scan, held, ends, max_frame, unparsed: false, has_unread: false }
     }
 
-    /// Takes what was read and gives what may go on: whole frames, without those that `keep` refuses.
-    pub fn push(&mut self, chunk: &Bytes, mut keep: impl FnMut(&[u8]) -> bool) -> Bytes {
+    /// Takes what was read and gives what may go on: what `keep` leaves of whole frames.
+    pub fn push<K: Into<Keep>>(&mut self, chunk: &Bytes, mut keep: impl FnMut(&[u8]) -> K) -> Bytes {
         self.ends.clear();
         match self.framing {
             Framing::Events => self.scan.events(chunk, &mut self.ends),
@@ -86,18 +118,23 @@ impl Frames {
         self.held.split().freeze()
     }
 
-    /// `whole` without the frames that `keep` refuses.
-    fn sift(&mut self, whole: Bytes, keep: &mut impl FnMut(&[u8]) -> bool) -> Bytes {
+    /// What `keep` leaves of `whole`.
+    fn sift<K: Into<Keep>>(&mut self, whole: Bytes, keep: &mut impl FnMut(&[u8]) -> K) -> Bytes {
         let mut kept: Option<BytesMut> = None;
         let mut start = 0;
         for &end in &self.ends {
             let frame = &whole[start..end];
-            let is_kept = std::mem::take(&mut self.unparsed) || keep(frame);
-            match (&mut kept, is_kept) {
-                (None, true) => {}
-                (None, false) => kept = Some(BytesMut::from(&whole[..start])),
-                (Some(out), true) => out.extend_from_slice(frame),
-                (Some(_), false) => {}
+            let keep = if std::mem::take(&mut self.unparsed) { Keep::All } else { keep(frame).into() };
+            match (&mut kept, keep) {
+                (None, Keep::All) => {}
+                (None, Keep::Nothing) => kept = Some(BytesMut::from(&whole[..start])),
+                (None, keep) => {
+                    let mut out = BytesMut::with_capacity(whole.len());
+                    out.extend_from_slice(&whole[..start]);
+                    keep.write(frame, &mut out);
+                    kept = Some(out);
+                }
+                (Some(out), keep) => keep.write(frame, out),
             }
             start = end;
         }
@@ -255,6 +292,19 @@ mod tests {
             let text = String::from_utf8(out).expect("text");
             assert!(!text.contains("\"a\""), "pieces of {piece}");
             assert!(text.starts_with(": hi\n\nevent: x") && text.ends_with("data: [DONE]\n\n"));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_out_of_an_event_is_gone_and_nothing_else() {
+        let (two, expected) = (b"data: {\"a\":1}\n\ndata: {\"a\":2}\n\n", "data: {}\n\ndata: {}\n\n");
+        for piece in 1..=two.len() {
+            let (mut frames, mut out) = (Frames::new(Framing::Events, 1 << 20), Vec::new());
+            for chunk in two.chunks(piece) {
+                let passed = frames.push(&Bytes::copy_from_slice(chunk), |_| Keep::Without(7..12));
+                out.extend_from_slice(&passed);
+            }
+            assert_eq!(out, expected.as_bytes(), "pieces of {piece}");
         }
     }
 

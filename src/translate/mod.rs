@@ -50,6 +50,7 @@ mod schemas;
 pub mod sides;
 mod signature;
 pub mod signs;
+pub mod spoilt;
 pub mod text;
 pub mod translation;
 mod unknown;

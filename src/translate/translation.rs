@@ -11,6 +11,7 @@ use super::peek::BadBody;
 pub use super::question::Question;
 use super::sides::{Asked, Target};
 use super::signs::{self, Api};
+use super::spoilt::Spoilt;
 use super::{chat, count, embeddings, generate, messages, responses};
 use crate::domain::{Dialect, TokenUsage};
 use bytes::Bytes;
@@ -165,20 +166,23 @@ impl Translation {
         self.client.framing
     }
 
-    /// A whole answer in the client's words, and what it took, if that was said; `None` if it can't be understood.
-    pub fn whole(&self, body: &[u8]) -> Option<(Bytes, Option<TokenUsage>)> {
+    /// A whole answer in the client's words, and what it took, if that was said.
+    ///
+    /// # Errors
+    /// If it can't be understood, or given on.
+    pub fn whole(&self, body: &[u8]) -> Result<(Bytes, Option<TokenUsage>), Spoilt> {
         let (written, usage) = match &self.back {
             Back::Answer(disguise) => self.answer(body, disguise)?,
             Back::Count => {
-                let tokens = count::read_answer(self.provider, body)?;
+                let tokens = count::read_answer(self.provider, body).ok_or(Spoilt::FOREIGN)?;
                 (count::write_answer(self.client.api, tokens), None)
             }
-            Back::Embeddings(back) => back.answer(body)?,
+            Back::Embeddings(back) => back.answer(body).ok_or(Spoilt::FOREIGN)?,
         };
-        Some((written.into(), usage))
+        Ok((written.into(), usage))
     }
 
-    fn answer(&self, body: &[u8], disguise: &Disguise) -> Option<(Vec<u8>, Option<TokenUsage>)> {
+    fn answer(&self, body: &[u8], disguise: &Disguise) -> Result<(Vec<u8>, Option<TokenUsage>), Spoilt> {
         let mut answer = match self.provider {
             Api::Messages => messages::read_answer(body),
             Api::Generate => generate::read_answer(body),
@@ -196,7 +200,7 @@ impl Translation {
             Api::Completions | Api::Other => chat::write_answer(&answer, &asked),
         };
         let usage = (answer.usage != TokenUsage::default()).then_some(answer.usage);
-        Some((written, usage))
+        Ok((written, usage))
     }
 
     /// The way back for a stream, whose events may be so long.
@@ -260,11 +264,11 @@ enum Encoder {
 }
 
 impl Decoder {
-    fn is_broken(&self) -> bool {
+    fn spoilt(&self) -> Option<Spoilt> {
         match self {
-            Decoder::Chat(decoder) => decoder.is_broken(),
-            Decoder::Messages(decoder) => decoder.is_broken(),
-            Decoder::Generate(decoder) => decoder.is_broken(),
+            Decoder::Chat(decoder) => decoder.spoilt(),
+            Decoder::Messages(decoder) => decoder.spoilt(),
+            Decoder::Generate(decoder) => decoder.spoilt(),
         }
     }
 }
@@ -371,9 +375,10 @@ impl Stream {
         self.course.error.as_ref()
     }
 
-    /// Whether a call in it was lost, or a piece of one: what the client got of the answer isn't whole, and never will be.
-    pub fn is_broken(&self) -> bool {
-        self.decoder.is_broken()
+    /// What is wrong where a call in it failed, or a piece of one was lost: what the client got of the answer isn't whole,
+    /// and never will be.
+    pub fn spoilt(&self) -> Option<Spoilt> {
+        self.decoder.spoilt()
     }
 
     /// What the provider says that the answer took so far.

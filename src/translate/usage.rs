@@ -3,10 +3,11 @@
 //! Vendors' own habits: OpenAI's and Gemini's input includes cached tokens, Anthropic's doesn't; Gemini's
 //! output excludes thoughts. Sources: the vendors' API references for `usage` and `usageMetadata`.
 
-use super::frames::{self, Framing};
+use super::frames::{self, Framing, Keep};
 use super::json;
 use crate::domain::{Dialect, TokenUsage};
-use memchr::memmem::Finder;
+use memchr::memchr;
+use memchr::memmem::{Finder, FinderRev};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -15,6 +16,10 @@ pub const BYTES_PER_TOKEN: u64 = 4;
 
 /// Finds usage, if there is any; nearly every frame has none.
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage"));
+
+/// Finds the member itself, from the end, where it stands.
+static MEMBER: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(NAME));
+const NAME: &[u8] = b"\"usage\"";
 
 /// What an answer, or a frame of a stream, says of usage.
 struct Report {
@@ -72,12 +77,43 @@ pub struct Meter {
 }
 
 /// What a frame turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Part of the answer.
     Content,
+    /// The same, and these bytes say that usage is still to come: the `"usage":null` that OpenAI puts into every chunk for
+    /// `include_usage`, with its comma.
+    Pending(Range<usize>),
     /// Nothing but usage: the extra chunk that OpenAI sends for `include_usage`.
     UsageOnly,
+}
+
+impl Frame {
+    /// What of it a client gets who has not asked for usage.
+    pub fn unasked(self) -> Keep {
+        match self {
+            Frame::Content => Keep::All,
+            Frame::Pending(member) => Keep::Without(member),
+            Frame::UsageOnly => Keep::Nothing,
+        }
+    }
+}
+
+/// Where an event of OpenAI's says that usage is still to come, with the comma that goes with it. Looks at the end of the
+/// event alone, where OpenAI has it.
+fn pending(event: &[u8]) -> Option<Range<usize>> {
+    let at = MEMBER.rfind(event)?;
+    let value = event[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let rest = value.strip_prefix(b"null")?;
+    let end = event.len() - rest.len();
+    let line = memchr(b'\n', rest).map_or(event, |line_end| &event[..end + line_end]);
+    json::last_members(line, at, ["usage"])?;
+    let before = event[..at].trim_ascii_end();
+    if before.ends_with(b",") {
+        return Some(before.len() - 1..end);
+    }
+    let rest = rest.trim_ascii_start();
+    Some(at..event.len() - rest.strip_prefix(b",").map_or(rest.len(), <[u8]>::len))
 }
 
 impl Meter {
@@ -97,6 +133,11 @@ impl Meter {
     pub fn see(&mut self, frame: &[u8]) -> Frame {
         self.frames += 1;
         let Some(at) = USAGE.find(frame) else { return Frame::Content };
+        if (self.dialect, self.framing) == (Dialect::OpenAi, Some(Framing::Events))
+            && let Some(member) = pending(frame)
+        {
+            return Frame::Pending(member);
+        }
         let report = match self.framing {
             Some(Framing::Events) => Report::read(self.dialect, &frames::event_data(frame)),
             // An element after the first carries the comma that parts it from the one before.
@@ -233,6 +274,7 @@ fn count(object: &[u8], at: Option<Range<usize>>) -> Result<Option<u64>, Unreada
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BytesMut;
 
     fn usage(input: u64, cache_read: u64, cache_write: u64, output: u64, reasoning: u64) -> TokenUsage {
         TokenUsage { input, cache_read, cache_write, output, reasoning }
@@ -304,9 +346,49 @@ mod tests {
     }
 
     #[test]
+    fn usage_that_is_still_to_come_is_cut_out_with_its_comma() {
+        for (event, expected) in [
+            (r#"{"choices":[1],"usage":null}"#, r#"{"choices":[1]}"#),
+            (
+                r#"{"choices":["\"usage\":null"],"usage":null,"x":"y"}"#,
+                r#"{"choices":["\"usage\":null"],"x":"y"}"#,
+            ),
+            (r#"{"choices":[1] , "usage" : null }"#, r#"{"choices":[1]  }"#),
+            (r#"{"usage":null,"choices":[1]}"#, r#"{"choices":[1]}"#),
+            (r#"{"usage":null}"#, "{}"),
+            (r#"{ "usage":null , "choices":[1]}"#, r#"{  "choices":[1]}"#),
+        ] {
+            for (begin, end) in [("data: ", "\n\n"), ("event: x\r\ndata:", "\r\n\r\n"), ("data: ", "")] {
+                let (event, expected) = (format!("{begin}{event}{end}"), format!("{begin}{expected}{end}"));
+                let mut out = BytesMut::new();
+                let seen = Meter::stream(Dialect::OpenAi, Framing::Events).see(event.as_bytes());
+                seen.unasked().write(event.as_bytes(), &mut out);
+                assert_eq!(out, expected.as_bytes(), "{event}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_usage_to_come_stays() {
+        for event in [
+            r#"data: {"choices":[{"usage":null}]}"#,
+            r#"data: {"choices":[{"usage":null}],"x":1}"#,
+            r#"data: {"choices":["\"usage\":null"]}"#,
+            r#"data: {"choices":["usage",null]}"#,
+            r#"data: {"choices":[1],"usage":nullify}"#,
+            "data: {\"choices\":[1],\"usage\":null,\ndata: \"x\":1}",
+        ] {
+            let seen = Meter::stream(Dialect::OpenAi, Framing::Events).see(event.as_bytes());
+            assert_eq!(seen, Frame::Content, "{event}");
+        }
+        let nothing = br#"data: {"type":"x","usage":null}"#;
+        assert_eq!(Meter::stream(Dialect::Anthropic, Framing::Events).see(nothing), Frame::Content);
+    }
+
+    #[test]
     fn openais_extra_chunk_is_told_apart() {
         let mut meter = Meter::stream(Dialect::OpenAi, Framing::Events);
-        let content = br#"data: {"choices":[{"delta":{"content":"\"usage\""}}],"usage":null}"#;
+        let content = br#"data: {"choices":[{"delta":{"content":"\"usage\""}}]}"#;
         assert_eq!(meter.see(content), Frame::Content);
         let extra = br#"data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
         assert_eq!(meter.see(extra), Frame::UsageOnly);

@@ -3,13 +3,12 @@
 use super::stream::{Content, End, Stream};
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Relayed, say_truncated, settle_usage};
 use crate::domain::{ErrorClass, TokenUsage};
-use crate::gateway::{mask, reply};
+use crate::gateway::{mask, reply, verdict};
 use crate::providers::classify::error_inside;
 use crate::translate;
 use crate::translate::frames::{self, Framing};
 use crate::translate::translation::Stream as Translated;
-use crate::translate::usage::Frame;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
 /// The client went away.
@@ -83,8 +82,13 @@ impl Stream<'_, '_> {
             return None;
         }
         self.signs.see(&rest);
-        let is_shown = self.meter.see(&rest) == Frame::Content || !self.hides_usage;
-        Some(if is_shown { rest } else { Bytes::new() })
+        let seen = self.meter.see(&rest);
+        if !self.hides_usage {
+            return Some(rest);
+        }
+        let mut shown = BytesMut::new();
+        seen.unasked().write(&rest, &mut shown);
+        Some(shown.freeze())
     }
 
     /// An error that came instead of a JSON array of answers.
@@ -149,7 +153,7 @@ impl Stream<'_, '_> {
         }
         if !class.is_client_fault() {
             let reason = format!("said in its stream: {class}");
-            return self.break_off(Broken { class: ErrorClass::Truncated, reason }, answer).await;
+            return self.break_off(Broken { class, reason }, answer).await;
         }
         // Why the client's request can't be answered is the client's to know.
         self.settle(false);
@@ -173,15 +177,16 @@ impl Stream<'_, '_> {
             return Relayed::failed(broken);
         }
         self.settle(false);
-        let truncated = Broken { class: ErrorClass::Truncated, reason: broken.reason };
+        let broken = Broken { class: broken.class.after_commit(), ..broken };
         let provider = self.way.upstream.provider.name();
         if self.recovery.as_mut().is_some_and(|recovery| recovery.broke_off(provider)) {
-            return Relayed::failed(truncated);
+            return Relayed::failed(broken);
         }
         if matches!(self.content, Content::Frames(Framing::Events, _)) {
-            say_truncated(self.way.session, self.way.call, Some(answer), self.next_number).await;
+            let why = verdict::broke_off(&broken);
+            say_truncated(self.way.session, self.way.call, Some(answer), self.next_number, &why).await;
         }
-        Relayed::Truncated(truncated)
+        Relayed::Truncated(broken)
     }
 
     pub(super) fn left(&mut self) -> Relayed {

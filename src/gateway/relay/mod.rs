@@ -21,7 +21,7 @@ use super::reply;
 use super::upstream::Upstream;
 use super::verdict::Failed;
 use super::wire::{Answer, Broken};
-use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
+use crate::domain::{ErrorClass, Failure, TokenUsage};
 use crate::translate;
 use crate::translate::frames::Framing;
 use crate::translate::signs::Api;
@@ -81,18 +81,17 @@ pub async fn client_gone(session: &mut ServerSession) {
     }
 }
 
-/// Tells the client of a stream, in its dialect, that the provider broke off: by the answer, where that knows what the
-/// client was told, else in an event of that number. The message is not ended (whoever asked drops the connection), so
+/// Tells the client of a stream, in its dialect, why it broke off: by the answer, where that knows what the client was
+/// told, else in an event of that number. The message is not ended (whoever asked drops the connection), so
 /// that clients that overlook the event notice too.
 pub async fn say_truncated(
     session: &mut ServerSession,
     call: &Call,
     answer: Option<&mut Answer>,
     number: u64,
+    why: &Failure,
 ) {
-    let message = "the provider broke off in the middle of its answer; ask again";
-    let failure = Failure::new(ErrorCode::UpstreamUnavailable, message);
-    let body = translate::error::body(call.dialect(), &failure);
+    let body = translate::error::body(call.dialect(), why);
     let event = answer.and_then(|answer| answer.fail(&body));
     let event = event.unwrap_or_else(|| translate::error::event_of(call.api(), &body, number));
     // Best effort: the missing end says it too.

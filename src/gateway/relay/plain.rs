@@ -83,14 +83,11 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
         return give(way, answer, Given { body, usage: meter.reported(), estimate: None, error }).await;
     };
     match translation.whole(&body) {
-        Some((body, usage)) => {
+        Ok((body, usage)) => {
             let estimate = translation.estimate().filter(|_| usage.is_none());
             give(way, answer, Given { body, usage, estimate, error }).await
         }
-        None => {
-            let reason = "an answer that is none of its dialect".to_owned();
-            Relayed::failed(Broken { class: ErrorClass::ServerError, reason })
-        }
+        Err(spoilt) => Relayed::failed(Broken::by(spoilt, ErrorClass::ServerError)),
     }
 }
 

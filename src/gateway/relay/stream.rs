@@ -12,11 +12,10 @@ use crate::gateway::context::Held;
 use crate::gateway::limits::Kept;
 use crate::gateway::{keepalive, reply};
 use crate::providers::classify::error_inside;
-use crate::translate::frames::{self, Frames, Framing};
+use crate::translate::frames::{self, Frames, Framing, Keep};
 use crate::translate::references;
 use crate::translate::responses::number_of;
 use crate::translate::signs::{Api, Signs};
-use crate::translate::usage::Frame;
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
@@ -280,7 +279,7 @@ impl<'s, 'r> Stream<'s, 'r> {
         let mut joined = BytesMut::new();
         let out = frames.push(chunk, |frame| {
             if end.is_some() {
-                return false;
+                return Keep::Nothing;
             }
             signs.see(frame);
             if let Some(next) = &mut next_number
@@ -302,22 +301,23 @@ impl<'s, 'r> Stream<'s, 'r> {
                 && let Some(class) = error_inside(&frames::data(frame))
             {
                 end = Some(End::Error(class, Bytes::copy_from_slice(frame)));
-                return false;
+                return Keep::Nothing;
             }
-            let is_shown = meter.see(frame) == Frame::Content || !hides_usage;
+            let seen = meter.see(frame);
+            let shown = if hides_usage { seen.unasked() } else { Keep::All };
             let Some(recovery) = recovery.as_mut().filter(|recovery| recovery.is_on()) else {
-                return is_shown;
+                return shown;
             };
             match recovery.see(frame, signs.is_finished() || signs.is_ended()) {
-                Joined::Apart => is_shown,
-                Joined::Swallowed => false,
+                Joined::Apart => shown,
+                Joined::Swallowed => Keep::Nothing,
                 Joined::With(bytes) => {
                     joined.extend_from_slice(&bytes);
-                    false
+                    Keep::Nothing
                 }
                 Joined::Differs => {
                     end = Some(End::Differs);
-                    false
+                    Keep::Nothing
                 }
             }
         });

@@ -6,6 +6,10 @@
 use crate::domain::ErrorClass;
 use std::time::Duration;
 
+/// How many answers a model may fail at before the client is told. Mostly it is chance, and the second is a good one; where
+/// the request itself makes models fail, each more costs tokens and time for nothing.
+const MODEL_TRIES: usize = 2;
+
 /// What is known when an attempt has failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
@@ -31,6 +35,8 @@ pub struct Standing {
     pub is_alone: bool,
     /// Whether this tier has had its one retry.
     pub has_retried: bool,
+    /// How many of the request's attempts a model failed at, this one included.
+    pub model_failures: usize,
 }
 
 /// What is done next.
@@ -57,7 +63,7 @@ pub enum Wait {
 
 /// Decides. A hint longer than `wait_max` is not waited for.
 pub fn decide(standing: &Standing, wait_max: Duration) -> Next {
-    use ErrorClass::{Auth, ContextLength, RateLimit};
+    use ErrorClass::{Auth, ContextLength, ModelFailed, RateLimit};
     if standing.attempts_left == 0 || standing.time_left.is_zero() {
         return Next::GiveUp;
     }
@@ -68,6 +74,7 @@ pub fn decide(standing: &Standing, wait_max: Duration) -> Next {
         ContextLength => elsewhere,
         _ if standing.is_unsaid => elsewhere,
         class if !class.moves_on() => Next::GiveUp,
+        ModelFailed if standing.model_failures >= MODEL_TRIES => Next::GiveUp,
         _ if standing.has_equal => Next::Candidate,
         _ => again(standing, wait_max).map_or(elsewhere, Next::Again),
     }
@@ -76,7 +83,7 @@ pub fn decide(standing: &Standing, wait_max: Duration) -> Next {
 /// How long until one of this tier is asked once more, if that is any use: once before a tier is left, as often as
 /// attempts allow where there is nobody else.
 fn again(standing: &Standing, wait_max: Duration) -> Option<Wait> {
-    use ErrorClass::{Overloaded, RateLimit, ServerError, Transport, Truncated};
+    use ErrorClass::{ModelFailed, Overloaded, RateLimit, ServerError, Transport, Truncated};
     if standing.has_retried && !standing.is_alone {
         return None;
     }
@@ -89,6 +96,8 @@ fn again(standing: &Standing, wait_max: Duration) -> Option<Wait> {
         Overloaded | ServerError => Some(Wait::Backoff),
         // A limit that names no end is better waited out elsewhere.
         RateLimit | Transport | Truncated if standing.is_alone => Some(Wait::Backoff),
+        // What one model failed at another may not.
+        ModelFailed if !standing.has_other => Some(Wait::Backoff),
         // One that was silent is not asked twice: who waited in vain once would wait again.
         _ => None,
     }
@@ -115,6 +124,7 @@ mod tests {
             has_other: false,
             is_alone: true,
             has_retried: false,
+            model_failures: usize::from(class == ErrorClass::ModelFailed),
         }
     }
 
@@ -152,6 +162,7 @@ mod tests {
             (ContextLength, Next::Candidate, Next::Candidate, Next::GiveUp),
             (ContentFilter, Next::GiveUp, Next::GiveUp, Next::GiveUp),
             (InvalidRequest, Next::GiveUp, Next::GiveUp, Next::GiveUp),
+            (ModelFailed, Next::Candidate, Next::Candidate, BACKOFF),
             (Cancelled, Next::GiveUp, Next::GiveUp, Next::GiveUp),
             (Gateway, Next::GiveUp, Next::GiveUp, Next::GiveUp),
         ] {
@@ -201,6 +212,17 @@ mod tests {
         let last = Standing { has_other: false, ..above(ErrorClass::ServerError) };
         assert_eq!(decide(&last, WAIT_MAX), Next::Again(Wait::Backoff), "the last tier has one, too");
         assert_eq!(retried(last), Next::GiveUp);
+    }
+
+    #[test]
+    fn a_model_that_failed_has_one_more_try_wherever_that_is() {
+        for standing in [alone, above, beside].map(|with| with(ErrorClass::ModelFailed)) {
+            let second = Standing { model_failures: MODEL_TRIES, ..standing };
+            assert_ne!(decide(&standing, WAIT_MAX), Next::GiveUp);
+            assert_eq!(decide(&second, WAIT_MAX), Next::GiveUp);
+        }
+        let last = Standing { is_alone: false, ..alone(ErrorClass::ModelFailed) };
+        assert_eq!(decide(&last, WAIT_MAX), Next::Again(Wait::Backoff), "the others failed otherwise");
     }
 
     #[test]

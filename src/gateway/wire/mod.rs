@@ -15,6 +15,7 @@ use crate::providers::platform::Platform;
 use crate::translate::decoding::{self, Decoder};
 use crate::translate::event_stream::{self, EventStream};
 use crate::translate::frames::Framing;
+use crate::translate::spoilt::Spoilt;
 use crate::translate::translation::{self, TooLong};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -144,13 +145,7 @@ impl Answer {
     /// says in a stream that is translated that it failed. How long it may take is the caller's to say.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
-            let told = self.translation.as_ref();
-            if told.is_some_and(|translation| translation.error().is_some()) {
-                return Err(Broken::truncated("the provider said in its stream that it failed"));
-            }
-            if told.is_some_and(|translation| translation.is_broken()) {
-                return Err(Broken::truncated("a call of a tool can't be read as a whole"));
-            }
+            self.check()?;
             let piece = self.piece().await?;
             let is_last = piece.is_none();
             let Some(translation) = &mut self.translation else { return Ok(piece) };
@@ -161,11 +156,20 @@ impl Answer {
                 None => translation.finish(),
             };
             match translated {
-                nothing if nothing.is_empty() && is_last => return Ok(None),
+                nothing if nothing.is_empty() && is_last => return self.check().map(|()| None),
                 nothing if nothing.is_empty() => {}
                 translated => return Ok(Some(translated)),
             }
         }
+    }
+
+    /// Whether what was read of a stream that is translated can go on.
+    fn check(&self) -> Result<(), Broken> {
+        let Some(translation) = &self.translation else { return Ok(()) };
+        if translation.error().is_some() {
+            return Err(Broken::truncated("the provider said in its stream that it failed"));
+        }
+        translation.spoilt().map_or(Ok(()), |spoilt| Err(Broken::by(spoilt, ErrorClass::Truncated)))
     }
 
     /// The next piece of the body, as events if it is a stream.
@@ -271,6 +275,15 @@ impl Broken {
 }
 
 impl Broken {
+    /// An answer that can't be given on; of `providers` class if the provider spoilt it.
+    pub fn by(spoilt: Spoilt, providers: ErrorClass) -> Broken {
+        let class = match spoilt {
+            Spoilt::ByProvider(_) => providers,
+            Spoilt::ByModel(_) => ErrorClass::ModelFailed,
+        };
+        Broken { class, reason: spoilt.to_string() }
+    }
+
     /// An answer that isn't whole.
     pub fn truncated(reason: &str) -> Broken {
         Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }

@@ -178,6 +178,16 @@ const FIXTURES: &[(u16, &str, ErrorClass)] = &[
     ),
     (400, r#"{"error":{"message":"x/y is not a valid model ID","code":400}}"#, ModelNotFound),
     (404, r#"{"error":{"message":"No endpoints found for x/y.","code":404}}"#, ModelNotFound),
+    (
+        400,
+        r#"{"error":{"message":"Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details.","type":"invalid_request_error","code":"tool_use_failed","failed_generation":""}}"#,
+        ModelFailed,
+    ),
+    (
+        400,
+        r#"{"error":{"message":"Failed to generate JSON. Please adjust your prompt. See 'failed_generation' for more details.","type":"invalid_request_error","code":"json_validate_failed","failed_generation":""}}"#,
+        ModelFailed,
+    ),
     (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Overloaded),
     (
         429,

@@ -12,6 +12,7 @@ use crate::translate::pieces;
 use crate::translate::reader;
 use crate::translate::room;
 use crate::translate::sides::{Asked, answer_id};
+use crate::translate::spoilt::Spoilt;
 use crate::translate::usage::reported;
 use crate::translate::verbatim::Verbatim;
 use serde::{Deserialize, Serialize};
@@ -41,13 +42,15 @@ struct Choice<'a> {
     finish_reason: Maybe<'a>,
 }
 
-/// Reads a provider's whole answer; `None` if it isn't one, if it broke, or if its calls' arguments are no JSON. A call
-/// that the limit cut short is left out, as nobody can make it.
+/// Reads a provider's whole answer. A call that the limit cut short is left out, as nobody can make it.
+///
+/// # Errors
+/// If it isn't one, if it broke, or if its calls' arguments are no JSON.
 ///
 /// Source: OpenAI's API reference, "The chat completion object".
-pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
-    let body: Body<'_> = reader::read_bytes(body).ok()?;
-    let Choice { mut message, finish_reason } = body.choices.into_iter().next()?;
+pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Spoilt> {
+    let body: Body<'_> = reader::read_bytes(body).map_err(|_| Spoilt::FOREIGN)?;
+    let Choice { mut message, finish_reason } = body.choices.into_iter().next().ok_or(Spoilt::FOREIGN)?;
     let id = body.id.or_empty();
     let mut parts = Vec::new();
     parts.extend(message.take_thought().map(|text| Part::Thought(Thought { text, ..Thought::default() })));
@@ -63,11 +66,11 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
             Some(_) if is_bare && finish == Finish::Length => {}
             Some(call) => parts.push(Part::Call(call)),
             None if finish == Finish::Length => {}
-            None => return None,
+            None => return Err(Spoilt::BAD_CALL),
         }
     }
     let usage = body.usage.and_then(|usage| reported(Dialect::OpenAi, usage.get().as_bytes()));
-    Some(Answer { id, model: body.model.or_empty(), parts, finish, usage: usage.unwrap_or_default() })
+    Ok(Answer { id, model: body.model.or_empty(), parts, finish, usage: usage.unwrap_or_default() })
 }
 
 fn read_call<'a>(call: ToolCall<'a>, answer_id: &str, nth: usize) -> Option<Call<'a>> {
@@ -249,22 +252,22 @@ mod tests {
         };
         assert_eq!(
             read_answer(&body).map(ids),
-            Some(vec!["call_chatcmpl9_0".to_owned(), "call_chatcmpl9_1".to_owned()])
+            Ok(vec!["call_chatcmpl9_0".to_owned(), "call_chatcmpl9_1".to_owned()])
         );
     }
 
     #[test]
     fn a_call_that_the_limit_cut_short_is_left_out_and_any_other_broken_one_is_no_answer() {
         let bare = json!({"content": "x", "tool_calls": [call("a", &json!(""))]});
-        assert_eq!(read_answer(&body(&bare, "length")).map(|answer| answer.parts.len()), Some(1));
-        assert_eq!(read_answer(&body(&bare, "tool_calls")).map(|answer| answer.parts.len()), Some(2));
+        assert_eq!(read_answer(&body(&bare, "length")).map(|answer| answer.parts.len()), Ok(1));
+        assert_eq!(read_answer(&body(&bare, "tool_calls")).map(|answer| answer.parts.len()), Ok(2));
         let message = json!({"content": "x", "tool_calls": [call("a", &json!("{\"x\":"))]});
-        assert_eq!(read_answer(&body(&message, "length")).map(|answer| answer.parts.len()), Some(1));
-        assert_eq!(read_answer(&body(&message, "tool_calls")), None);
+        assert_eq!(read_answer(&body(&message, "length")).map(|answer| answer.parts.len()), Ok(1));
+        assert_eq!(read_answer(&body(&message, "tool_calls")), Err(Spoilt::BAD_CALL));
     }
 
     #[test]
-    fn what_is_no_answer_is_none() {
+    fn what_is_no_answer_is_the_providers_fault() {
         for body in [
             "",
             "[]",
@@ -274,7 +277,7 @@ mod tests {
             "{\"error\":{\"message\":\"x\"}}",
             "{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"error\"}]}",
         ] {
-            assert_eq!(read_answer(body.as_bytes()), None, "{body}");
+            assert!(matches!(read_answer(body.as_bytes()), Err(Spoilt::ByProvider(_))), "{body}");
         }
     }
 

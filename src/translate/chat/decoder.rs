@@ -9,6 +9,7 @@ use super::wire::Maybe;
 use crate::domain::Dialect;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::reader;
+use crate::translate::spoilt::Spoilt;
 use crate::translate::usage::reported;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -63,9 +64,9 @@ pub struct Decoder {
     calls: usize,
     refuses: bool,
     has_finished: bool,
-    /// Whether a piece of a call was lost, or came when it had ended: what the client got of it isn't whole, and must not
-    /// look so.
-    is_broken: bool,
+    /// What is wrong where the provider gave up, or a piece of a call was lost, or came when it had ended: what the client
+    /// got isn't whole, and must not look so.
+    spoilt: Option<Spoilt>,
     has_ended: bool,
 }
 
@@ -79,7 +80,9 @@ impl Decoder {
             return true;
         }
         let Ok(chunk) = reader::read_bytes::<Chunk<'_>>(data) else {
-            self.is_broken |= self.is_calling();
+            if self.is_calling() {
+                self.spoil(Spoilt::TORN);
+            }
             return false;
         };
         let Chunk { id, model, choices: Some(choices), usage } = chunk else { return false };
@@ -111,9 +114,13 @@ impl Decoder {
         }
     }
 
-    /// Whether what was said isn't whole: nothing more is heard of it, nor a finish.
-    pub fn is_broken(&self) -> bool {
-        self.is_broken
+    /// What is wrong where what was said isn't whole: nothing more is heard of it, nor a finish.
+    pub fn spoilt(&self) -> Option<Spoilt> {
+        self.spoilt
+    }
+
+    fn spoil(&mut self, spoilt: Spoilt) {
+        self.spoilt.get_or_insert(spoilt);
     }
 
     fn is_calling(&self) -> bool {
@@ -122,7 +129,7 @@ impl Decoder {
 
     fn take(&mut self, choice: Choice<'_>, out: &mut dyn FnMut(Event<'_>)) {
         // Some say their finish again in the chunk of usage.
-        if self.has_finished || self.is_broken {
+        if self.has_finished || self.spoilt.is_some() {
             return;
         }
         let mut delta = choice.delta.unwrap_or_default();
@@ -139,16 +146,22 @@ impl Decoder {
             self.take_call(call, nth, out);
         }
         let reason = choice.finish_reason.0.filter(|reason| reason != "null");
-        if let Some(finish) = reason.and_then(|reason| self.finish_of(&reason)) {
-            self.has_finished = true;
-            out(Event::Finish(finish));
+        match reason.map(|reason| self.finish_of(&reason)) {
+            None => {}
+            Some(Ok(finish)) => {
+                self.has_finished = true;
+                out(Event::Finish(finish));
+            }
+            Some(Err(spoilt)) => self.spoil(spoilt),
         }
     }
 
-    fn finish_of(&self, reason: &str) -> Option<Finish<'static>> {
-        let has_nameless = self.open.as_ref().is_some_and(|open| open.name.is_empty());
-        if self.is_broken || has_nameless {
-            return None;
+    fn finish_of(&self, reason: &str) -> Result<Finish<'static>, Spoilt> {
+        if let Some(spoilt) = self.spoilt {
+            return Err(spoilt);
+        }
+        if self.open.as_ref().is_some_and(|open| open.name.is_empty()) {
+            return Err(Spoilt::BAD_CALL);
         }
         finish::read(reason, Said { calls: self.calls > 0, refuses: self.refuses })
     }
@@ -177,7 +190,9 @@ impl Decoder {
             }
             // Some close each call with an empty piece.
             Some(Next::Piece | Next::Earlier) => {
-                self.is_broken |= !arguments.is_empty();
+                if !arguments.is_empty() {
+                    self.spoil(Spoilt::TORN);
+                }
                 return;
             }
         }
@@ -187,7 +202,7 @@ impl Decoder {
             if has_begun {
                 out(Event::Arguments(arguments));
             } else {
-                self.is_broken = true;
+                self.spoil(Spoilt::BAD_CALL);
             }
         }
     }

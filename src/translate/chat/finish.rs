@@ -1,12 +1,13 @@
 //! Why a model stopped, in the words of Chat Completions and of its imitators.
 
 use crate::translate::canonical::Finish;
+use crate::translate::spoilt::Spoilt;
 
 /// What a reason of the provider's means.
 enum Means {
     Finish(Finish<'static>),
-    /// The answer isn't whole, and not because of its length.
-    Broken,
+    /// The provider gave up: the answer isn't whole, and not because of its length.
+    GaveUp,
 }
 
 /// The reasons that are known. Those below OpenAI's own are imitators'.
@@ -23,8 +24,8 @@ const REASONS: [(&str, Means); 11] = [
     ("max_tokens", Means::Finish(Finish::Length)),
     ("model_length", Means::Finish(Finish::Length)),
     ("tool_use", Means::Finish(Finish::ToolCalls)),
-    ("error", Means::Broken),
-    ("insufficient_system_resource", Means::Broken),
+    ("error", Means::GaveUp),
+    ("insufficient_system_resource", Means::GaveUp),
 ];
 
 /// What else an answer says about its finish.
@@ -36,15 +37,18 @@ pub(super) struct Said {
     pub(super) refuses: bool,
 }
 
-/// Why the model stopped; `None` where it didn't, but broke. Reasons that nobody knows are ends like any other.
-pub(super) fn read(reason: &str, said: Said) -> Option<Finish<'static>> {
+/// Why the model stopped. Reasons that nobody knows are ends like any other.
+///
+/// # Errors
+/// Where it didn't, but the provider gave up.
+pub(super) fn read(reason: &str, said: Said) -> Result<Finish<'static>, Spoilt> {
     let known = REASONS.iter().find(|(name, _)| *name == reason);
     let finish = match known {
         Some((_, Means::Finish(finish))) => finish.clone(),
-        Some((_, Means::Broken)) => return None,
+        Some((name, Means::GaveUp)) => return Err(Spoilt::ByProvider(name)),
         None => Finish::Stop,
     };
-    Some(match finish {
+    Ok(match finish {
         Finish::Stop if said.calls => Finish::ToolCalls,
         Finish::Stop if said.refuses => Finish::ContentFilter,
         finish => finish,
@@ -71,23 +75,23 @@ mod tests {
     #[test]
     fn every_reason_that_a_client_is_told_is_read_as_it_was_meant() {
         for finish in [Finish::Stop, Finish::Length, Finish::ToolCalls, Finish::ContentFilter] {
-            assert_eq!(read(name(&finish, false), PLAIN), Some(finish));
+            assert_eq!(read(name(&finish, false), PLAIN), Ok(finish));
         }
         assert_eq!(name(&Finish::StopSequence(Some("x".into())), false), "stop");
     }
 
     #[test]
     fn what_was_said_before_tells_what_stop_means() {
-        assert_eq!(read("stop", Said { calls: true, refuses: false }), Some(Finish::ToolCalls));
-        assert_eq!(read("length", Said { calls: true, refuses: false }), Some(Finish::Length));
+        assert_eq!(read("stop", Said { calls: true, refuses: false }), Ok(Finish::ToolCalls));
+        assert_eq!(read("length", Said { calls: true, refuses: false }), Ok(Finish::Length));
         let refusal = Said { calls: false, refuses: true };
-        assert_eq!(read("stop", refusal), Some(Finish::ContentFilter));
+        assert_eq!(read("stop", refusal), Ok(Finish::ContentFilter));
         assert_eq!(name(&Finish::ContentFilter, true), "stop");
     }
 
     #[test]
     fn an_unknown_reason_is_an_end_and_an_error_is_none() {
-        assert_eq!(read("because", PLAIN), Some(Finish::Stop));
-        assert_eq!(read("error", PLAIN), None);
+        assert_eq!(read("because", PLAIN), Ok(Finish::Stop));
+        assert_eq!(read("error", PLAIN), Err(Spoilt::ByProvider("error")));
     }
 }

@@ -152,7 +152,7 @@ fn read_all(bytes: &[u8]) {
     if let Ok(request) = read(bytes) {
         let _ = write(&request, &TARGET);
     }
-    if let Some(answer) = read_answer(bytes) {
+    if let Ok(answer) = read_answer(bytes) {
         write_answer(&answer, &ASKED);
     }
     let (mut decoder, mut encoder, mut out) = (Decoder::default(), Encoder::new(&ASKED), Vec::new());
@@ -188,7 +188,7 @@ proptest! {
         let usage = TokenUsage { input: 3, cache_read: 2, cache_write: 0, output: 9, reasoning: 1 };
         let answer = Answer { id: "chatcmpl-1".into(), model: "m".into(), parts, finish: Finish::Stop, usage };
         let body = write_answer(&answer, &ASKED);
-        prop_assert_eq!(read_answer(&body), Some(answer));
+        prop_assert_eq!(read_answer(&body), Ok(answer));
     }
 
     #[test]
@@ -241,7 +241,7 @@ fn nesting_beyond_any_bound_is_refused_and_does_no_harm() {
         format!(r#"{{"choices":[{{"message":{{"content":{deep}"#),
     ] {
         assert!(read(body.as_bytes()).is_err());
-        assert!(read_answer(body.as_bytes()).is_none());
+        assert!(read_answer(body.as_bytes()).is_err());
     }
 }
 

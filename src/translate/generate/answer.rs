@@ -14,19 +14,22 @@ use crate::translate::room;
 use crate::translate::sides::Asked;
 use crate::translate::signature;
 use crate::translate::signs::Api;
+use crate::translate::spoilt::Spoilt;
 use crate::translate::usage;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Reads a `GenerateContentResponse`; `None` for what isn't one, has neither an answer nor a reason why there is none, or
-/// has a call that failed. Source: Gemini API reference, `GenerateContentResponse`.
-pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
-    let response: Response<'_> = reader::read_bytes(body).ok()?;
+/// Reads a `GenerateContentResponse`. Source: Gemini API reference, `GenerateContentResponse`.
+///
+/// # Errors
+/// For what isn't one, has neither an answer nor a reason why there is none, or has a call that failed.
+pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Spoilt> {
+    let response: Response<'_> = reader::read_bytes(body).map_err(|_| Spoilt::FOREIGN)?;
     let blocked = response.prompt_feedback.and_then(|feedback| feedback.block_reason);
     let candidates = response.candidates.unwrap_or_default();
     if candidates.is_empty() && blocked.is_none() {
-        return None;
+        return Err(Spoilt::FOREIGN);
     }
     let id = response.response_id.map_or(Cow::Borrowed(""), |Str(id)| id);
     let mut ids = Ids::of(&id, body);
@@ -34,7 +37,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
     let (content, reason) = first.map_or((None, None), |first| (first.content, first.finish_reason));
     let mut said = Vec::new();
     for part in content.unwrap_or_default().parts.0 {
-        read_part(part, &mut ids, &mut said)?;
+        read_part(part, &mut ids, &mut said).ok_or(Spoilt::BAD_CALL)?;
     }
     let has_called = said.iter().any(|part| matches!(part, Part::Call(_)));
     let finish = match (reason, blocked) {
@@ -42,7 +45,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         (None, Some(_)) => Finish::ContentFilter,
         (None, None) => finish::read("", has_called)?,
     };
-    Some(Answer {
+    Ok(Answer {
         id,
         model: response.model_version.map_or(Cow::Borrowed(""), |Str(model)| model),
         parts: said,
@@ -196,19 +199,20 @@ mod tests {
         let body = |part: &str, reason: &str| {
             format!(r#"{{"candidates":[{{"content":{{"parts":[{part}]}},"finishReason":"{reason}"}}]}}"#)
         };
-        for (part, reason, is_answer) in [
-            (r#"{"text":"a"}"#, "STOP", true),
-            (r#"{"text":"a"}"#, finish::MALFORMED, false),
-            (r#"{"text":"a"}"#, "UNEXPECTED_TOOL_CALL", false),
-            (r#"{"functionCall":{"name":"f"}}"#, "STOP", true),
-            (r#"{"functionCall":{"name":""}}"#, "STOP", false),
-            (r#"{"functionCall":{"name":"f","args":[]}}"#, "STOP", false),
+        let failed = |reason| Some(Spoilt::ByModel(reason));
+        for (part, reason, spoilt) in [
+            (r#"{"text":"a"}"#, "STOP", None),
+            (r#"{"text":"a"}"#, finish::MALFORMED, failed(finish::MALFORMED)),
+            (r#"{"text":"a"}"#, "UNEXPECTED_TOOL_CALL", failed("UNEXPECTED_TOOL_CALL")),
+            (r#"{"functionCall":{"name":"f"}}"#, "STOP", None),
+            (r#"{"functionCall":{"name":""}}"#, "STOP", Some(Spoilt::BAD_CALL)),
+            (r#"{"functionCall":{"name":"f","args":[]}}"#, "STOP", Some(Spoilt::BAD_CALL)),
         ] {
             let body = body(part, reason);
-            assert_eq!(read_answer(body.as_bytes()).is_some(), is_answer, "{body}");
+            assert_eq!(read_answer(body.as_bytes()).err(), spoilt, "{body}");
             let (mut decoder, mut has_finished) = (super::super::Decoder::default(), false);
             decoder.see(body.as_bytes(), &mut |event| has_finished |= matches!(event, Event::Finish(_)));
-            assert_eq!((decoder.is_broken(), has_finished), (!is_answer, is_answer), "{body}");
+            assert_eq!((decoder.spoilt(), has_finished), (spoilt, spoilt.is_none()), "{body}");
         }
     }
 
@@ -275,7 +279,7 @@ mod tests {
             r#"{"candidates":[]}"#,
             r#"{"candidates":[{"content":7}]}"#,
         ] {
-            assert_eq!(read_answer(body.as_bytes()), None, "{body}");
+            assert_eq!(read_answer(body.as_bytes()), Err(Spoilt::FOREIGN), "{body}");
         }
     }
 

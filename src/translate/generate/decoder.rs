@@ -7,6 +7,7 @@ use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::Str;
 use crate::translate::reader;
+use crate::translate::spoilt::Spoilt;
 use crate::translate::verbatim::Verbatim;
 
 /// Reads the events of one stream, in their order. Budget: 2 µs an event; nothing of what was said is kept.
@@ -18,8 +19,8 @@ pub struct Decoder {
     last_is_thought: bool,
     has_called: bool,
     has_finished: bool,
-    /// Whether a call failed or can't be read: what the client got isn't what the model would have said.
-    is_broken: bool,
+    /// What is wrong where a call failed or can't be made: what the client got isn't what the model would have said.
+    spoilt: Option<Spoilt>,
     has_ended: bool,
 }
 
@@ -59,28 +60,28 @@ impl Decoder {
         }
     }
 
-    /// Whether what was said isn't whole: nothing more is heard of it, nor a finish.
-    pub fn is_broken(&self) -> bool {
-        self.is_broken
+    /// What is wrong where what was said isn't whole: nothing more is heard of it, nor a finish.
+    pub fn spoilt(&self) -> Option<Spoilt> {
+        self.spoilt
     }
 
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut dyn FnMut(Event<'_>)) {
         for part in candidate.content.unwrap_or_default().parts.0 {
             // What comes behind the end has no place any more.
-            if !self.has_finished && !self.is_broken {
+            if !self.has_finished && self.spoilt.is_none() {
                 self.part(part, out);
             }
         }
         if let Some(Str(reason)) = candidate.finish_reason.filter(|reason| !reason.0.is_empty()) {
             match finish::read(&reason, self.has_called) {
-                Some(finish) => self.end_with(finish, out),
-                None => self.is_broken = true,
+                Ok(finish) => self.end_with(finish, out),
+                Err(spoilt) => self.spoilt = self.spoilt.or(Some(spoilt)),
             }
         }
     }
 
     fn end_with(&mut self, finish: Finish<'_>, out: &mut dyn FnMut(Event<'_>)) {
-        if !self.is_broken && !std::mem::replace(&mut self.has_finished, true) {
+        if self.spoilt.is_none() && !std::mem::replace(&mut self.has_finished, true) {
             out(Event::Finish(finish));
         }
     }
@@ -89,7 +90,7 @@ impl Decoder {
         let signature = part.thought_signature.filter(|text| !text.0.is_empty());
         if let (Some(call), Some(ids)) = (part.function_call, &mut self.ids) {
             let Some(call) = answer::read_call(call, signature, ids) else {
-                self.is_broken = true;
+                self.spoilt = Some(Spoilt::BAD_CALL);
                 return;
             };
             self.has_called = true;

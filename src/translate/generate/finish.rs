@@ -4,13 +4,14 @@
 
 use crate::domain::TokenUsage;
 use crate::translate::canonical::Finish;
+use crate::translate::spoilt::Spoilt;
 use serde::Serialize;
 
 /// What a reason of the provider's means.
 enum Means {
     Finish(Finish<'static>),
-    /// The model meant to call and couldn't: what there is of the answer isn't what it would have said.
-    Broken,
+    /// The model failed, mostly at a call: what there is of the answer isn't what it would have said.
+    Failed,
 }
 
 const LENGTH: Means = Means::Finish(Finish::Length);
@@ -38,21 +39,23 @@ const REASONS: [(&str, Means); 21] = [
     ("IMAGE_RECITATION", FILTER),
     ("ESCALATION", FILTER),
     ("PUP_LIMITED_DISABLED", FILTER),
-    (MALFORMED, Means::Broken),
-    ("UNEXPECTED_TOOL_CALL", Means::Broken),
-    ("TOO_MANY_TOOL_CALLS", Means::Broken),
-    ("MISSING_THOUGHT_SIGNATURE", Means::Broken),
-    ("MALFORMED_RESPONSE", Means::Broken),
+    (MALFORMED, Means::Failed),
+    ("UNEXPECTED_TOOL_CALL", Means::Failed),
+    ("TOO_MANY_TOOL_CALLS", Means::Failed),
+    ("MISSING_THOUGHT_SIGNATURE", Means::Failed),
+    ("MALFORMED_RESPONSE", Means::Failed),
 ];
 
-/// What is meant by a reason; `None` where the model didn't stop, but failed. One that has called says that it has said
-/// all, and waits.
-pub(super) fn read(reason: &str, has_called: bool) -> Option<Finish<'static>> {
+/// What is meant by a reason. A model that has called says that it has said all, and waits.
+///
+/// # Errors
+/// Where the model didn't stop, but failed.
+pub(super) fn read(reason: &str, has_called: bool) -> Result<Finish<'static>, Spoilt> {
     let known = REASONS.iter().find(|(name, _)| *name == reason);
-    match known.map_or(&STOP, |(_, means)| means) {
-        Means::Broken => None,
-        Means::Finish(Finish::Stop) if has_called => Some(Finish::ToolCalls),
-        Means::Finish(finish) => Some(finish.clone()),
+    match known.unwrap_or(&("", STOP)) {
+        (name, Means::Failed) => Err(Spoilt::ByModel(name)),
+        (_, Means::Finish(Finish::Stop)) if has_called => Ok(Finish::ToolCalls),
+        (_, Means::Finish(finish)) => Ok(finish.clone()),
     }
 }
 
@@ -101,10 +104,11 @@ mod tests {
     #[test]
     fn a_call_that_failed_is_no_end() {
         for reason in [MALFORMED, "UNEXPECTED_TOOL_CALL"] {
-            assert_eq!((read(reason, false), read(reason, true)), (None, None));
+            let failed = Err(Spoilt::ByModel(reason));
+            assert_eq!((read(reason, false), read(reason, true)), (failed.clone(), failed));
         }
-        assert_eq!(read("STOP", true), Some(Finish::ToolCalls));
-        assert_eq!(read("MAX_TOKENS", true), Some(Finish::Length));
-        assert_eq!(read("BRAND_NEW", false), Some(Finish::Stop));
+        assert_eq!(read("STOP", true), Ok(Finish::ToolCalls));
+        assert_eq!(read("MAX_TOKENS", true), Ok(Finish::Length));
+        assert_eq!(read("BRAND_NEW", false), Ok(Finish::Stop));
     }
 }

@@ -12,6 +12,7 @@ use crate::translate::room;
 use crate::translate::sides::{Asked, answer_id};
 use crate::translate::signature;
 use crate::translate::signs::Api;
+use crate::translate::spoilt::Spoilt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -37,9 +38,12 @@ struct Message<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// Reads a provider's whole answer; `None` if it isn't one.
-pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
-    let message: Message<'_> = reader::read_bytes(body).ok()?;
+/// Reads a provider's whole answer.
+///
+/// # Errors
+/// If it isn't one, or calls a tool without a name.
+pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Spoilt> {
+    let message: Message<'_> = reader::read_bytes(body).map_err(|_| Spoilt::FOREIGN)?;
     let mut parts = Vec::with_capacity(message.content.len());
     for block in message.content {
         parts.extend(part(block)?);
@@ -51,7 +55,7 @@ pub fn read_answer(body: &[u8]) -> Option<Answer<'_>> {
         None => Finish::Stop,
     };
     parts.extend(words::explanation(&finish, message.stop_details).map(Part::Refusal));
-    Some(Answer {
+    Ok(Answer {
         id: message.id.map(|it| it.0).unwrap_or_default(),
         model: message.model.map(|it| it.0).unwrap_or_default(),
         parts,
@@ -68,27 +72,30 @@ pub fn drop_cut_call(answer: &mut Answer<'_>) {
     }
 }
 
-/// The part of a block; none of a block that is only the vendor's, such as of a tool that it ran. `None` if a block
-/// lacks what it is about.
-fn part(block: incoming::Block<'_>) -> Option<Option<Part<'_>>> {
-    Some(Some(match block.kind.as_ref() {
-        "text" => Part::text(block.text?),
+/// The part of a block; none of a block that is only the vendor's, such as of a tool that it ran.
+///
+/// # Errors
+/// If a block lacks what it is about.
+fn part(block: incoming::Block<'_>) -> Result<Option<Part<'_>>, Spoilt> {
+    const LACKS: Spoilt = Spoilt::FOREIGN;
+    Ok(Some(match block.kind.as_ref() {
+        "text" => Part::text(block.text.ok_or(LACKS)?),
         "thinking" => {
             let signature = filled(block.signature).map(own);
-            Part::Thought(Thought { text: block.thinking?.0, signature, is_redacted: false })
+            Part::Thought(Thought { text: block.thinking.ok_or(LACKS)?.0, signature, is_redacted: false })
         }
         "redacted_thinking" => {
-            let signature = Some(own(block.data?.0));
+            let signature = Some(own(block.data.ok_or(LACKS)?.0));
             Part::Thought(Thought { text: "".into(), signature, is_redacted: true })
         }
         "tool_use" => Part::Call(Call {
-            id: filled(block.id)?,
-            name: filled(block.name)?,
-            arguments: block.input?.get().into(),
+            id: filled(block.id).ok_or(LACKS)?,
+            name: filled(block.name).ok_or(Spoilt::BAD_CALL)?,
+            arguments: block.input.ok_or(LACKS)?.get().into(),
             signature: None,
             ends_cache: false,
         }),
-        _ => return Some(None),
+        _ => return Ok(None),
     }))
 }
 

@@ -11,6 +11,7 @@ use crate::domain::TokenUsage;
 use crate::translate::canonical::{Event, Finish};
 use crate::translate::pieces::{Str, filled};
 use crate::translate::reader;
+use crate::translate::spoilt::Spoilt;
 use crate::translate::verbatim::Verbatim;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,8 +24,8 @@ pub struct Decoder {
     usage: TokenUsage,
     has_started: bool,
     has_finished: bool,
-    /// Whether a call, or a piece of one, was lost: what the client got isn't whole, and must not look so.
-    is_broken: bool,
+    /// What is wrong where a call, or a piece of one, was lost: what the client got isn't whole, and must not look so.
+    spoilt: Option<Spoilt>,
     has_ended: bool,
 }
 
@@ -109,7 +110,7 @@ impl Decoder {
             ("message_start", Some(message), ..) => self.start(message, out),
             // What comes behind the end has no place any more.
             ("content_block_start" | "content_block_delta" | "content_block_stop", ..)
-                if self.has_finished || self.is_broken => {}
+                if self.has_finished || self.spoilt.is_some() => {}
             ("content_block_start", _, Some(block), _) => return self.open(block, out),
             ("content_block_delta", .., Some(delta)) => self.piece(delta, out),
             ("content_block_stop", ..) => self.stop(),
@@ -121,14 +122,16 @@ impl Decoder {
         true
     }
 
-    /// Whether what was said isn't whole: nothing more is heard of it, nor a finish.
-    pub fn is_broken(&self) -> bool {
-        self.is_broken
+    /// What is wrong where what was said isn't whole: nothing more is heard of it, nor a finish.
+    pub fn spoilt(&self) -> Option<Spoilt> {
+        self.spoilt
     }
 
     /// Passes over an event, which may have been a piece of the call that is open.
     fn lose(&mut self) -> bool {
-        self.is_broken |= !self.has_finished && matches!(self.block, Open::Call | Open::CallWithArguments);
+        if !self.has_finished && matches!(self.block, Open::Call | Open::CallWithArguments) {
+            self.spoilt = self.spoilt.or(Some(Spoilt::TORN));
+        }
         false
     }
 
@@ -168,7 +171,7 @@ impl Decoder {
             "tool_use" => {
                 let (Some(id), Some(name)) = (filled(block.id), filled(block.name)) else {
                     // Nobody could answer it, and without it the rest isn't what the model said.
-                    self.is_broken = true;
+                    self.spoilt = Some(Spoilt::BAD_CALL);
                     return false;
                 };
                 out(Event::Call { id, name, signature: None });
@@ -189,7 +192,7 @@ impl Decoder {
         match self.block {
             Open::Skipped => {}
             // Of a call whose beginning was lost.
-            Open::Nothing if delta.partial_json.is_some() => self.is_broken = true,
+            Open::Nothing if delta.partial_json.is_some() => self.spoilt = Some(Spoilt::TORN),
             Open::Nothing | Open::Words => {
                 say(delta.text, Event::Text, out);
                 say(delta.thinking, Event::Thought, out);
@@ -226,7 +229,7 @@ impl Decoder {
     ) {
         let said =
             delta.and_then(|delta| Some((delta.stop_reason?, delta.stop_sequence, delta.stop_details)));
-        let said = said.filter(|_| !self.is_broken && !std::mem::replace(&mut self.has_finished, true));
+        let said = said.filter(|_| self.spoilt.is_none() && !std::mem::replace(&mut self.has_finished, true));
         let Some((reason, stop_sequence, details)) = said else { return self.count(usage, out) };
         let finish = words::finish(&reason.0, stop_sequence.map(|it| it.0));
         // A call that the limit cut short has no arguments that anybody could trust.

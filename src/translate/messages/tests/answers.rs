@@ -7,6 +7,7 @@ use crate::translate::disguise::Disguise;
 use crate::translate::messages::{drop_cut_call, read_answer, write_answer};
 use crate::translate::sides::Written;
 use crate::translate::signs::Api;
+use crate::translate::spoilt::Spoilt;
 use serde_json::json;
 
 const ANSWER: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[
@@ -43,7 +44,7 @@ fn a_providers_answer_is_read_whole() {
     };
     assert_eq!(
         read_answer(ANSWER.as_bytes()),
-        Some(Answer {
+        Ok(Answer {
             id: "msg_1".into(),
             model: "claude".into(),
             parts: vec![
@@ -89,7 +90,7 @@ fn what_is_no_answer_is_not_understood() {
         r#"{"type":"error","error":{"type":"api_error"}}"#,
         r#"{"content":[{"type":"text"}]}"#,
     ] {
-        assert_eq!(read_answer(body.as_bytes()), None, "{body}");
+        assert_eq!(read_answer(body.as_bytes()), Err(Spoilt::FOREIGN), "{body}");
     }
 }
 
@@ -97,7 +98,7 @@ fn what_is_no_answer_is_not_understood() {
 fn an_answer_is_written_as_it_was_read() {
     let answer = read_answer(ANSWER.as_bytes()).expect("an answer");
     let written = write_answer(&answer, &ASKED);
-    assert_eq!(read_answer(&written), Some(answer));
+    assert_eq!(read_answer(&written), Ok(answer));
     assert!(String::from_utf8_lossy(&written).contains(r#""input":{ "a": 1e0 }"#), "byte for byte");
     assert_eq!(json(&written)["type"], "message");
 }
