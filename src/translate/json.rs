@@ -49,17 +49,23 @@ pub fn members<const N: usize>(
     text: &[u8],
     names: [&'static str; N],
 ) -> Result<[Option<Range<usize>>; N], Fault> {
-    outline(text, names).map(|(found, _)| found)
+    outline(text, names).map(|outline| outline.members)
+}
+
+/// What an object is made of, as far as anybody asks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outline<const N: usize> {
+    /// Where the members that were asked for have their values.
+    pub members: [Option<Range<usize>>; N],
+    /// Where the longest member has its value, whatever its name.
+    pub longest: Range<usize>,
 }
 
 /// The same, and where its longest member has its value.
 ///
 /// # Errors
 /// The same.
-pub fn outline<const N: usize>(
-    text: &[u8],
-    names: [&'static str; N],
-) -> Result<([Option<Range<usize>>; N], Range<usize>), Fault> {
+pub fn outline<const N: usize>(text: &[u8], names: [&'static str; N]) -> Result<Outline<N>, Fault> {
     let mut scan = Scan::of(text);
     let mut found = [const { None }; N];
     let mut twice = None;
@@ -79,7 +85,7 @@ pub fn outline<const N: usize>(
         (Err(expected), _) => Err(scan.fault(expected)),
         (Ok(false), _) => Err(Fault::NotAnObject),
         (Ok(true), Some(name)) => Err(Fault::Duplicate(name)),
-        (Ok(true), None) => Ok((found, longest)),
+        (Ok(true), None) => Ok(Outline { members: found, longest }),
     }
 }
 

@@ -76,8 +76,9 @@ impl Peek {
     /// read here twice, or gives one of them the wrong type.
     pub fn read(body: &[u8]) -> Result<Peek, BadBody> {
         check_utf8(body)?;
-        let (found, longest) = json::outline(body, ALL_MEMBERS).map_err(|fault| named(fault, body))?;
-        let [model_at, stream, options, n, config, snake_config, kept @ ..] = found;
+        let json::Outline { members, longest } =
+            json::outline(body, ALL_MEMBERS).map_err(|fault| named(fault, body))?;
+        let [model_at, stream, options, n, config, snake_config, kept @ ..] = members;
         let text = |at: &Range<usize>| &body[at.clone()];
         let stream = match stream.as_ref().map(text) {
             None | Some(b"false" | b"null") => false,

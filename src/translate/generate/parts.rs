@@ -62,11 +62,11 @@ fn join<'a>(before: &mut Verbatim<'a>, more: Option<Verbatim<'a>>) {
 /// The media type of a blob that has none, which Gemini refuses, but others make a guess.
 const UNTYPED: &str = "application/octet-stream";
 
-/// Bytes that are in the body; `None` if they are no base64.
+/// Bytes that are in the body; `None` if they are no base64, or none at all.
 pub(super) fn inline(blob: Blob<'_>) -> Option<Media<'_>> {
     let media_type = blob.mime_type.map(|Str(text)| text).filter(|text| types::is_well_formed(text));
     let media_type = media_type.unwrap_or(Cow::Borrowed(UNTYPED));
-    let data = base64::standard(blob.data.0)?;
+    let data = base64::standard(blob.data.0).filter(|data| !data.is_empty())?;
     let kind = types::kind_of(&media_type);
     let source = media::read(Source::Inline { media_type, data });
     Some(Media { kind, source, name: blob.display_name.map(|Str(name)| name), ends_cache: false })

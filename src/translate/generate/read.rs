@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(found.as_deref(), Some(r#"Document Url { url: "https://a.b/c.pdf", media_type: None }"#));
         assert!(features.contains(Feature::DocumentUrl) && !features.contains(Feature::ProviderState));
         for (part, feature) in [
-            (r#"{"inlineData":{"mimeType":"audio/wav","data":""}}"#, Feature::AudioInput),
+            (r#"{"inlineData":{"mimeType":"audio/wav","data":"AAAA"}}"#, Feature::AudioInput),
             (r#"{"fileData":{"fileUri":"https://youtu.be/x"}}"#, Feature::VideoInput),
         ] {
             assert!(media(part).1.contains(feature), "{part}");
@@ -484,6 +484,12 @@ mod tests {
                 .contains("allowedFunctionNames[1]` is none of")
         );
         assert!(refusal(&body(r#""mode":"SOME""#)).contains("functionCallingConfig.mode"));
+    }
+
+    #[test]
+    fn a_picture_has_bytes() {
+        let body = r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":""}}]}]}"#;
+        assert!(refusal(body).contains("contents[0].parts[0].inlineData.data"));
     }
 
     #[test]

@@ -53,13 +53,13 @@ fn the_values_are_found_wherever_they_stand() {
 #[test]
 fn what_is_known_to_lie_somewhere_is_not_looked_into_again() {
     let text = r#" {"model":"m","a":[{"n":1},{"n":2}], "n" :3} "#;
-    let (found, longest) = outline(text.as_bytes(), NAMES).expect("JSON");
+    let Outline { members: found, longest } = outline(text.as_bytes(), NAMES).expect("JSON");
     assert_eq!(&text[longest.clone()], r#"[{"n":1},{"n":2}]"#);
     assert_eq!(members_beside(text.as_bytes(), &longest, NAMES), found);
     assert_eq!(members_beside(text.as_bytes(), &(0..0), NAMES), found, "nothing is known");
     let spoilt = text.replace("[{", "!!");
     assert_eq!(members_beside(spoilt.as_bytes(), &longest, NAMES), found, "passed over unseen");
-    let (found, longest) = outline(br#"{"n":1,"model":"mm"}"#, NAMES).expect("JSON");
+    let Outline { members: found, longest } = outline(br#"{"n":1,"model":"mm"}"#, NAMES).expect("JSON");
     assert_eq!(longest, 15..19);
     assert_eq!(members_beside(br#"{"n":1,"model":"mm"}"#, &longest, NAMES), found, "found, though known");
     assert_eq!(members_beside(b"{}", &(0..0), NAMES), [None, None]);
