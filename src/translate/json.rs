@@ -6,40 +6,19 @@
 //!
 //! Budget: 1 to 2 instructions per byte of text, 20 per escape; `cargo bench --bench parts peek` shows the time.
 
+mod fault;
 mod marks;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::fault::Expected;
+pub use self::fault::Fault;
 use self::marks::{BLOCK, IS_SHORT_ESCAPE, length_of_short, marks, padded_block};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// The deepest nesting that is passed on. Far beyond any tool schema, far below what breaks a parser's stack.
 pub const MAX_DEPTH: usize = 256;
-
-/// What is wrong with a text: the end of a sentence about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It isn't JSON. Lines and columns count from 1, columns in bytes.
-    #[error("is not valid JSON: expected {expected} at line {line} column {column}")]
-    Syntax {
-        /// What should be there.
-        expected: &'static str,
-        /// In which line it should be.
-        line: usize,
-        /// Where in this line, or behind which last byte of the text.
-        column: usize,
-    },
-    /// It is JSON, but another value.
-    #[error("must be a JSON object")]
-    NotAnObject,
-    /// It nests deeper than [`MAX_DEPTH`].
-    #[error("nests deeper than {MAX_DEPTH} levels; flatten it")]
-    TooDeep,
-    /// The member is there more than once, and readers differ in which one counts.
-    #[error("has a duplicate field `{0}`")]
-    Duplicate(&'static str),
-}
 
 /// Where the values of these members lie in an object's text.
 ///
@@ -435,39 +414,5 @@ impl<'t> Scan<'t> {
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         Fault::Syntax { expected: expected.words(), line, column }
-    }
-}
-
-/// What isn't there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
-    Value,
-    Name,
-    Unicode,
-    Colon,
-    CommaOrBrace,
-    CommaOrBracket,
-    Quote,
-    Escape,
-    Digit,
-    End,
-    Flatness,
-}
-
-impl Expected {
-    const fn words(self) -> &'static str {
-        match self {
-            Expected::Value => "a value",
-            Expected::Name => "a member's name",
-            Expected::Unicode => "a name of Unicode characters",
-            Expected::Colon => "`:`",
-            Expected::CommaOrBrace => "`,` or `}`",
-            Expected::CommaOrBracket => "`,` or `]`",
-            Expected::Quote => "`\"`",
-            Expected::Escape => "an escape that JSON has",
-            Expected::Digit => "a digit",
-            Expected::End => "the end",
-            Expected::Flatness => "less depth",
-        }
     }
 }

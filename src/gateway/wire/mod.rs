@@ -4,18 +4,20 @@
 //! past a dead pooled connection, answers that come early, informational ones. Decides nothing about other
 //! candidates, and nothing about what an answer means.
 
+mod broken;
 mod gathering;
 mod h2;
 pub mod idle;
 mod link;
 
+pub use broken::Broken;
+
 use super::upstream::Upstream;
 use crate::domain::ErrorClass;
 use crate::providers::platform::Platform;
-use crate::translate::decoding::{self, Decoder};
+use crate::translate::decoding::Decoder;
 use crate::translate::event_stream::{self, EventStream};
 use crate::translate::frames::Framing;
-use crate::translate::spoilt::Spoilt;
 use crate::translate::translation::{self, TooLong};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -242,64 +244,6 @@ fn codings(header: &ResponseHeader) -> Option<String> {
     let lines: Vec<&str> =
         header.headers.get_all(CONTENT_ENCODING).iter().filter_map(|line| line.to_str().ok()).collect();
     (!lines.is_empty()).then(|| lines.join(","))
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub struct Broken {
-    /// What kind of failure.
-    pub class: ErrorClass,
-    /// In words, for operators.
-    pub reason: String,
-}
-
-impl Broken {
-    /// A failure of the connection, classified by what Pingora says of it.
-    pub fn from_pingora(error: &Error) -> Broken {
-        let class = match error.etype() {
-            ErrorType::ConnectTimedout
-            | ErrorType::TLSHandshakeTimedout
-            | ErrorType::ReadTimedout
-            | ErrorType::WriteTimedout => ErrorClass::Timeout,
-            _ => ErrorClass::Transport,
-        };
-        Broken { class, reason: error.to_string() }
-    }
-
-    /// The same, where an answer had begun.
-    fn in_body(error: &Error) -> Broken {
-        let broken = Broken::from_pingora(error);
-        let is_timeout = broken.class == ErrorClass::Timeout;
-        Broken { class: if is_timeout { broken.class } else { ErrorClass::Truncated }, ..broken }
-    }
-}
-
-impl Broken {
-    /// An answer that can't be given on; of `providers` class if the provider spoilt it.
-    pub fn by(spoilt: Spoilt, providers: ErrorClass) -> Broken {
-        let class = match spoilt {
-            Spoilt::ByProvider(_) => providers,
-            Spoilt::ByModel(_) => ErrorClass::ModelFailed,
-        };
-        Broken { class, reason: spoilt.to_string() }
-    }
-
-    /// An answer that isn't whole.
-    pub fn truncated(reason: &str) -> Broken {
-        Broken { class: ErrorClass::Truncated, reason: reason.to_owned() }
-    }
-}
-
-impl From<decoding::Broken> for Broken {
-    fn from(broken: decoding::Broken) -> Broken {
-        Broken { class: ErrorClass::Truncated, reason: broken.to_string() }
-    }
-}
-
-impl From<event_stream::Broken> for Broken {
-    fn from(broken: event_stream::Broken) -> Broken {
-        Broken { class: ErrorClass::Truncated, reason: broken.to_string() }
-    }
 }
 
 /// Why there is no answer yet.
