@@ -40,6 +40,7 @@ mod metering;
 mod odd_upstreams;
 mod operations_port;
 mod passthrough;
+mod pauses;
 mod pem_files;
 mod provider_tls;
 mod readme;

@@ -47,12 +47,23 @@ impl Answers {
         let data = frames::data(frame);
         let Some(course) = Course::of(&data) else { return };
         for answer in course.answers.iter().flatten() {
-            let index = answer.index.map(RawValue::get).and_then(|index| number(index.as_bytes()));
-            self.see(index.unwrap_or(0), says_something(answer.reason));
+            self.see(answer.place(), says_something(answer.reason));
         }
         let whole = [course.feedback.and_then(|it| it.reason), course.delta.and_then(|it| it.reason)];
         if whole.into_iter().any(says_something) {
             self.finish_first();
+        }
+    }
+
+    /// Takes it back that those answers are finished of which a frame has more, and no reason to stop.
+    pub(super) fn resume(&mut self, frame: &[u8], is_content: impl Fn(&[u8]) -> bool) {
+        let data = frames::data(frame);
+        let Some(course) = Course::of(&data) else { return };
+        for answer in course.answers.iter().flatten().filter(|answer| !says_something(answer.reason)) {
+            let index = answer.place();
+            if index < COUNTED && answer.content.is_some_and(|content| is_content(content.get().as_bytes())) {
+                self.finished &= !(1 << index);
+            }
         }
     }
 
@@ -116,8 +127,18 @@ struct Course<'a> {
 struct Answer<'a> {
     #[serde(borrow)]
     index: Option<&'a RawValue>,
+    /// Gemini's.
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
     #[serde(borrow, rename = "finish_reason", alias = "finishReason")]
     reason: Option<&'a RawValue>,
+}
+
+impl Answer<'_> {
+    /// Its place among several: the first, where it doesn't say.
+    fn place(&self) -> u64 {
+        self.index.and_then(|index| number(index.get().as_bytes())).unwrap_or(0)
+    }
 }
 
 #[derive(Deserialize)]

@@ -91,6 +91,9 @@ impl Signs {
             api if may_finish || api.may_hold_several() && self.answers.may_begin_another(frame) => {
                 self.answers.count(frame);
             }
+            Api::Generate if self.answers.has_finished() => {
+                self.answers.resume(frame, |content| words.content.iter().any(|word| word.is_in(content)))
+            }
             _ => {}
         }
         self.has_end_marker = self.has_end_marker
@@ -123,6 +126,12 @@ impl Signs {
             Api::Responses | Api::Generate => self.is_finished(),
             Api::Completions | Api::Messages | Api::Other => self.has_end_marker,
         }
+    }
+
+    /// Whether more may follow of an answer that is finished. Gemini gives a reason before the last event, too: with the
+    /// result of code that it ran, or, in its older versions and behind other gateways, with each.
+    pub fn may_resume(&self) -> bool {
+        self.api == Api::Generate
     }
 
     /// Whether the frame seen last is an error event. Some errors finish the answer too: ask this first.
@@ -314,6 +323,29 @@ mod tests {
     const END: [bool; 4] = [true, true, true, false];
     const MARKER: [bool; 4] = [false, false, true, false];
     const ERROR: [bool; 4] = [false, false, false, true];
+
+    #[test]
+    fn an_answer_of_gemini_goes_on_behind_its_finish_if_there_is_more_of_it() {
+        let frame = |index: u8, part: &str, more: &str| {
+            format!(r#"data: {{"candidates":[{{"content":{{"parts":[{part}]}},"index":{index}{more}}}]}}"#)
+        };
+        let (text, stop) = (r#"{"text":"a"}"#, r#","finishReason":"STOP""#);
+        let mut signs = Signs::new(Api::Generate);
+        for (frame, is_finished) in [
+            (frame(0, text, stop), true),
+            (frame(0, r#"{"text":""}"#, ""), true),
+            (frame(0, text, ""), false),
+            (frame(1, text, stop), false),
+            (frame(0, text, stop), true),
+            (frame(1, text, ""), false),
+            (r#"data: {"usageMetadata":{"totalTokenCount":3}}"#.to_owned(), false),
+            (frame(1, "", stop), true),
+            (r#"data: {"usageMetadata":{"totalTokenCount":3}}"#.to_owned(), true),
+        ] {
+            signs.see(frame.as_bytes());
+            assert_eq!(signs.is_finished(), is_finished, "{frame}");
+        }
+    }
 
     /// What single frames say.
     const ALONE: &[(Api, &str, [bool; 4])] = &[

@@ -362,7 +362,10 @@ impl Stream {
 
     /// Whether the provider has said why the model stopped.
     pub fn is_finished(&self) -> bool {
-        self.course.is_finished
+        match &self.decoder {
+            Decoder::Generate(decoder) => decoder.is_finished(),
+            Decoder::Chat(_) | Decoder::Messages(_) => self.course.is_finished,
+        }
     }
 
     /// Whether the model refused, before it had said anything.

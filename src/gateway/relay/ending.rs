@@ -1,6 +1,6 @@
 //! How a stream to the client ends: as the provider's ended, with what it says of it, and what it took.
 
-use super::stream::{Content, End, Stream};
+use super::stream::{Content, End, Step, Stream, Told};
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Relayed, say_truncated, settle_usage};
 use crate::domain::{ErrorClass, TokenUsage};
 use crate::gateway::{mask, reply, verdict};
@@ -17,11 +17,7 @@ struct Gone;
 impl Stream<'_, '_> {
     /// Ends the client's answer as the provider's ended.
     pub(super) async fn conclude(&mut self, end: End, answer: &mut Answer) -> Relayed {
-        if self.told.is_finished
-            && let Err(Gone) = self.wind_up(answer).await
-        {
-            return self.left();
-        }
+        let Ok(end) = self.wind_up(end, answer).await else { return self.left() };
         self.note_skipped(answer);
         let rest = self.rest();
         match end {
@@ -44,13 +40,22 @@ impl Stream<'_, '_> {
         }
     }
 
-    /// Passes on what is missing of the end of a stream in other words, whose provider has come to its finish.
-    async fn wind_up(&mut self, answer: &mut Answer) -> Result<(), Gone> {
-        let rest = answer.wind_up();
-        if rest.is_empty() {
-            return Ok(());
+    /// Passes on what is missing of the end of a stream in other words, whose provider has come to its finish. One that
+    /// was to go on with another's may turn out to end elsewhere, and then has no part in the client's answer.
+    async fn wind_up(&mut self, end: End, answer: &mut Answer) -> Result<End, Gone> {
+        if !self.told.is_finished || matches!(end, End::Differs) {
+            return Ok(end);
         }
-        self.pass(&rest, answer).await.map(|_| ()).map_err(|_| Gone)
+        let rest = answer.wind_up();
+        self.told = Told::by(answer);
+        if rest.is_empty() {
+            return Ok(end);
+        }
+        match self.pass(&rest, answer).await {
+            Ok(Step::On) => Ok(end),
+            Ok(Step::Ended(sooner)) => Ok(sooner),
+            Err(_) => Err(Gone),
+        }
     }
 
     /// Events that can't be read are left out of a translated stream, and nothing of it shows there.

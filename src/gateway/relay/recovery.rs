@@ -5,7 +5,7 @@
 //! client has (`match`), or it is handed the partial answer to go on from (`continue`). No byte of a second
 //! answer reaches the client before it has been found to fit.
 
-use crate::domain::ErrorClass;
+use crate::domain::{Dialect, ErrorClass};
 use crate::gateway::attempt::Attempt;
 use crate::gateway::call::Call;
 use crate::gateway::config::StreamRecovery;
@@ -125,18 +125,20 @@ impl Recovery {
         if self.has_begun() {
             let provider = &attempt.upstream.provider;
             let accepts_prefill = provider.definition.supports_prefill(&attempt.model);
-            self.go_on(call, provider.name(), accepts_prefill);
+            self.go_on(call, provider.name(), provider.definition.dialect, accepts_prefill);
         }
     }
 
-    fn go_on(&mut self, call: &Call, provider: &Arc<str>, accepts_prefill: bool) {
+    fn go_on(&mut self, call: &Call, provider: &Arc<str>, dialect: Dialect, accepts_prefill: bool) {
         let Some(said) = self.said.as_ref().filter(|_| self.from.is_some()) else { return };
         let may_continue =
             self.mode == StreamRecovery::Continue && accepts_prefill && !self.refusers.contains(provider);
         self.by = Arc::clone(provider);
         self.prefilled = if may_continue { call.continued(said) } else { None };
         self.join = if self.prefilled.is_some() {
-            Join::Continuing(said[handed_over(call.dialect(), said).len()..].to_owned())
+            // Put into the client's words first, and then into the provider's.
+            let handed_over = handed_over(dialect, handed_over(call.dialect(), said));
+            Join::Continuing(said[handed_over.len()..].to_owned())
         } else {
             Join::Repeating(0)
         };
@@ -286,7 +288,7 @@ mod tests {
             assert_eq!(recovery.see(&text(words), false), Joined::Apart);
         }
         assert!(recovery.broke_off(&"first".into()));
-        recovery.go_on(&call(""), &"second".into(), mode == StreamRecovery::Continue);
+        recovery.go_on(&call(""), &"second".into(), Dialect::OpenAi, mode == StreamRecovery::Continue);
         recovery
     }
 
@@ -361,7 +363,7 @@ mod tests {
                 recovery.see(&stop, false);
             }
             assert!(recovery.broke_off(&"first".into()));
-            recovery.go_on(&call, &"second".into(), false);
+            recovery.go_on(&call, &"second".into(), Dialect::OpenAi, false);
             let start =
                 event(&json!({"type": "content_block_start", "content_block": {"type": "text", "text": ""}}));
             assert_eq!(recovery.see(&start, false), Joined::Swallowed);
@@ -404,7 +406,7 @@ mod tests {
             let mut recovery = Recovery::new(StreamRecovery::Continue, &call);
             recovery.see(&delta("one two\n\n"), false);
             assert!(recovery.broke_off(&"first".into()));
-            recovery.go_on(&call, &"second".into(), true);
+            recovery.go_on(&call, &"second".into(), Dialect::OpenAi, true);
             let frames: Vec<_> = next.into_iter().map(delta).collect();
             let out = passed(&mut recovery, &frames).expect("the rest");
             assert!(out.contains(r#""text":"three""#), "{out}");
@@ -412,11 +414,21 @@ mod tests {
     }
 
     #[test]
+    fn nor_is_it_where_only_the_provider_is_anthropic() {
+        let mut recovery = Recovery::new(StreamRecovery::Continue, &call(""));
+        recovery.see(&text("Steps:\n\n"), false);
+        assert!(recovery.broke_off(&"first".into()));
+        recovery.go_on(&call(""), &"second".into(), Dialect::Anthropic, true);
+        let out = passed(&mut recovery, &[text("\n\n1."), text(" Wash")]).expect("the rest");
+        assert_eq!(words(&out), "1. Wash");
+    }
+
+    #[test]
     fn who_refuses_a_partial_answer_is_asked_to_repeat_it() {
         let mut recovery = broken_after(StreamRecovery::Continue, &["one"]);
         assert!(!recovery.falls_back(ErrorClass::Overloaded));
         assert!(recovery.falls_back(ErrorClass::InvalidRequest));
-        recovery.go_on(&call(""), &"second".into(), true);
+        recovery.go_on(&call(""), &"second".into(), Dialect::OpenAi, true);
         assert!(recovery.prefilled().is_none() && !recovery.falls_back(ErrorClass::InvalidRequest));
         let out = passed(&mut recovery, &[text("one two")]).expect("the same answer");
         assert_eq!(words(&out), " two");

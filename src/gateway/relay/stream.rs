@@ -89,7 +89,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn by(answer: &Answer) -> Told {
+    pub(super) fn by(answer: &Answer) -> Told {
         answer.translation().map_or_else(Told::default, |translation| Told {
             usage: translation.usage(),
             is_finished: translation.is_finished(),
@@ -202,9 +202,10 @@ impl<'s, 'r> Stream<'s, 'r> {
             };
             quiet_since = Instant::now();
             self.told = Told::by(answer);
+            let relayed = self.relayed;
             match read {
                 Ok(Some(chunk)) => match self.pass(&chunk, answer).await {
-                    Ok(Step::On) if self.is_committed => self.way.context.keepalive.heard(quiet_since),
+                    Ok(Step::On) if self.relayed > relayed => self.way.context.keepalive.heard(quiet_since),
                     Ok(Step::On) => {}
                     Ok(Step::Ended(end)) => break end,
                     Err(_) => return self.left(),
@@ -219,7 +220,7 @@ impl<'s, 'r> Stream<'s, 'r> {
     /// How long the next bytes may take. Any byte, that of a comment too, starts it anew.
     fn patience(&self) -> Duration {
         let timeouts = &self.way.upstream.provider.definition.timeouts;
-        if self.signs.is_ended() {
+        if self.signs.is_ended() && (self.told.is_finished || !self.signs.may_resume()) {
             AFTER_THE_END
         } else if self.is_complete() {
             AFTER_THE_FINISH.min(timeouts.idle.get())

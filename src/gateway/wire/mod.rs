@@ -140,28 +140,23 @@ impl Answer {
         self.translation.as_mut()?.fail(error)
     }
 
-    /// The next piece of the body, decoded and in the client's words; `None` once it is complete. Cancel-safe.
+    /// The next piece of the body, decoded and in the client's words; `None` once it is complete. It is empty where what
+    /// came says nothing by itself: a part of an event, a ping, or what is held back. Cancel-safe.
     ///
     /// # Errors
     /// When the connection breaks; when the body is not what its header says, or can't be translated; when the provider
     /// says in a stream that is translated that it failed. How long it may take is the caller's to say.
     pub async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
-        loop {
-            self.check()?;
-            let piece = self.piece().await?;
-            let is_last = piece.is_none();
-            let Some(translation) = &mut self.translation else { return Ok(piece) };
-            let translated = match piece {
-                Some(piece) => translation
-                    .push(&piece)
-                    .map_err(|TooLong| Broken::truncated("an event that is too long"))?,
-                None => translation.finish(),
-            };
-            match translated {
-                nothing if nothing.is_empty() && is_last => return self.check().map(|()| None),
-                nothing if nothing.is_empty() => {}
-                translated => return Ok(Some(translated)),
-            }
+        self.check()?;
+        let piece = self.piece().await?;
+        let Some(translation) = &mut self.translation else { return Ok(piece) };
+        if let Some(piece) = piece {
+            let translated = translation.push(&piece);
+            return translated.map(Some).map_err(|TooLong| Broken::truncated("an event that is too long"));
+        }
+        match translation.finish() {
+            nothing if nothing.is_empty() => self.check().map(|()| None),
+            rest => Ok(Some(rest)),
         }
     }
 
@@ -176,21 +171,16 @@ impl Answer {
 
     /// The next piece of the body, as events if it is a stream.
     async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
-        loop {
-            if let Some(unframing) = &self.unframing {
-                unframing.0.check()?;
-            }
-            let piece = self.decoded().await?;
-            let Some(unframing) = &mut self.unframing else { return Ok(piece) };
-            match piece {
-                Some(piece) => match unframing.0.push(&piece) {
-                    nothing if nothing.is_empty() => {}
-                    events => return Ok(Some(events)),
-                },
-                None => {
-                    unframing.0.finish()?;
-                    return Ok(None);
-                }
+        if let Some(unframing) = &self.unframing {
+            unframing.0.check()?;
+        }
+        let piece = self.decoded().await?;
+        let Some(unframing) = &mut self.unframing else { return Ok(piece) };
+        match piece {
+            Some(piece) => Ok(Some(unframing.0.push(&piece))),
+            None => {
+                unframing.0.finish()?;
+                Ok(None)
             }
         }
     }

@@ -211,8 +211,10 @@ mod tests {
             let body = body(part, reason);
             assert_eq!(read_answer(body.as_bytes()).err(), spoilt, "{body}");
             let (mut decoder, mut has_finished) = (super::super::Decoder::default(), false);
-            decoder.see(body.as_bytes(), &mut |event| has_finished |= matches!(event, Event::Finish(_)));
-            assert_eq!((decoder.spoilt(), has_finished), (spoilt, spoilt.is_none()), "{body}");
+            decoder.see(body.as_bytes(), &mut |_| {});
+            assert_eq!((decoder.spoilt(), decoder.is_finished()), (spoilt, spoilt.is_none()), "{body}");
+            decoder.finish(&mut |event| has_finished |= matches!(event, Event::Finish(_)));
+            assert_eq!(has_finished, spoilt.is_none(), "{body}");
         }
     }
 

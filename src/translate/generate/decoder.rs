@@ -18,7 +18,9 @@ pub struct Decoder {
     usage: TokenUsage,
     last_is_thought: bool,
     has_called: bool,
-    has_finished: bool,
+    /// Why the model stopped, as far as it has said: the last reason counts. One may come before the last event, with
+    /// the result of code that it ran, or with each.
+    finish: Option<Finish<'static>>,
     /// What is wrong where a call failed or can't be made: what the client got isn't what the model would have said.
     spoilt: Option<Spoilt>,
     has_ended: bool,
@@ -48,16 +50,26 @@ impl Decoder {
             self.candidate(candidate, out);
         }
         if blocked {
-            self.end_with(Finish::ContentFilter, out);
+            self.finish = Some(Finish::ContentFilter);
         }
         true
     }
 
     /// Says that the provider's stream is over. One that broke off before it was finished is owed no end.
     pub fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
-        if self.has_finished && !std::mem::replace(&mut self.has_ended, true) {
-            out(Event::End);
+        if !self.is_finished() || std::mem::replace(&mut self.has_ended, true) {
+            return;
         }
+        out(Event::Finish(match self.finish.take() {
+            Some(finish) if finish != Finish::Stop || !self.has_called => finish,
+            _ => Finish::ToolCalls,
+        }));
+        out(Event::End);
+    }
+
+    /// Whether the model has said why it stopped; there may still be more of what it had to say.
+    pub fn is_finished(&self) -> bool {
+        self.spoilt.is_none() && (self.finish.is_some() || self.has_ended)
     }
 
     /// What is wrong where what was said isn't whole: nothing more is heard of it, nor a finish.
@@ -67,22 +79,15 @@ impl Decoder {
 
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut dyn FnMut(Event<'_>)) {
         for part in candidate.content.unwrap_or_default().parts.0 {
-            // What comes behind the end has no place any more.
-            if !self.has_finished && self.spoilt.is_none() {
+            if self.spoilt.is_none() {
                 self.part(part, out);
             }
         }
         if let Some(Str(reason)) = candidate.finish_reason.filter(|reason| !reason.0.is_empty()) {
             match finish::read(&reason, self.has_called) {
-                Ok(finish) => self.end_with(finish, out),
+                Ok(finish) => self.finish = Some(finish),
                 Err(spoilt) => self.spoilt = self.spoilt.or(Some(spoilt)),
             }
-        }
-    }
-
-    fn end_with(&mut self, finish: Finish<'_>, out: &mut dyn FnMut(Event<'_>)) {
-        if self.spoilt.is_none() && !std::mem::replace(&mut self.has_finished, true) {
-            out(Event::Finish(finish));
         }
     }
 

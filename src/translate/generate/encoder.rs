@@ -378,6 +378,29 @@ mod tests {
         assert!(decoder.see(br#"{"promptFeedback":{"blockReason":"OTHER"}}"#, &mut |_| {}));
     }
 
+    #[test]
+    fn the_last_reason_to_stop_counts_and_nothing_behind_an_earlier_one_is_lost() {
+        let event = |part: &str, reason: &str| {
+            format!(r#"{{"candidates":[{{"content":{{"parts":[{part}]}},"finishReason":"{reason}"}}]}}"#)
+        };
+        let (mut decoder, mut said) = (Decoder::default(), Vec::new());
+        for data in [
+            event("", "STOP"),
+            event(r#"{"text":"acorn"}"#, "STOP"),
+            event(r#"{"text":" walnut"}"#, ""),
+            event(r#"{"functionCall":{"name":"f"}}"#, ""),
+        ] {
+            assert!(decoder.see(data.as_bytes(), &mut |event| said.push(format!("{event:?}"))));
+            assert!(decoder.is_finished(), "{data}");
+        }
+        assert!(!said.iter().any(|event| event.starts_with("Finish")), "{said:?}");
+        decoder.finish(&mut |event| said.push(format!("{event:?}")));
+        decoder.finish(&mut |event| panic!("{event:?}"));
+        let said = said.join(" ");
+        let order = ["acorn", "walnut", "Call", "Finish(ToolCalls)", "End"].map(|word| said.find(word));
+        assert!(order.is_sorted() && order[0].is_some(), "{said}");
+    }
+
     proptest! {
         #[test]
         fn any_text_and_arguments_come_through(texts in prop::collection::vec("\\PC{1,20}", 1..5), value in "\\PC{0,20}") {
