@@ -92,7 +92,8 @@ impl Signs {
                 self.answers.count(frame);
             }
             Api::Generate if self.answers.has_finished() => {
-                self.answers.resume(frame, |content| words.content.iter().any(|word| word.is_in(content)))
+                let is_content = |content: &[u8]| words.content.iter().any(|word| word.is_in(content));
+                self.answers.resume(frame, is_content);
             }
             _ => {}
         }
