@@ -143,7 +143,7 @@ fn a_successor_that_says_something_else_does_not_end_the_answer() {
                 if at_once { frames.len() } else { frames.find(r#"data: {"type":"message_stop"#).unwrap() };
             let _ = stream.write_all(format!("{HEADER}{}", &frames[..cut]).as_bytes());
             sleep(PAUSE);
-            let _ = stream.write_all(frames[cut..].as_bytes());
+            let _ = stream.write_all(&frames.as_bytes()[cut..]);
         });
         let gateway = recovered(&second.yaml("second", Dialect::Anthropic, &["models: [m]", "priority: 2"]));
         let (answer, end) = ask(&gateway, Dialect::OpenAi);
