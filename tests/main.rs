@@ -21,6 +21,7 @@ mod counts;
 mod demo;
 mod embeddings;
 mod encodings;
+mod endings;
 mod failover;
 mod faults;
 mod framing;

@@ -1,6 +1,8 @@
 //! What requests used, and where it can be read: metrics, log, status.
 
-use crate::support::{Event, Gateway, Metrics, Provider, Question, Response, eventually, logged, status};
+use crate::support::{
+    Canned, Event, Gateway, Metrics, Provider, Question, Response, eventually, logged, status,
+};
 use cliproxy::domain::Dialect;
 use cliproxy::simulator::{ANSWER, Latency, Options, Received};
 use serde_json::{Value, json};
@@ -145,6 +147,38 @@ fn a_gemini_stream_as_a_json_array_is_metered() {
     let metrics = Metrics::after(&gateway, 1);
     assert_eq!((tokens(&metrics, "input"), tokens(&metrics, "output")), (INPUT, OUTPUT));
     assert_eq!(logged(&gateway, "request_success", 1)[0]["stream"], true);
+}
+
+#[test]
+fn an_answer_too_long_to_be_held_is_metered_by_what_it_says_at_its_end() {
+    let picture = "QUJD".repeat(3 << 20);
+    for (dialect, body, expected) in [
+        (
+            Dialect::Gemini,
+            format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{picture}"}}}}]}},
+                "finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":9,"candidatesTokenCount":1300}},"responseId":"r"}}"#
+            ),
+            json!({"input": 9, "output": 1300}),
+        ),
+        (
+            Dialect::OpenAi,
+            format!(
+                r#"{{"choices":[{{"index":0,"message":{{"content":"{picture}"}},"finish_reason":"stop"}}],
+                "usage":{{"prompt_tokens":7,"completion_tokens":5}}}}"#
+            ),
+            json!({"input": 7, "output": 5}),
+        ),
+    ] {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+        let provider = Canned::answering(format!("{head}: {}\r\n\r\n{body}", body.len()));
+        let gateway =
+            Gateway::start(&format!("providers:\n{}", provider.yaml("p", dialect, &["models: [m]"])));
+        let answer = Question::new(dialect, "m").ask(&gateway).expect(200);
+        assert_eq!(answer.body.len(), body.len());
+        let line = &logged(&gateway, "request_success", 1)[0];
+        assert_eq!((&line["tokens"], &line["usage_estimated"]), (&expected, &Value::Null), "{line}");
+    }
 }
 
 #[test]

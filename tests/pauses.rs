@@ -32,13 +32,9 @@ fn gateway(operations: &str, providers: &[String]) -> Gateway {
 }
 
 /// What the client gets, and how it ends.
-fn ask(gateway: &Gateway, dialect: Dialect) -> (String, Option<BodyEnd>) {
-    let mut answer = Question::new(dialect, "m").streamed().to(&gateway.client()).open();
-    let mut all = Vec::new();
-    while let Some(bytes) = answer.next_bytes() {
-        all.extend(bytes);
-    }
-    (String::from_utf8(all).expect("text"), answer.end())
+fn ask(gateway: &Gateway, dialect: Dialect) -> (String, BodyEnd) {
+    let answer = Question::new(dialect, "m").streamed().ask(gateway);
+    (answer.text(), answer.end)
 }
 
 fn text_of_openai(text: &str) -> String {
@@ -73,7 +69,7 @@ fn pings_keep_a_translated_stream_alive() {
     let yaml = provider.yaml("p", Dialect::Anthropic, &["models: [m]", "timeouts: {idle: 1s}"]);
     let (answer, end) = ask(&gateway("", &[yaml]), Dialect::OpenAi);
     assert!(answer.contains("[DONE]"), "{answer}");
-    assert_eq!(end, Some(BodyEnd::Clean));
+    assert_eq!(end, BodyEnd::Clean);
 }
 
 #[test]
@@ -93,7 +89,7 @@ fn so_do_the_pieces_of_a_call_that_is_held_until_it_is_whole() {
     let yaml = provider.yaml("p", Dialect::OpenAi, &["models: [m]", "timeouts: {idle: 1s}"]);
     let (answer, end) = ask(&gateway("", &[yaml]), Dialect::Gemini);
     assert!(answer.contains("word word word word word "), "{answer}");
-    assert_eq!(end, Some(BodyEnd::Clean));
+    assert_eq!(end, BodyEnd::Clean);
 }
 
 #[test]
@@ -120,7 +116,7 @@ fn what_follows_a_reason_to_stop_of_gemini_is_not_lost() {
         let gateway = gateway("", &[provider.yaml("p", Dialect::Gemini, &["models: [m]"])]);
         let (answer, end) = ask(&gateway, client);
         assert!(answer.contains("walnut"), "{client}: {answer}");
-        assert_eq!(end, Some(BodyEnd::Clean), "{client}");
+        assert_eq!(end, BodyEnd::Clean, "{client}");
     }
 }
 
@@ -149,7 +145,7 @@ fn a_successor_that_says_something_else_does_not_end_the_answer() {
         let (answer, end) = ask(&gateway, Dialect::OpenAi);
         assert!(!answer.contains("[DONE]"), "{answer}");
         assert!(answer.contains("\"error\""), "{answer}");
-        assert_eq!(end, Some(BodyEnd::Aborted));
+        assert_eq!(end, BodyEnd::Aborted);
     }
 }
 
@@ -163,5 +159,5 @@ fn a_client_is_kept_company_while_a_successor_repeats_what_it_has() {
     let (answer, end) = ask(&gateway, Dialect::OpenAi);
     assert!(answer.contains("walnut") && answer.contains("[DONE]"), "{answer}");
     assert!(answer.contains(": keep-alive"), "{answer}");
-    assert_eq!(end, Some(BodyEnd::Clean));
+    assert_eq!(end, BodyEnd::Clean);
 }

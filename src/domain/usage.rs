@@ -34,12 +34,16 @@ impl std::ops::Add for TokenUsage {
 
 impl TokenUsage {
     /// The larger of each kind, where what is told grows: Anthropic reports input first and output last, Gemini the whole
-    /// so far each time.
+    /// so far each time. What was cached may be told in some reports only, and counts as full input in the others: the
+    /// input is what the larger whole leaves beside it.
     pub fn larger(self, other: TokenUsage) -> TokenUsage {
+        let whole = self.input_total().max(other.input_total());
+        let cache_read = self.cache_read.max(other.cache_read);
+        let cache_write = self.cache_write.max(other.cache_write);
         TokenUsage {
-            input: self.input.max(other.input),
-            cache_read: self.cache_read.max(other.cache_read),
-            cache_write: self.cache_write.max(other.cache_write),
+            input: whole.saturating_sub(cache_read).saturating_sub(cache_write),
+            cache_read,
+            cache_write,
             output: self.output.max(other.output),
             reasoning: self.reasoning.max(other.reasoning),
         }
@@ -59,6 +63,18 @@ impl TokenUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_as_cached_once_is_not_counted_as_input_too() {
+        let silent = TokenUsage { input: 35_227, output: 1, ..TokenUsage::default() };
+        let told = TokenUsage { input: 2_715, cache_read: 32_512, output: 9, ..TokenUsage::default() };
+        assert_eq!((silent.larger(told), told.larger(silent)), (told, told));
+        // Anthropic's: the input first, the output last.
+        let start = TokenUsage { input: 10, cache_read: 100, cache_write: 5, output: 1, reasoning: 0 };
+        let end = TokenUsage { output: 20, ..TokenUsage::default() };
+        assert_eq!(start.larger(end), TokenUsage { output: 20, ..start });
+        assert_eq!(start.larger(TokenUsage { output: 20, ..start }), TokenUsage { output: 20, ..start });
+    }
 
     #[test]
     fn sums_of_what_no_answer_can_take_stay_at_the_largest_there_is() {

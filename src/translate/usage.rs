@@ -164,9 +164,10 @@ impl Meter {
 }
 
 /// Chat Completions and Embeddings tell prompt and completion, Responses input and output. What was read from the cache
-/// and written to it is part of the input. Source: `CompletionUsage` and `ResponseUsage` of OpenAI's SDK 3.54.
+/// and written to it is part of the input. Thoughts are part of the output, but for those (xAI) whose total says that
+/// they are counted beside it. Source: `CompletionUsage` and `ResponseUsage` of OpenAI's SDK 3.54.
 fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
-    let [prompt, input, completion, output, prompt_parts, input_parts, completion_parts, output_parts] =
+    let [prompt, input, completion, output, total, prompt_parts, input_parts, completion_parts, output_parts] =
         json::members(
             usage,
             [
@@ -174,6 +175,7 @@ fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
                 "input_tokens",
                 "completion_tokens",
                 "output_tokens",
+                "total_tokens",
                 "prompt_tokens_details",
                 "input_tokens_details",
                 "completion_tokens_details",
@@ -186,6 +188,9 @@ fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
     let [cache_read, cache_write] =
         parts(parts_of(prompt_parts, input_parts), ["cached_tokens", "cache_write_tokens"])?;
     let [reasoning] = parts(parts_of(completion_parts, output_parts), ["reasoning_tokens"])?;
+    let whole = count(usage, total)?.unwrap_or_default();
+    let beside = output.saturating_add(reasoning);
+    let output = if whole == input.saturating_add(beside) { beside } else { output };
     let input = input.saturating_sub(cache_read).saturating_sub(cache_write);
     Ok(TokenUsage { input, cache_read, cache_write, output, reasoning })
 }
@@ -343,6 +348,19 @@ mod tests {
             assert_eq!(meter.see(event.as_bytes()), Frame::Content);
         }
         assert_eq!(meter.reported(), Some(usage(9, 2, 0, 60, 0)));
+    }
+
+    #[test]
+    fn thoughts_that_are_counted_beside_the_output_are_added_to_it() {
+        for (total, output) in [(14_428, 4_308), (11_619, 2_809)] {
+            let answer = format!(
+                r#"{{"usage":{{"prompt_tokens":10120,"completion_tokens":1499,"total_tokens":{total},
+                "completion_tokens_details":{{"reasoning_tokens":2809}}}}}}"#
+            );
+            let mut meter = Meter::plain(Dialect::OpenAi);
+            meter.see(answer.as_bytes());
+            assert_eq!(meter.reported(), Some(usage(10_120, 0, 0, output, 2_809)));
+        }
     }
 
     #[test]

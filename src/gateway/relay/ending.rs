@@ -2,7 +2,7 @@
 
 use super::stream::{Content, End, Step, Stream, Told};
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Relayed, say_truncated, settle_usage};
-use crate::domain::{ErrorClass, TokenUsage};
+use crate::domain::{ErrorClass, ErrorCode, Failure, TokenUsage};
 use crate::gateway::{mask, reply, verdict};
 use crate::providers::classify::error_inside;
 use crate::translate;
@@ -124,7 +124,7 @@ impl Stream<'_, '_> {
             Content::Frames(..) => {
                 self.is_complete() || is_rest_whole && !self.way.call.api().marks_its_end()
             }
-            Content::Unread => true,
+            Content::Unread(_) => true,
         }
     }
 
@@ -164,16 +164,28 @@ impl Stream<'_, '_> {
         self.settle(false);
         let clients = self.way.call.dialect();
         let is_foreign = clients != dialect || answer.translation().is_some();
-        let event = match translate::error::between(clients, 200, None, &frame).filter(|_| is_foreign) {
-            Some(body) => answer
-                .fail(&body)
-                .unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, self.next_number)),
-            None => frame,
-        };
-        let event = mask::secrets(self.way.context, event);
-        let _ = self.way.session.write_response_body(event, false).await;
+        let event = if is_foreign { self.refusal(class, &frame, answer) } else { frame };
+        if !event.is_empty() {
+            let event = mask::secrets(self.way.context, event);
+            let _ = self.way.session.write_response_body(event, false).await;
+        }
         let reason = format!("refused in its stream: {class}");
         Relayed::Truncated(Broken { class, reason })
+    }
+
+    /// An error that another API's provider said in its stream, as the client can read it: nothing where its stream has no
+    /// place for events.
+    fn refusal(&self, class: ErrorClass, error: &[u8], answer: &mut Answer) -> Bytes {
+        if matches!(self.content, Content::Frames(Framing::Elements, _)) {
+            return Bytes::new();
+        }
+        let clients = self.way.call.dialect();
+        let body = translate::error::between(clients, 200, None, error).unwrap_or_else(|| {
+            let message = format!("the provider refused to go on with its answer, without a word: {class}");
+            translate::error::body(clients, &Failure::new(ErrorCode::InvalidRequest, message))
+        });
+        let event = answer.fail(&body);
+        event.unwrap_or_else(|| translate::error::event_of(self.way.call.api(), &body, self.next_number))
     }
 
     /// The provider broke off: another may answer instead, or go on, and if not, the client is told.
@@ -203,9 +215,12 @@ impl Stream<'_, '_> {
     /// token, which is how models stream. So it does where the end was not reached: Anthropic counts its
     /// output last, and begins with a count of next to nothing.
     fn settle(&mut self, is_whole: bool) {
-        let output = match self.content {
+        let output = match &self.content {
             Content::Frames(..) => self.meter.frames(),
-            Content::Unread => self.relayed / BYTES_PER_TOKEN,
+            Content::Unread(tail) => {
+                self.meter.see(tail.bytes());
+                self.relayed / BYTES_PER_TOKEN
+            }
         };
         let reported = self.told.usage.or(self.meter.reported());
         match reported {

@@ -8,6 +8,7 @@ mod ending;
 mod plain;
 pub mod recovery;
 mod stream;
+mod tail;
 
 pub use crate::translate::usage::BYTES_PER_TOKEN;
 pub use plain::{error_body, give_error, plain};

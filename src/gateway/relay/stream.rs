@@ -5,6 +5,7 @@
 
 use super::plain::is_blocked;
 use super::recovery::{Joined, Recovery};
+use super::tail::Tail;
 use super::{Answer, Broken, Meter, Relayed, Way};
 use super::{answer_header, client_gone, may_be_referred_to, note_maker};
 use crate::domain::{ErrorClass, TokenUsage};
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// What is held back of a stream before its first content; with more, or no room, the header goes out without.
 const MAX_HELD: usize = 1 << 20;
+/// How often the opening of a stream may repeat the request beside that: the Responses API does in its first two events.
+const REPEATED: usize = 2;
 /// How long a provider may take to end the message of an answer that has said its end marker.
 const AFTER_THE_END: Duration = Duration::from_secs(1);
 /// The same, where only the reason for finishing was said: usage and the marker may follow.
@@ -49,7 +52,7 @@ pub async fn stream(
 /// Relays a plain answer that is too long to be held back, of which `first` was read already, and `kept`.
 pub(super) async fn unread(way: &mut Way<'_>, answer: &mut Answer, first: Bytes, kept: Kept) -> Relayed {
     let meter = Meter::plain(way.call.dialect());
-    let mut stream = Stream::new(way, Content::Unread, meter, None);
+    let mut stream = Stream::new(way, Content::Unread(Tail::default()), meter, None);
     stream.kept = kept;
     stream.run(answer, Some(first)).await
 }
@@ -58,8 +61,8 @@ pub(super) async fn unread(way: &mut Way<'_>, answer: &mut Answer, first: Bytes,
 pub(super) enum Content {
     /// Frames, looked into.
     Frames(Framing, Frames),
-    /// Bytes that nobody looks into.
-    Unread,
+    /// Bytes that nobody looks into before the last have come.
+    Unread(Tail),
 }
 
 /// How a stream ended, as far as the provider is concerned.
@@ -265,12 +268,19 @@ impl<'s, 'r> Stream<'s, 'r> {
     fn may_hold(&mut self) -> bool {
         let length = self.held.iter().map(Bytes::len).sum();
         let has_room = |held: &Held| self.kept.hold(length, &held.body);
-        length <= MAX_HELD && self.way.context.held.as_ref().is_none_or(has_room)
+        length <= MAX_HELD + REPEATED * self.way.call.body_length()
+            && self.way.context.held.as_ref().is_none_or(has_room)
     }
 
     /// What may go on of what was read, and whether the provider's own words end it there.
     fn look_into(&mut self, chunk: &Bytes) -> (Bytes, Option<End>) {
-        let Content::Frames(_, frames) = &mut self.content else { return (chunk.clone(), None) };
+        let frames = match &mut self.content {
+            Content::Frames(_, frames) => frames,
+            Content::Unread(tail) => {
+                tail.see(chunk);
+                return (chunk.clone(), None);
+            }
+        };
         let (meter, signs, hides_usage) = (&mut self.meter, &mut self.signs, self.hides_usage);
         let recovery = &mut self.recovery;
         let mut next_number = (self.way.call.api() == Api::Responses).then_some(&mut self.next_number);
