@@ -25,7 +25,7 @@ const ROOMS: &[Room] = &[
     room("balance", 1, &["stats"]),
     room("batch", 1, &[]),
     room("cache", 1, &[]),
-    room("cooldown", 1, &[]),
+    room("cooldown", 1, &["stats"]),
     room("health", 1, &[]),
     room("quota", 1, &[]),
     room("stats", 1, &[]),

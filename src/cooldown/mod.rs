@@ -1,5 +1,9 @@
 //! When a provider rests after errors, and how it comes back.
 //!
-//! So far only the room's settings are here.
+//! [`trigger`] judges when errors are too many, [`machine`] how the rest goes. Both are pure, and nobody calls them yet: so far
+//! a provider's errors move requests on, and make nobody rest.
 
 pub mod config;
+pub mod machine;
+pub mod reason;
+pub mod trigger;

@@ -5,8 +5,10 @@
 
 mod minute;
 mod outcomes;
+mod tally;
 mod window;
 
 pub use minute::{Figures, Minute};
 pub use outcomes::Outcomes;
+pub use tally::Tally;
 pub use window::{SECONDS as WINDOW_SECONDS, Window};

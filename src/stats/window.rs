@@ -87,6 +87,11 @@ impl Cell {
         self.dated(second).1
     }
 
+    /// Makes it as good as fresh.
+    pub(super) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The same with the second that it belongs to.
     fn dated(&self, second: u64) -> (u64, u64) {
         let (theirs, held) = unpack(self.0.load(Ordering::Relaxed));
