@@ -155,6 +155,11 @@ impl Machine {
         Machine { rest: Some(rest), closed_at: None }
     }
 
+    /// Whether it has never rested, or nothing is left of it.
+    pub fn is_fresh(&self) -> bool {
+        self.rest.is_none() && self.closed_at.is_none()
+    }
+
     /// Where it stands.
     pub fn phase(&self, now: Instant) -> Phase {
         match self.rest {
