@@ -189,8 +189,9 @@ fn openai(usage: &[u8]) -> Result<TokenUsage, Unreadable> {
         parts(parts_of(prompt_parts, input_parts), ["cached_tokens", "cache_write_tokens"])?;
     let [reasoning] = parts(parts_of(completion_parts, output_parts), ["reasoning_tokens"])?;
     let whole = count(usage, total)?.unwrap_or_default();
-    let beside = output.saturating_add(reasoning);
-    let output = if whole == input.saturating_add(beside) { beside } else { output };
+    let beside = output.checked_add(reasoning);
+    let is_beside = |beside: &u64| input.checked_add(*beside) == Some(whole);
+    let output = beside.filter(is_beside).unwrap_or(output);
     let input = input.saturating_sub(cache_read).saturating_sub(cache_write);
     Ok(TokenUsage { input, cache_read, cache_write, output, reasoning })
 }
@@ -361,6 +362,18 @@ mod tests {
             meter.see(answer.as_bytes());
             assert_eq!(meter.reported(), Some(usage(10_120, 0, 0, output, 2_809)));
         }
+    }
+
+    #[test]
+    fn a_total_as_large_as_can_be_says_nothing_of_where_thoughts_are_counted() {
+        let most = u64::MAX;
+        let answer = format!(
+            r#"{{"usage":{{"prompt_tokens":{most},"completion_tokens":50,"total_tokens":{most},
+            "completion_tokens_details":{{"reasoning_tokens":20}}}}}}"#
+        );
+        let mut meter = Meter::plain(Dialect::OpenAi);
+        meter.see(answer.as_bytes());
+        assert_eq!(meter.reported(), Some(usage(most, 0, 0, 50, 20)));
     }
 
     #[test]
