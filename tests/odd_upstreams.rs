@@ -1,6 +1,8 @@
 //! Providers with manners of their own: early answers, torn streams, many keys that are all refused.
 
-use crate::support::{BodyEnd, Canned, Event, Gateway, Metrics, Provider, Question, error_message};
+use crate::support::{
+    BodyEnd, Canned, Event, Gateway, Metrics, Provider, Question, error_message, eventually,
+};
 use cliproxy::domain::Dialect;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -159,5 +161,53 @@ fn what_an_edge_says_in_its_own_way_is_told_in_the_clients() {
         let message = error_message(Dialect::OpenAi, &answer.json());
         assert!(message.contains(told) && !message.contains("internal"), "{message}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+}
+
+/// Two providers of model `m`, the first of which says this to everybody.
+fn beside_a_good_one(said: &str, dialect: Dialect) -> (Canned, Provider, Gateway) {
+    let (odd, good) = (Canned::answering(said.to_owned()), Provider::of(dialect));
+    let gateway = Gateway::start(&format!(
+        "providers:\n{}{}",
+        odd.yaml("odd", dialect, &["api_key: k", "models: [m]", "priority: 1"]),
+        good.yaml_with("good", &["models: [m]", "priority: 2"]),
+    ));
+    (odd, good, gateway)
+}
+
+#[test]
+fn a_page_that_is_called_a_success_is_none_and_another_is_asked() {
+    for body in ["<html>please log in</html>", "", "welcome"] {
+        for kind in ["text/html", "application/json"] {
+            let page = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            for dialect in Dialect::ALL {
+                let (_odd, _good, gateway) = beside_a_good_one(&page, dialect);
+                for question in [Question::new(dialect, "m"), Question::new(dialect, "m").streamed()] {
+                    let answer = question.ask(&gateway);
+                    assert_eq!(answer.status, 200, "{dialect} {kind} {body:?}");
+                    assert_eq!(
+                        answer.header("x-cliproxy-provider"),
+                        Some("good"),
+                        "{dialect} {kind} {body:?}"
+                    );
+                    assert!(answer.text().contains("walnut") && answer.end == BodyEnd::Clean, "{dialect}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_provider_that_lacks_the_path_is_no_fault_of_the_clients_and_another_is_asked() {
+    for dialect in Dialect::ALL {
+        let page =
+            "HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>";
+        let (_odd, _good, gateway) = beside_a_good_one(page, dialect);
+        let answer = Question::new(dialect, "m").ask(&gateway);
+        assert_eq!((answer.status, answer.header("x-cliproxy-attempts")), (200, Some("2")), "{dialect}");
+        eventually("a warning", || gateway.output().contains("check its `base_url`").then_some(()));
     }
 }

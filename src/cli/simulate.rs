@@ -44,7 +44,9 @@ pub struct SimulateArgs {
 /// Serves until the process is told to stop. Returns the exit code.
 pub fn run(args: SimulateArgs) -> u8 {
     let listen = args.listen;
-    match serve(args.into(), |address| announce(address, &mut io::stdout().lock())) {
+    // What is a secret is not shown, not even to who set it.
+    let key = if args.api_key.is_some() { "YOUR-KEY" } else { "any" };
+    match serve(args.into(), |address| announce(address, key, &mut io::stdout().lock())) {
         Ok(()) => 0,
         Err(error) => {
             // With stderr gone, too, there is nobody left to tell.
@@ -75,21 +77,24 @@ impl From<SimulateArgs> for Options {
 }
 
 /// Tells where it listens and how to try it. A closed stdout is no reason not to serve.
-fn announce(address: SocketAddr, out: &mut impl Write) {
+fn announce(address: SocketAddr, key: &str, out: &mut impl Write) {
     let _ = write!(
         out,
         "simulated provider on http://{address}
 
 OpenAI:
-  curl http://{address}/v1/chat/completions -H 'content-type: application/json' -H 'authorization: Bearer any' \\
+  curl http://{address}/v1/chat/completions -H 'content-type: application/json' -H 'authorization: Bearer {key}' \\
     -d '{{\"model\": \"gpt-4o-mini\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'
 Anthropic:
-  curl http://{address}/v1/messages -H 'content-type: application/json' -H 'x-api-key: any' \\
+  curl http://{address}/v1/messages -H 'content-type: application/json' -H 'x-api-key: {key}' \\
     -H 'anthropic-version: 2023-06-01' \\
     -d '{{\"model\": \"claude-sonnet-4-5\", \"max_tokens\": 100, \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'
 Gemini:
   curl http://{address}/v1beta/models/gemini-2.5-flash:generateContent -H 'content-type: application/json' \\
-    -H 'x-goog-api-key: any' -d '{{\"contents\": [{{\"parts\": [{{\"text\": \"Hello\"}}]}}]}}'
+    -H 'x-goog-api-key: {key}' -d '{{\"contents\": [{{\"parts\": [{{\"text\": \"Hello\"}}]}}]}}'
+As a provider of the gateway:
+  providers:
+    simulated: {{format: openai, base_url: \"http://{address}\", api_key: {key}, models: [gpt-4o-mini]}}
 
 {}",
         scenarios()
@@ -169,10 +174,11 @@ mod tests {
     #[test]
     fn the_announcement_has_a_curl_for_each_dialect() {
         let mut out = Vec::new();
-        announce(SocketAddr::from(([127, 0, 0, 1], 9100)), &mut out);
+        announce(SocketAddr::from(([127, 0, 0, 1], 9100)), "YOUR-KEY", &mut out);
         let text = String::from_utf8(out).expect("text");
         for path in ["/v1/chat/completions", "/v1/messages", ":generateContent", "status-<code>"] {
             assert!(text.contains(path), "{path}");
         }
+        assert_eq!(text.matches("YOUR-KEY").count(), 4, "in each curl, and in the provider's entry");
     }
 }

@@ -19,7 +19,7 @@ use super::tokens;
 use super::verdict::{self, Failed, Refusal, Verdict};
 use super::wire::{self, Answer, Broken, Outgoing, Unanswered};
 use crate::domain::{ErrorClass, Failure, wall_clock};
-use crate::providers::classify::classify;
+use crate::providers::classify::{classify, lacks_path};
 use crate::providers::definition::Definition;
 use crate::translate;
 use crate::translate::frames::Framing;
@@ -315,8 +315,17 @@ async fn refused(
     let class = classify(header.status.as_u16(), Some(&body));
     let broken = Broken { class, reason: format!("answered {answered}") };
     let dialect = hosted::dialect_of_error(provider, &body);
-    // Another may count.
-    let is_unsaid = class != ErrorClass::ModelNotFound && count::is_missing(call.endpoint, header.status);
+    let counts_nothing = count::is_missing(call.endpoint, header.status);
+    let lacks_path = !counts_nothing && lacks_path(answered, &body);
+    if lacks_path {
+        log::warn!(
+            "{} answered {answered} for {}, as if there were no such path: check its `base_url`",
+            provider.name,
+            call.endpoint.path
+        );
+    }
+    // Another may have it.
+    let is_unsaid = class != ErrorClass::ModelNotFound && (counts_nothing || lacks_path);
     let refusal = Some(Refusal { header, body, dialect });
     Ended::Failed(Box::new(Failed { refusal, is_unsaid, ..Failed::of(broken) }))
 }

@@ -96,6 +96,22 @@ pub fn classify(status: u16, body: Option<&[u8]>) -> ErrorClass {
     clues.class(Some(status)).filter(says_more).unwrap_or_else(|| by_status(status, &clues.message))
 }
 
+/// Whether a refusal says that the provider has no such path, and nothing of what the client asks for: its `base_url`
+/// leads elsewhere, or it lacks the endpoint. Another provider may have it.
+pub fn lacks_path(status: u16, body: &[u8]) -> bool {
+    if status != 404 {
+        return status == 405;
+    }
+    let Clues { codes, message, .. } = read(body).map(|body| Clues::of(&body)).unwrap_or_default();
+    let is_silent = message.is_empty() && codes.is_empty();
+    is_silent || NO_SUCH_PATH.contains(&&*message) || message.starts_with(INVALID_URL)
+}
+
+/// What the frameworks that many providers are built with say of a path that isn't there, and Anthropic, in lower case.
+const NO_SUCH_PATH: [&str; 2] = ["not found", "404 page not found"];
+/// How OpenAI's message begins, in lower case.
+const INVALID_URL: &str = "invalid url";
+
 /// What an answer of 200, or a frame of one, has inside instead of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inside {

@@ -3,14 +3,15 @@
 use super::{Answer, BYTES_PER_TOKEN, Broken, Failed, Meter, Relayed, Way};
 use super::{answer_header, client_gone, header_from, may_be_referred_to, note_maker, settle_usage, stream};
 use crate::domain::{Dialect, ErrorClass, TokenUsage};
+use crate::gateway::call::Call;
 use crate::gateway::context::Context;
 use crate::gateway::limits::Kept;
 use crate::gateway::{count, mask, reply};
 use crate::providers::classify::{Inside, classify_inside, error_inside};
 use crate::translate::references;
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderValue, StatusCode};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -75,6 +76,10 @@ pub async fn plain(way: &mut Way<'_>, answer: &mut Answer) -> Relayed {
     let is_blocked = is_blocked(way.upstream.provider.definition.dialect, &body);
     let error = is_blocked.then_some(ErrorClass::ContentFilter);
     let Some(translation) = &way.translation else {
+        if is_foreign(way.call, answer.header(), &body) {
+            let reason = "an answer of 200 that is no JSON object".to_owned();
+            return Relayed::failed(Broken { class: ErrorClass::ServerError, reason });
+        }
         let mut meter = Meter::plain(way.call.dialect());
         meter.see(&body);
         if may_be_referred_to(way.call, false) {
@@ -148,6 +153,17 @@ fn is_torn(header: &ResponseHeader, body: &[u8]) -> bool {
         media_type.split(|byte| *byte == b';').next().is_some_and(|it| it.trim_ascii() == b"application/json")
     };
     !is_delimited && is_json() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()
+}
+
+/// Whether an answer can be none of the API that was asked, such as the page of a proxy on the way, where its clients read
+/// an object. One in a coding that is unknown here is nothing that could be judged.
+fn is_foreign(call: &Call, header: &ResponseHeader, body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    let begins_json = matches!(first, Some(b'{' | b'['));
+    call.endpoint.subject.is_some()
+        && header.status == StatusCode::OK
+        && !header.headers.contains_key(CONTENT_ENCODING)
+        && !begins_json
 }
 
 /// The body of an error answer, as far as it is worth reading; empty if it doesn't come in time.

@@ -301,6 +301,29 @@ fn a_404_is_about_the_model_only_if_it_says_so() {
 }
 
 #[test]
+fn a_path_that_is_not_there_is_told_from_what_is_not_there_by_its_name() {
+    for body in [
+        "",
+        "<html>404</html>",
+        r#"{"detail":"Not Found"}"#,
+        r#"{"type":"error","error":{"type":"not_found_error","message":"Not Found"}}"#,
+        r#"{"error":{"message":"Invalid URL (POST /v2/chat/completions)","type":"invalid_request_error"}}"#,
+    ] {
+        assert!(lacks_path(404, body.as_bytes()), "{body}");
+        assert!(!lacks_path(400, body.as_bytes()), "{body}");
+    }
+    for body in [
+        r#"{"error":{"message":"Previous response with id 'resp_1' not found."}}"#,
+        r#"{"type":"error","error":{"type":"not_found_error","message":"File not found: file_1"}}"#,
+        r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}"#,
+        r#"{"error":{"code":"previous_response_not_found"}}"#,
+    ] {
+        assert!(!lacks_path(404, body.as_bytes()), "{body}");
+    }
+    assert!(lacks_path(405, br#"{"error":{"message":"Method Not Allowed"}}"#));
+}
+
+#[test]
 fn a_status_of_overload_says_more_than_a_generic_word() {
     let body = br#"{"error":{"message":"busy","type":"server_error","code":null}}"#;
     assert_eq!(classify(503, Some(body)), Overloaded);
